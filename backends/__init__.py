@@ -1,0 +1,1 @@
+"""The definition: what a small neural network is, and how each library trains it."""

@@ -1,0 +1,367 @@
+"""What a backend is: the one file that the author of a backend reads.
+
+A backend trains a *stack of cells*: the same network, once for every pair (eta, lmbd) of a grid.
+Whatever is random was drawn before and arrives as a :class:`~backends.plan.Plan`, so a backend is a
+pure function: same data, network, training, cells and plan, same weights.
+
+Writing :meth:`Backend.train_one` is enough to be a backend; a library that can train the whole stack
+at once overrides :meth:`Backend.train`.
+
+The canonical objective, into which every library's own parameters are translated, is for a minibatch
+of n samples
+
+    C = (1/n) sum_i c_i  +  (lmbd / 2) sum_l ||W_l||^2           (biases are not penalised)
+
+with c_i the cross-entropy (classification) or half the squared error (regression) of sample i.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from backends.plan import Plan
+
+Array = NDArray[np.floating]
+Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"]
+Output = Literal["softmax", "logistic", "identity"]
+Optimizer = Literal["sgd", "adam"]
+
+ACTIVATIONS: tuple[Activation, ...] = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu")
+OPTIMIZERS: tuple[Optimizer, ...] = ("sgd", "adam")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A fully connected network.
+
+    ``output`` fixes the cost: ``softmax`` (three or more classes) and ``logistic`` (two classes, one
+    unit) go with the cross-entropy, ``identity`` (regression) with half the squared error.
+    """
+
+    features: int
+    hidden: tuple[int, ...]
+    outputs: int
+    activation: Activation = "sigmoid"
+    output: Output = "softmax"
+
+    @classmethod
+    def classifier(
+        cls, features: int, hidden: Sequence[int], classes: int, activation: Activation = "sigmoid"
+    ) -> Network:
+        """The network for ``classes`` classes: two classes need one logistic unit, more a softmax."""
+        if classes == 2:
+            return cls(features, tuple(hidden), 1, activation, "logistic")
+        return cls(features, tuple(hidden), classes, activation, "softmax")
+
+    @classmethod
+    def regressor(
+        cls, features: int, hidden: Sequence[int], activation: Activation = "sigmoid"
+    ) -> Network:
+        """The network for one real-valued target: one identity output."""
+        return cls(features, tuple(hidden), 1, activation, "identity")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Units per layer, inputs first: (features, *hidden, outputs)."""
+        return (self.features, *self.hidden, self.outputs)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """Shape (inputs, outputs) of each layer's weight matrix."""
+        return tuple(zip(self.sizes[:-1], self.sizes[1:], strict=True))
+
+    @property
+    def layers(self) -> int:
+        """Number of weight matrices."""
+        return len(self.hidden) + 1
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(rows * columns + columns for rows, columns in self.shapes)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes; 0 for regression."""
+        return {"softmax": self.outputs, "logistic": 2, "identity": 0}[self.output]
+
+    def __str__(self) -> str:
+        return f"{'-'.join(map(str, self.sizes))} {self.activation}/{self.output}"
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the network is trained, apart from eta and lmbd, which belong to the cell.
+
+    The first group is the optimiser. The second is the objective; its defaults are the canonical
+    objective of this module, the other values exist because other programs use them:
+
+    ``cost``               ``mean`` or ``sum`` of the samples' cost over the minibatch.
+    ``penalty_factor``     the penalty's gradient is ``penalty_factor * lmbd * W``.
+    ``penalty_per_sample`` divides the penalty by the number of samples in the minibatch.
+    ``penalised``          ``all`` weight matrices, or only the ``hidden`` layers'.
+    """
+
+    optimizer: Optimizer = "sgd"
+    momentum: float = 0.0
+    nesterov: bool = False
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    dtype: Literal["float32", "float64"] = "float32"
+
+    cost: Literal["mean", "sum"] = "mean"
+    penalty_factor: float = 1.0
+    penalty_per_sample: bool = False
+    penalised: Literal["all", "hidden"] = "all"
+
+    def penalty(self, lmbd: float | Array, rows: int, layer: int, layers: int) -> float | Array:
+        """Coefficient p of the penalty (p / 2) ||W||^2 of one weight matrix, for one minibatch.
+
+        ``rows`` is the number of samples in the minibatch, ``layer`` counts from 0.
+        """
+        if self.penalised == "hidden" and layer == layers - 1:
+            return lmbd * 0.0
+        scale = self.penalty_factor / rows if self.penalty_per_sample else self.penalty_factor
+        return lmbd * scale
+
+    def cost_scale(self, rows: int) -> float:
+        """What a minibatch's summed cost is multiplied by: 1/n for the mean, 1 for the sum."""
+        return 1.0 / rows if self.cost == "mean" else 1.0
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights and biases of a stack of networks.
+
+    ``W[l]`` has shape (cells, inputs, outputs), ``b[l]`` shape (cells, outputs); l = 0 is the first
+    hidden layer.
+    """
+
+    W: tuple[Array, ...]
+    b: tuple[Array, ...]
+
+    def __len__(self) -> int:
+        return len(self.W[0])
+
+    def __getitem__(self, cells: int | slice | NDArray[np.integer]) -> Weights:
+        """The weights of some cells; the leading axis stays, also for a single cell."""
+        index = slice(cells, cells + 1 or None) if isinstance(cells, int) else cells
+        return Weights(tuple(W[index] for W in self.W), tuple(b[index] for b in self.b))
+
+    @classmethod
+    def stack(cls, networks: Sequence[tuple[Sequence[Array], Sequence[Array]]]) -> Weights:
+        """Stack single networks, each a pair (weight matrices, biases) without a leading axis."""
+        return cls(
+            tuple(np.stack(layer) for layer in zip(*(W for W, _ in networks), strict=True)),
+            tuple(np.stack(layer) for layer in zip(*(b for _, b in networks), strict=True)),
+        )
+
+    @classmethod
+    def concatenate(cls, stacks: Sequence[Weights]) -> Weights:
+        """One stack out of several, in the order given."""
+        return cls(
+            tuple(np.concatenate(layer) for layer in zip(*(s.W for s in stacks), strict=True)),
+            tuple(np.concatenate(layer) for layer in zip(*(s.b for s in stacks), strict=True)),
+        )
+
+    def astype(self, dtype: str) -> Weights:
+        return Weights(
+            tuple(W.astype(dtype, copy=False) for W in self.W),
+            tuple(b.astype(dtype, copy=False) for b in self.b),
+        )
+
+    def named(self) -> dict[str, Array]:
+        """Every tensor by name, in the order of computation: W1, b1, W2, b2, ..."""
+        pairs = zip(self.W, self.b, strict=True)
+        return {
+            f"{kind}{layer}": tensor
+            for layer, (W, b) in enumerate(pairs, start=1)
+            for kind, tensor in (("W", W), ("b", b))
+        }
+
+    def finite(self) -> NDArray[np.bool_]:
+        """For each cell, whether every weight and bias is finite; shape (cells,)."""
+        ok = [np.isfinite(t).all(axis=tuple(range(1, t.ndim))) for t in (*self.W, *self.b)]
+        return np.logical_and.reduce(ok)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a stack, as three arrays of shape (cells,).
+
+    ``stream[c]`` says which of the plan's streams (initial weights and minibatch order) cell c uses.
+    """
+
+    eta: NDArray[np.float64]
+    lmbd: NDArray[np.float64]
+    stream: NDArray[np.intp]
+
+    @classmethod
+    def of(
+        cls,
+        eta: Sequence[float] | float,
+        lmbd: Sequence[float] | float,
+        stream: Sequence[int] | int = 0,
+    ) -> Cells:
+        """Cells from lists of the same length; a single number stands for all cells."""
+        etas, lmbds, streams = np.broadcast_arrays(
+            np.atleast_1d(np.asarray(eta, dtype=np.float64)),
+            np.asarray(lmbd, dtype=np.float64),
+            np.asarray(stream, dtype=np.intp),
+        )
+        return cls(etas.copy(), lmbds.copy(), streams.copy())
+
+    @classmethod
+    def grid(cls, eta: Sequence[float], lmbd: Sequence[float], streams: int = 1) -> Cells:
+        """All pairs, lmbd running fastest, once for every stream (streams running slowest)."""
+        s, e, m = np.meshgrid(np.arange(streams), eta, lmbd, indexing="ij")
+        return cls.of(e.ravel().tolist(), m.ravel().tolist(), s.ravel().tolist())
+
+    def __len__(self) -> int:
+        return len(self.eta)
+
+    def __getitem__(self, index: slice | NDArray[np.integer]) -> Cells:
+        return Cells(self.eta[index], self.lmbd[index], self.stream[index])
+
+    def layout(self) -> tuple[NDArray[np.intp], int]:
+        """Group the cells as (groups, cells per group), the cells of a group sharing one stream.
+
+        Gives the stream of each group and the number of cells per group. Cells that are not sorted
+        into equal groups get a group each, which is always right and only slower.
+        """
+        streams, counts = np.unique(self.stream, return_counts=True)
+        per_group = int(counts[0])
+        if np.array_equal(self.stream, np.repeat(streams, per_group)):
+            return streams, per_group
+        return self.stream, 1
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What training gives back: the weights after each of the plan's checkpoints, in their order."""
+
+    path: tuple[Weights, ...]
+
+    @property
+    def weights(self) -> Weights:
+        """The weights after the last checkpoint."""
+        return self.path[-1]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """One line of a backend's table of conventions: a quantity, and how the library is told it.
+
+    ``here`` is what this backend passes to its library, ``default`` what the library would have done
+    if left alone.
+    """
+
+    quantity: str
+    here: str
+    default: str
+
+
+class Backend(ABC):
+    """One implementation of the network. Subclass, set ``name``, write ``train_one``.
+
+    Class attributes (data, all optional but ``name``):
+
+    ``name``        what the command line calls it.
+    ``library``     the distribution whose version is recorded and which an install line names.
+    ``modules``     what is imported before training; a backend that fails to import is unavailable.
+    ``activations`` and ``optimizers`` that it can do.
+    ``stacks``      whether ``train`` trains all cells at once.
+    ``conventions`` how the canonical quantities are told to the library.
+    """
+
+    name: ClassVar[str]
+    library: ClassVar[str] = ""
+    modules: ClassVar[tuple[str, ...]] = ()
+    activations: ClassVar[tuple[str, ...]] = ACTIVATIONS
+    optimizers: ClassVar[tuple[str, ...]] = OPTIMIZERS
+    stacks: ClassVar[bool] = False
+    conventions: ClassVar[tuple[Convention, ...]] = ()
+
+    def unsupported(self, network: Network, training: Training) -> str | None:
+        """Why this backend cannot train this network, for a person to read; None if it can."""
+        if network.activation not in self.activations:
+            known = ", ".join(self.activations)
+            return f"{self.name} has no activation {network.activation!r} (it has {known})"
+        if training.optimizer not in self.optimizers:
+            known = ", ".join(self.optimizers)
+            return f"{self.name} has no optimizer {training.optimizer!r} (it has {known})"
+        return None
+
+    def train_one(
+        self,
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        eta: float,
+        lmbd: float,
+        plan: Plan,
+    ) -> tuple[Sequence[Array], Sequence[Array]]:
+        """Train one network along a plan of one stream; its weight matrices and biases.
+
+        Start from ``W, b = plan.start()`` and take one optimiser step for each ``rows`` of
+        ``plan.batches()``, on the samples ``x[rows], y[rows]``.
+
+        x: (samples, features) in ``training.dtype``; y: (samples,), class numbers 0, 1, ... or, for
+        ``network.output == "identity"``, real targets. Weight matrices (inputs, outputs), biases
+        (outputs,), first layer first. Weights that overflowed are returned as they are (inf or NaN).
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines neither train_one nor train")
+
+    def trace_one(
+        self,
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        eta: float,
+        lmbd: float,
+        plan: Plan,
+    ) -> list[tuple[Sequence[Array], Sequence[Array]]]:
+        """As :meth:`train_one`, after every checkpoint of the plan.
+
+        Here each checkpoint is a training of its own on the plan's first steps: a pure function
+        needs nothing else. Override it where the library can stop and go on.
+        """
+        return [
+            self.train_one(x, y, network, training, eta, lmbd, plan.first(step))
+            for step in plan.checkpoints
+        ]
+
+    def train(
+        self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
+    ) -> Fit:
+        """Train every cell; the weights after each of ``plan.checkpoints``.
+
+        Arguments as in :meth:`train_one`; the result's arrays have the leading axis ``cells``.
+        This base class trains one cell after the other.
+        """
+        paths = [
+            self.trace_one(x, y, network, training, float(eta), float(lmbd), plan.select([stream]))
+            for eta, lmbd, stream in zip(cells.eta, cells.lmbd, cells.stream, strict=True)
+        ]
+        return Fit(tuple(Weights.stack(point) for point in zip(*paths, strict=True)))
+
+    def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
+        """The output of the library's own forward pass, for every cell.
+
+        Class probabilities of shape (cells, samples, classes), two columns for two classes; for
+        regression the predicted targets, (cells, samples, 1). This base class uses the written-out
+        forward pass of :mod:`backends.formulas`.
+        """
+        from backends.formulas import predict
+
+        return predict(x, network, weights)

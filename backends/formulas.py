@@ -1,0 +1,150 @@
+"""The network's mathematics, one function per formula, for a single network or any stack of them.
+
+Arrays may carry any leading axes: W (..., inputs, outputs), b (..., 1, outputs), activations
+(..., samples, units). Functions with ``out`` write into it, as NumPy's own do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.base import Array, Network, Training, Weights
+
+LEAKY_SLOPE = 0.01
+ELU_ALPHA = 1.0
+
+
+def sigmoid(z: Array, out: Array | None = None) -> Array:
+    """1 / (1 + exp(-z)), written as (1 + tanh(z / 2)) / 2, which cannot overflow."""
+    a = np.multiply(z, 0.5, out=out)
+    np.tanh(a, out=a)
+    a *= 0.5
+    a += 0.5
+    return a
+
+
+def _identity(z: Array, out: Array | None = None) -> Array:
+    return z if out is None or out is z else np.add(z, 0, out=out)
+
+
+def _relu(z: Array, out: Array | None = None) -> Array:
+    return np.maximum(z, 0, out=out)
+
+
+def _leaky_relu(z: Array, out: Array | None = None) -> Array:
+    return np.maximum(z, LEAKY_SLOPE * z, out=out)
+
+
+def _elu(z: Array, out: Array | None = None) -> Array:
+    below = ELU_ALPHA * np.expm1(np.minimum(z, 0))
+    a = np.maximum(z, 0, out=out)
+    a += below
+    return a
+
+
+def softmax(z: Array, out: Array | None = None) -> Array:
+    """exp(z_k) / sum_j exp(z_j) over the last axis, shifted by the largest z so as not to overflow."""
+    a = np.subtract(z, z.max(axis=-1, keepdims=True), out=out)
+    np.exp(a, out=a)
+    a /= a.sum(axis=-1, keepdims=True)
+    return a
+
+
+ACTIVATE: dict[str, Callable[..., Array]] = {
+    "identity": _identity,
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "elu": _elu,
+    "logistic": sigmoid,
+    "softmax": softmax,
+}
+
+# f'(z) times delta, from the activation a = f(z); for relu and its kin f'(0) is the left derivative.
+_BACKPROPAGATE: dict[str, Callable[[Array, Array], Array]] = {
+    "identity": lambda a, delta: delta,
+    "sigmoid": lambda a, delta: delta * (a * (1 - a)),
+    "tanh": lambda a, delta: delta * (1 - a * a),
+    "relu": lambda a, delta: delta * (a > 0),
+    "leaky_relu": lambda a, delta: np.where(a > 0, delta, LEAKY_SLOPE * delta),
+    "elu": lambda a, delta: np.where(a > 0, delta, delta * (a + ELU_ALPHA)),
+}
+
+
+def times_derivative(activation: str, a: Array, delta: Array) -> Array:
+    """delta * f'(z), where a = f(z); every activation here has f' as a function of f."""
+    return _BACKPROPAGATE[activation](a, delta)
+
+
+def forward(x: Array, network: Network, W: Sequence[Array], b: Sequence[Array]) -> list[Array]:
+    """All activations a^0 = x, ..., a^L, where z^l = a^(l-1) W^l + b^l and a^l = f(z^l).
+
+    x (..., samples, features), W[l] (..., inputs, outputs), b[l] (..., 1, outputs).
+    """
+    functions = [network.activation] * len(network.hidden) + [network.output]
+    a = [x]
+    for function, W_l, b_l in zip(functions, W, b, strict=True):
+        z = a[-1] @ W_l
+        z += b_l
+        a.append(ACTIVATE[function](z, out=z))
+    return a
+
+
+def logits(x: Array, network: Network, weights: Weights) -> Array:
+    """z of the output layer for every cell; (cells, samples, outputs)."""
+    a = x[None]
+    last = network.layers - 1
+    for layer, (W, b) in enumerate(zip(weights.W, weights.b, strict=True)):
+        z = a @ W
+        z += b[:, None, :]
+        a = z if layer == last else ACTIVATE[network.activation](z, out=z)
+    return a
+
+
+def probabilities(z: Array, network: Network) -> Array:
+    """Class probabilities from logits: (..., classes), also for two classes; targets for regression."""
+    if network.output == "logistic":
+        p = sigmoid(z)
+        return np.concatenate([1 - p, p], axis=-1)
+    return z if network.output == "identity" else softmax(z)
+
+
+def predict(x: Array, network: Network, weights: Weights) -> Array:
+    """Class probabilities (cells, samples, classes); for regression targets (cells, samples, 1)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return probabilities(logits(x, network, weights), network)
+
+
+def sample_cost(z: Array, y: NDArray, network: Network) -> Array:
+    """Cost of each sample from logits z (cells, samples, outputs); (cells, samples), float64.
+
+    softmax: log sum_k exp(z_k) - z_y.  logistic: log(1 + exp(z)) - y z.  identity: (z - y)^2 / 2.
+    """
+    z = z.astype(np.float64)
+    if network.output == "softmax":
+        top = z.max(axis=-1)
+        return top + np.log(np.exp(z - top[..., None]).sum(-1)) - z[:, np.arange(len(y)), y]
+    z = z[..., 0]
+    if network.output == "logistic":
+        return np.logaddexp(0.0, z) - y * z
+    return 0.5 * (z - y) ** 2
+
+
+def penalty(weights: Weights, lmbd: Array, training: Training, rows: int) -> Array:
+    """sum_l (p_l / 2) ||W_l||^2 for every cell, float64, with p_l of ``training``; (cells,)."""
+    total = np.zeros(len(weights))
+    for layer, W in enumerate(weights.W):
+        p = training.penalty(np.asarray(lmbd, np.float64), rows, layer, len(weights.W))
+        total += 0.5 * p * np.square(W.astype(np.float64)).sum(axis=(1, 2))
+    return total
+
+
+def targets(y: NDArray, network: Network, dtype: str) -> Array:
+    """What the output layer should give: one-hot rows for a softmax, else one column."""
+    if network.output == "softmax":
+        return np.eye(network.outputs, dtype=dtype)[y]
+    return y.astype(dtype)[:, None]

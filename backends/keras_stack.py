@@ -1,0 +1,193 @@
+"""The Keras model behind :mod:`backends.keras`: a stack of networks in one Sequential.
+
+Tensors carry two axes beside their own: groups (cells that share minibatches) and cells of a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from numpy.typing import NDArray
+
+from backends.base import Array, Cells, Network, Training, Weights
+from backends.formulas import LEAKY_SLOPE
+from backends.plan import Plan
+from backends.tensorflow import padded
+
+STEPS_PER_EXECUTION = 50
+
+
+class StackL2(keras.regularizers.Regularizer):
+    """regularizers.L2 with a factor of its own for every cell, in a variable: l * sum(W^2)."""
+
+    def __init__(self, factor: keras.Variable) -> None:
+        self.factor = factor
+
+    def __call__(self, W: Any) -> Any:
+        return ops.sum(self.factor * ops.square(W))
+
+
+class StackLoss(keras.losses.Loss):
+    """Every sample's cost summed over the cells; sample weights carry 1/n of the minibatch."""
+
+    def __init__(self, network: Network, dtype: str) -> None:
+        super().__init__(reduction="sum", dtype=dtype)
+        self.network = network
+
+    def call(self, y: Any, z: Any) -> Any:
+        """y (rows, groups), logits z (rows, groups, cells, outputs); gives (rows, groups)."""
+        y = ops.broadcast_to(y[:, :, None], ops.shape(z)[:-1])
+        if self.network.output == "softmax":
+            cost = keras.losses.sparse_categorical_crossentropy(y, z, from_logits=True)
+        elif self.network.output == "logistic":
+            cost = keras.losses.binary_crossentropy(y[..., None], z, from_logits=True)
+        else:
+            cost = keras.losses.mean_squared_error(y[..., None], z) / 2
+        return ops.sum(cost, axis=-1)
+
+
+def _per_cell(base: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
+    """The stock optimiser with the learning rate of every cell in ``eta`` (groups, cells)."""
+
+    class PerCell(base):  # type: ignore[misc, valid-type]
+        eta: keras.Variable
+
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            ones = (1,) * (len(variable.shape) - 2)
+            rate = ops.reshape(self.eta, (*self.eta.shape, *ones))
+            super().update_step(gradient, variable, rate)
+
+    return PerCell
+
+
+def _optimizer(training: Training) -> Any:
+    # Keras turns Python floats into float32 on their way to float64; NumPy's float64 stays exact
+    exact = np.float64 if training.dtype == "float64" else float
+    if training.optimizer == "adam":
+        optimizer = _per_cell(keras.optimizers.Adam)(learning_rate=1.0)
+        optimizer.beta_1, optimizer.beta_2 = exact(training.beta_1), exact(training.beta_2)
+        optimizer.epsilon = exact(training.epsilon)
+        return optimizer
+    return _per_cell(keras.optimizers.SGD)(
+        learning_rate=1.0, momentum=exact(training.momentum), nesterov=training.nesterov
+    )
+
+
+class Stack:
+    """One Sequential for (groups, cells) networks, compiled once and used for many trainings."""
+
+    def __init__(self, network: Network, training: Training, groups: int, per_group: int) -> None:
+        self.network, self.training = network, training
+        self.shape = (groups, per_group)
+        with _floatx(training.dtype):
+            self.eta = keras.Variable(np.zeros(self.shape), dtype=training.dtype, trainable=False)
+            self.l2 = keras.Variable(
+                np.zeros((*self.shape, 1, 1)), dtype=training.dtype, trainable=False
+            )
+            self.model = keras.Sequential(
+                [
+                    keras.Input((groups, network.features), dtype=training.dtype),
+                    *(self._layer(layer) for layer in range(network.layers)),
+                ]
+            )
+            optimizer = _optimizer(training)
+            optimizer.eta = self.eta
+            optimizer.build(self.model.trainable_variables)
+            self.model.compile(
+                optimizer=optimizer,
+                loss=StackLoss(network, training.dtype),
+                steps_per_execution=STEPS_PER_EXECUTION,
+            )
+
+    def _layer(self, layer: int) -> keras.layers.EinsumDense:
+        network, last = self.network, self.network.layers - 1
+        penalised = self.training.penalised == "all" or layer < last
+        return keras.layers.EinsumDense(
+            "bgf,gcfh->bgch" if layer == 0 else "bgcf,gcfh->bgch",
+            output_shape=(*self.shape, network.sizes[layer + 1]),
+            bias_axes="gch",
+            activation=None if layer == last else _activation(network.activation),
+            kernel_initializer="zeros",
+            kernel_regularizer=StackL2(self.l2) if penalised else None,
+            dtype=self.training.dtype,
+        )
+
+    def train(self, x: Array, y: NDArray, cells: Cells, plan: Plan) -> list[Weights]:
+        """Weights after every checkpoint; ``plan`` has one stream for each group."""
+        dtype = self.training.dtype
+        order, scale, penalty = padded(plan, np.arange(plan.streams), self.training)
+        for variable in self.model.optimizer.variables:  # step count, velocities, moments; also eta
+            variable.assign(np.zeros(variable.shape, variable.dtype))
+        self.eta.assign(cells.eta.reshape(self.shape).astype(dtype))
+        lmbd = cells.lmbd.reshape(*self.shape, 1, 1)
+        self.l2.assign((lmbd * penalty[0] / 2).astype(dtype))
+        spread = (
+            np.broadcast_to(tensor[:, None], (*self.shape, *tensor.shape[1:]))
+            for tensor in plan.initial.named().values()
+        )
+        self.model.set_weights(list(spread))
+        inputs, target = tf.constant(x), tf.constant(y)
+        steps = tf.data.Dataset.from_tensor_slices((order, scale.astype(dtype)))
+        path = []
+        with _floatx(dtype):
+            for first, last in plan.segments():
+                minibatches = (
+                    steps.skip(first)
+                    .take(last - first)
+                    .map(partial(_minibatch, inputs, target), num_parallel_calls=1)
+                    .prefetch(STEPS_PER_EXECUTION)
+                )
+                if last > first:
+                    self.model.fit(minibatches, epochs=1, shuffle=False, verbose=0)
+                path.append(self.weights())
+        return path
+
+    def predict(self, x: Array, weights: Weights) -> Array:
+        """Probabilities or targets (cells, samples, classes) of a stack of one group."""
+        with _floatx(self.training.dtype):
+            self.model.set_weights([tensor[None] for tensor in weights.named().values()])
+            z = self.model.predict(x[:, None], batch_size=1024, verbose=0)[:, 0].swapaxes(0, 1)
+            if self.network.output == "identity":
+                return z
+            if self.network.output == "softmax":
+                return ops.convert_to_numpy(keras.activations.softmax(z))
+            p = ops.convert_to_numpy(keras.activations.sigmoid(z))
+            return np.concatenate([1 - p, p], axis=-1)
+
+    def weights(self) -> Weights:
+        cells = self.shape[0] * self.shape[1]
+        tensors = [t.reshape(cells, *t.shape[2:]) for t in self.model.get_weights()]
+        return Weights(tuple(tensors[0::2]), tuple(tensors[1::2]))
+
+
+stack_for = lru_cache(maxsize=4)(Stack)
+
+
+def _activation(name: str) -> Any:
+    if name == "leaky_relu":
+        return partial(keras.activations.leaky_relu, negative_slope=LEAKY_SLOPE)
+    return {"identity": "linear"}.get(name, name)
+
+
+def _minibatch(x: Any, y: Any, rows: Any, scale: Any) -> tuple[Any, Any, Any]:
+    """Inputs (rows, groups, features), targets (rows, groups) and sample weights (rows, 1)."""
+    rows = tf.transpose(rows)
+    return tf.gather(x, rows), tf.gather(y, rows), scale[:, None]
+
+
+@contextmanager
+def _floatx(dtype: str) -> Iterator[None]:
+    """Keras casts losses to its global floatx: set it while a model is built or used, and put it back."""
+    before = keras.config.floatx()
+    keras.config.set_floatx(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)

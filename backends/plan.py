@@ -1,0 +1,207 @@
+"""The plan: everything random about a training, drawn once, in NumPy, before any backend sees it.
+
+A plan holds one or several *streams*. A stream is a set of initial weights and an order of minibatches;
+cells that share a stream start from the same weights and see the same samples at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.base import Array, Network, Weights
+
+Minibatches = Literal["permutation", "independent"]
+InitialWeights = Literal["glorot_uniform", "normal", "truncated_normal"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Initial weights and minibatches, for every stream.
+
+    Attributes
+    ----------
+    initial : Weights
+        Initial weights; leading axis streams.
+    order : int array, (streams, draws)
+        Row numbers, one minibatch after the other.
+    bounds : int array, (steps + 1,)
+        Step s takes the rows ``order[:, bounds[s]:bounds[s + 1]]``.
+    checkpoints : tuple of int
+        Numbers of steps after which weights are wanted; ascending, the last is the plan's length.
+    """
+
+    initial: Weights
+    order: NDArray[np.integer]
+    bounds: NDArray[np.integer]
+    checkpoints: tuple[int, ...]
+
+    @property
+    def steps(self) -> int:
+        """Number of optimiser steps."""
+        return len(self.bounds) - 1
+
+    @property
+    def streams(self) -> int:
+        return len(self.order)
+
+    @property
+    def batch_size(self) -> int:
+        """Samples in a full minibatch (the largest there is)."""
+        return int(np.diff(self.bounds).max()) if self.steps else 0
+
+    def rows(self, step: int) -> NDArray[np.integer]:
+        """The rows of step ``step``, counted from 0; shape (streams, rows)."""
+        return self.order[:, self.bounds[step] : self.bounds[step + 1]]
+
+    def start(self) -> tuple[list[Array], list[Array]]:
+        """Copies of the initial weight matrices and biases of a plan of one stream."""
+        self._one_stream()
+        return [W[0].copy() for W in self.initial.W], [b[0].copy() for b in self.initial.b]
+
+    def batches(self) -> Iterator[NDArray[np.integer]]:
+        """The rows of every step of a plan of one stream, in order; each of shape (rows,)."""
+        self._one_stream()
+        for step in range(self.steps):
+            yield self.rows(step)[0]
+
+    def segments(self) -> Iterator[tuple[int, int]]:
+        """The stretches (first step, step after the last) between checkpoints."""
+        return zip((0, *self.checkpoints[:-1]), self.checkpoints, strict=True)
+
+    def first(self, steps: int) -> Plan:
+        """The plan's first ``steps`` steps, with one checkpoint at their end."""
+        if not 0 <= steps <= self.steps:
+            raise ValueError(f"the plan has {self.steps} steps, not {steps}")
+        return replace(
+            self,
+            order=self.order[:, : self.bounds[steps]],
+            bounds=self.bounds[: steps + 1],
+            checkpoints=(steps,),
+        )
+
+    def at(self, checkpoints: Sequence[int]) -> Plan:
+        """The same plan, asking for the weights after these numbers of steps, and cut after the last."""
+        wanted = tuple(sorted(set(checkpoints)))
+        if not wanted:
+            raise ValueError("at least one checkpoint is needed")
+        return replace(self.first(wanted[-1]), checkpoints=wanted)
+
+    def select(self, streams: Sequence[int] | NDArray[np.integer]) -> Plan:
+        """The plan of some streams, in the order given."""
+        index = np.asarray(streams, dtype=np.intp)
+        return replace(self, initial=self.initial[index], order=self.order[index])
+
+    def rows_permuted(self, seed: int) -> Plan:
+        """The same minibatches with the rows inside each in another order.
+
+        The mathematics does not change, only the order of summation: a measure of how far round-off
+        alone carries a training.
+        """
+        rng = np.random.default_rng(seed)
+        order = self.order.copy()
+        for step in range(self.steps):
+            order[:, self.bounds[step] : self.bounds[step + 1]] = rng.permuted(
+                self.rows(step), axis=1
+            )
+        return replace(self, order=order)
+
+    def _one_stream(self) -> None:
+        if self.streams != 1:
+            raise ValueError(f"the plan has {self.streams} streams; select one first")
+
+    @classmethod
+    def draw(
+        cls,
+        network: Network,
+        rows: NDArray[np.integer] | Sequence[NDArray[np.integer]],
+        seeds: Sequence[int] | Sequence[np.random.SeedSequence],
+        *,
+        epochs: int,
+        batch_size: int,
+        keep_last_batch: bool = False,
+        minibatches: Minibatches = "permutation",
+        initial_weights: InitialWeights = "glorot_uniform",
+        weight_scale: float = 1.0,
+        initial_bias: float = 0.0,
+        dtype: str = "float32",
+    ) -> Plan:
+        """Draw a plan, one stream for every seed.
+
+        rows: the row numbers to train on, (samples,); or one such array for each seed, all of the
+        same length. ``batch_size`` is clipped to their number. Initial weights are representable in
+        float32 whatever ``dtype``, so that runs in both precisions start from the same point.
+
+        ``permutation`` goes through the rows once an epoch, in a new order, and drops the short last
+        minibatch unless ``keep_last_batch``; ``independent`` draws samples // batch_size minibatches
+        an epoch, each without replacement on its own.
+        """
+        pools = [rows] * len(seeds) if isinstance(rows, np.ndarray) else list(rows)
+        samples = len(pools[0])
+        batch = min(batch_size, samples)
+        sizes = [batch] * (samples // batch)
+        if keep_last_batch and minibatches == "permutation" and samples % batch:
+            sizes.append(samples % batch)
+        initial, order = [], []
+        for seed, pool in zip(seeds, pools, strict=True):
+            for_weights, for_order = (np.random.default_rng(s) for s in _children(seed))
+            initial.append(
+                draw_weights(network, for_weights, initial_weights, weight_scale, initial_bias)
+            )
+            order.append(_draw_order(pool, for_order, epochs, sizes, minibatches))
+        return cls(
+            initial=Weights.stack(initial).astype("float32").astype(dtype),
+            order=np.stack(order).astype(np.int32),
+            bounds=np.concatenate([[0], np.cumsum(sizes * epochs)]).astype(np.int64),
+            checkpoints=(len(sizes) * epochs,),
+        )
+
+
+def draw_weights(
+    network: Network,
+    rng: np.random.Generator,
+    distribution: InitialWeights = "glorot_uniform",
+    scale: float = 1.0,
+    bias: float = 0.0,
+) -> tuple[list[Array], list[Array]]:
+    """Initial weight matrices (inputs, outputs) and biases (outputs,) of one network, float64.
+
+    ``glorot_uniform``: uniform in +-scale * sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010,
+    eq. 16); ``normal``: standard deviation ``scale``; ``truncated_normal``: the same, redrawn beyond
+    two standard deviations. All biases equal ``bias``.
+    """
+    W: list[Array] = []
+    for inputs, outputs in network.shapes:
+        if distribution == "glorot_uniform":
+            limit = scale * np.sqrt(6.0 / (inputs + outputs))
+            W.append(rng.uniform(-limit, limit, (inputs, outputs)))
+        else:
+            draw = rng.standard_normal((inputs, outputs))
+            while distribution == "truncated_normal" and (outside := np.abs(draw) > 2).any():
+                draw[outside] = rng.standard_normal(int(outside.sum()))
+            W.append(scale * draw)
+    return W, [np.full(outputs, bias) for _, outputs in network.shapes]
+
+
+def _children(seed: int | np.random.SeedSequence) -> list[np.random.SeedSequence]:
+    """Two independent seeds, for the weights and for the order, without changing ``seed``."""
+    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    key = root.spawn_key
+    return [np.random.SeedSequence(root.entropy, spawn_key=(*key, child)) for child in (0, 1)]
+
+
+def _draw_order(
+    pool: NDArray[np.integer],
+    rng: np.random.Generator,
+    epochs: int,
+    sizes: Sequence[int],
+    minibatches: Minibatches,
+) -> NDArray[np.integer]:
+    if minibatches == "independent":
+        draws = [rng.choice(pool, size, replace=False) for _ in range(epochs) for size in sizes]
+        return np.concatenate(draws)
+    return np.concatenate([rng.permutation(pool)[: sum(sizes)] for _ in range(epochs)])

@@ -1,0 +1,56 @@
+"""Import a framework without its start-up notices, and with a fixed number of threads.
+
+Importing this module imports no framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+# Read by the libraries when they are first imported, so they must be set before.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+def set_threads(threads: int) -> None:
+    """Have libraries imported from now on use this many threads each."""
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+
+
+def load(module: str) -> ModuleType:
+    """Import TensorFlow or Keras; what they print while starting is dropped unless they fail."""
+    if module in sys.modules:
+        return sys.modules[module]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with _stderr_to_file():
+        return importlib.import_module(module)
+
+
+@contextmanager
+def _stderr_to_file() -> Iterator[None]:
+    """Send file descriptor 2, which C++ writes to, into a temporary file; show it on an error."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as log:
+        kept = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            log.seek(0)
+            os.write(kept, log.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

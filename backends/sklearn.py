@@ -1,0 +1,221 @@
+"""scikit-learn's MLPClassifier and MLPRegressor, led along the plan by public means only.
+
+The library draws its initial weights from ``random_state.uniform``: a ``RandomState`` that hands out
+the plan's weights puts them in. The plan's minibatches are laid out as the rows of one long data set,
+which ``partial_fit`` with ``shuffle=False`` walks through in order: thousands of steps in one call.
+
+A short minibatch is filled up with rows of weight zero, because the library cuts batches of one size.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.base import Array, Backend, Cells, Convention, Fit, Network, Training, Weights
+from backends.plan import Plan
+
+# Bytes of rows laid out for one call.
+ROWS_BUDGET = 64 * 2**20
+
+_ACTIVATION = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+
+
+class SklearnBackend(Backend):
+    """The real MLPClassifier (MLPRegressor for regression), one cell after the other."""
+
+    name = "sklearn"
+    library = "scikit-learn"
+    modules = ("sklearn.neural_network",)
+    activations = tuple(_ACTIVATION)
+    conventions: ClassVar[tuple[Convention, ...]] = (
+        Convention(
+            "penalty",
+            "alpha = lmbd * B, because the library takes alpha * W / n over a minibatch of n",
+            "alpha = 1e-4; a short last minibatch is penalised B / r times too strongly",
+        ),
+        Convention("cost of a minibatch", "mean over the samples", "mean"),
+        Convention(
+            "initial weights",
+            "the plan's, handed out by random_state.uniform",
+            "Glorot uniform, narrower for logistic units",
+        ),
+        Convention("initial biases", "the plan's (0)", "random, as the weights"),
+        Convention(
+            "minibatches",
+            "the plan's rows in order, shuffle=False",
+            "B = min(200, n), a permutation an epoch, the short last one kept",
+        ),
+        Convention("short last minibatch", "filled up with rows of weight 0", "taken as it is"),
+        Convention("optimiser", "solver as asked, learning_rate_init = eta", "Adam, 1e-3"),
+        Convention("momentum", "as asked", "0.9 with Nesterov, for solver='sgd'"),
+        Convention("Adam epsilon", "1e-8", "1e-8"),
+        Convention("stopping", "never early", "when 10 epochs gain less than 1e-4"),
+        Convention("two classes", "one logistic output", "one logistic output"),
+    )
+
+    def unsupported(self, network: Network, training: Training) -> str | None:
+        if reason := super().unsupported(network, training):
+            return reason
+        if training.cost != "mean":
+            return "MLPClassifier averages the cost over the minibatch and cannot sum it"
+        if training.penalised != "all":
+            return "MLPClassifier penalises every layer's weights and cannot leave one out"
+        return None
+
+    def train(
+        self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
+    ) -> Fit:
+        paths: list[list[Weights]] = []
+        rows = _Rows(x, y, training, plan)
+        for eta, lmbd, stream in zip(cells.eta, cells.lmbd, cells.stream, strict=True):
+            estimator = _estimator(network, training, float(eta), float(lmbd), plan, int(stream))
+            paths.append(_path(estimator, rows, network, training, plan, int(stream)))
+        return Fit(tuple(Weights.concatenate(point) for point in zip(*paths, strict=True)))
+
+    def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
+        return np.stack([_predict_one(x, network, weights[cell]) for cell in range(len(weights))])
+
+
+class _Handout(np.random.RandomState):
+    """A source of random numbers whose ``uniform`` gives out the planned arrays, one a call."""
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        super().__init__(0)
+        self._arrays = iter(arrays)
+
+    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
+        planned = next(self._arrays)
+        if planned.shape != tuple(np.atleast_1d(size)):
+            raise RuntimeError(
+                f"scikit-learn asked for initial values of shape {size}, the plan has "
+                f"{planned.shape}: this version initialises in another order"
+            )
+        return planned.copy()
+
+
+def _estimator(
+    network: Network, training: Training, eta: float, lmbd: float, plan: Plan, stream: int
+) -> Any:
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    kind = MLPRegressor if network.output == "identity" else MLPClassifier
+    initial = plan.initial[stream]
+    per_sample = lmbd * training.penalty_factor
+    return kind(
+        hidden_layer_sizes=network.hidden,
+        activation=_ACTIVATION[network.activation],
+        solver=training.optimizer,
+        alpha=per_sample if training.penalty_per_sample else per_sample * plan.batch_size,
+        batch_size=plan.batch_size,
+        learning_rate_init=eta,
+        max_iter=1,
+        shuffle=False,
+        random_state=_Handout([tensor[0] for tensor in initial.named().values()]),
+        tol=0.0,
+        n_iter_no_change=np.inf,
+        momentum=training.momentum,
+        nesterovs_momentum=training.nesterov,
+        beta_1=training.beta_1,
+        beta_2=training.beta_2,
+        epsilon=training.epsilon,
+    )
+
+
+class _Rows:
+    """The plan's minibatches laid out as consecutive rows, kept while the next cell needs the same."""
+
+    def __init__(self, x: Array, y: NDArray, training: Training, plan: Plan) -> None:
+        self.x, self.y, self.training, self.plan = x, y, training, plan
+        per_step = max(1, plan.batch_size * x.shape[1] * x.itemsize)
+        self.steps = max(1, ROWS_BUDGET // per_step)
+        self._key: tuple[int, int, int] | None = None
+        self._laid: tuple[Array, NDArray, Array | None]
+
+    def between(
+        self, first: int, last: int, stream: int
+    ) -> Iterator[tuple[Array, NDArray, Array | None]]:
+        """Inputs, targets and sample weights of steps first .. last - 1, in calls of bounded size."""
+        for start in range(first, last, self.steps):
+            stop = min(start + self.steps, last)
+            whole = self.plan.steps <= self.steps
+            key = (0, self.plan.steps, stream) if whole else (start, stop, stream)
+            if key != self._key:
+                self._laid, self._key = self._lay(*key), key
+            x, y, weight = self._laid
+            size = self.plan.batch_size
+            cut = slice((start - key[0]) * size, (stop - key[0]) * size)
+            yield x[cut], y[cut], None if weight is None else weight[cut]
+
+    def _lay(self, first: int, last: int, stream: int) -> tuple[Array, NDArray, Array | None]:
+        bounds, size = self.plan.bounds[first : last + 1], self.plan.batch_size
+        counts = np.diff(bounds)
+        order = self.plan.order[stream, bounds[0] : bounds[-1]]
+        if (counts == size).all():
+            return self.x[order], self.y[order], None
+        filled = np.zeros((last - first, size), dtype=order.dtype)
+        real = np.arange(size) < counts[:, None]
+        filled[real] = order
+        # the library divides by the sum of the weights: B / r keeps that sum at B, and so the
+        # penalty at alpha / B; weights of one let it become r, as its own short minibatch would
+        weight = real if self.training.penalty_per_sample else real * (size / counts[:, None])
+        rows = filled.ravel()
+        return self.x[rows], self.y[rows], weight.ravel().astype(self.x.dtype)
+
+
+def _path(
+    estimator: Any, rows: _Rows, network: Network, training: Training, plan: Plan, stream: int
+) -> list[Weights]:
+    """The weights after every checkpoint; NaN from where the library met a non-finite weight."""
+    first_call = {} if network.output == "identity" else {"classes": np.arange(network.classes)}
+    current, path, diverged = plan.initial[stream], [], False
+    for first, last in plan.segments():
+        for x, y, weight in rows.between(first, last, stream):
+            if diverged:
+                break
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                try:
+                    estimator.partial_fit(x, y, sample_weight=weight, **first_call)
+                except ValueError:
+                    diverged = not _weights(estimator).finite().all()
+                    if not diverged:
+                        raise
+            first_call = {}
+            current = _weights(estimator)
+        path.append(current)
+    return path
+
+
+def _weights(estimator: Any) -> Weights:
+    return Weights.stack([(estimator.coefs_, estimator.intercepts_)])
+
+
+def _predict_one(x: Array, network: Network, weights: Weights) -> Array:
+    """The library's own forward pass: an estimator trained for no step at all on these weights."""
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    if not weights.finite().all():
+        return np.full((len(x), network.classes or 1), np.nan, x.dtype)
+    kind = MLPRegressor if network.output == "identity" else MLPClassifier
+    estimator = kind(
+        hidden_layer_sizes=network.hidden,
+        activation=_ACTIVATION[network.activation],
+        solver="sgd",
+        learning_rate_init=1.0,
+        shuffle=False,
+        random_state=_Handout([tensor[0] for tensor in weights.named().values()]),
+    )
+    if network.output == "identity":
+        estimator.partial_fit(x[:1], np.zeros(1, x.dtype))
+    else:
+        estimator.partial_fit(x[:1], np.zeros(1, np.int64), classes=np.arange(network.classes))
+    estimator.coefs_ = [W[0] for W in weights.W]
+    estimator.intercepts_ = [b[0] for b in weights.b]
+    if network.output == "identity":
+        return estimator.predict(x).reshape(-1, 1)
+    return estimator.predict_proba(x)
