@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -127,7 +128,6 @@ class Stack:
             variable.assign(np.zeros(variable.shape, variable.dtype))
         self.eta.assign(cells.eta.reshape(self.shape).astype(dtype))
         lmbd = cells.lmbd.reshape(*self.shape, 1, 1)
-        self.l2.assign((lmbd * penalty[0] / 2).astype(dtype))
         spread = (
             np.broadcast_to(tensor[:, None], (*self.shape, *tensor.shape[1:]))
             for tensor in plan.initial.named().values()
@@ -137,14 +137,15 @@ class Stack:
         steps = tf.data.Dataset.from_tensor_slices((order, scale.astype(dtype)))
         path = []
         with _floatx(dtype):
-            for first, last in plan.segments():
-                minibatches = (
-                    steps.skip(first)
-                    .take(last - first)
-                    .map(partial(_minibatch, inputs, target), num_parallel_calls=1)
-                    .prefetch(STEPS_PER_EXECUTION)
-                )
-                if last > first:
+            for segment in plan.segments():
+                for first, last in _runs(penalty, *segment):
+                    self.l2.assign((lmbd * penalty[first] / 2).astype(dtype))
+                    minibatches = (
+                        steps.skip(first)
+                        .take(last - first)
+                        .map(partial(_minibatch, inputs, target), num_parallel_calls=1)
+                        .prefetch(STEPS_PER_EXECUTION)
+                    )
                     self.model.fit(minibatches, epochs=1, shuffle=False, verbose=0)
                 path.append(self.weights())
         return path
@@ -174,6 +175,12 @@ def _activation(name: str) -> Any:
     if name == "leaky_relu":
         return partial(keras.activations.leaky_relu, negative_slope=LEAKY_SLOPE)
     return {"identity": "linear"}.get(name, name)
+
+
+def _runs(penalty: Array, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """The stretches of equal penalty between two steps; one, unless it depends on the batch's size."""
+    cuts = np.flatnonzero(np.diff(penalty[first:last])) + first + 1
+    yield from pairwise([first, *cuts.tolist(), last] if last > first else [])
 
 
 def _minibatch(x: Any, y: Any, rows: Any, scale: Any) -> tuple[Any, Any, Any]:

@@ -1,0 +1,270 @@
+"""One unit of work, from data to rows: plan, training, evaluation. Runs in a worker.
+
+Evaluation is the same for all backends: labels come from the library's own forward pass, losses from
+the final, fixed weights by the formulas of :mod:`backends.formulas`, without the penalty.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from backends.base import Array, Backend, Cells, Fit, Network, Training, Weights
+from backends.formulas import logits, sample_cost
+from backends.plan import Plan
+from backends.registry import Unavailable, find, start
+from harness.data import Dataset, Split, scaled, split_rows
+from harness.experiment import Experiment
+from harness.units import Unit
+
+CURVE_POINTS = 16  # checkpoints of a learning curve
+EVALUATION_BUDGET = 64 * 2**20  # bytes of activations held while evaluating
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that a backend is given for some repeats of an experiment."""
+
+    x: Array
+    y: NDArray[Any]
+    split: Split
+    network: Network
+    training: Training
+    plan: Plan
+
+
+def prepare(
+    experiment: Experiment, dataset: Dataset, backend: str, repeats: Sequence[int]
+) -> Prepared:
+    """Data, network, training and plan of one backend; the plan has one stream for each repeat.
+
+    The repeats must share their split. The plan depends on the backend only through its recipe.
+    """
+    split = split_rows(dataset, experiment, repeats[0])
+    x = scaled(dataset, split, experiment)
+    y = dataset.y if dataset.classes else dataset.y.astype(experiment.dtype)
+    network = experiment.network(backend, x.shape[1], len(dataset.classes))
+    return Prepared(
+        x,
+        y,
+        split,
+        network,
+        experiment.training(backend),
+        draw_plan(experiment, backend, network, split.train, repeats),
+    )
+
+
+def draw_plan(
+    experiment: Experiment,
+    backend: str,
+    network: Network,
+    rows: NDArray[np.intp],
+    repeats: Sequence[int],
+) -> Plan:
+    """The plan of some repeats; each repeat's stream depends on (seed, repeat) alone."""
+    recipe = experiment.recipe(backend)
+    seeds = [np.random.SeedSequence(experiment.seed, spawn_key=(repeat,)) for repeat in repeats]
+    return Plan.draw(
+        network,
+        rows,
+        seeds,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        keep_last_batch=recipe.keep_last_batch,
+        minibatches=recipe.minibatches,
+        initial_weights=recipe.initial_weights,
+        weight_scale=recipe.weight_scale,
+        initial_bias=recipe.initial_bias,
+        dtype=experiment.dtype,
+    )
+
+
+def curve_epochs(epochs: int) -> list[int]:
+    """The epochs of a learning curve: dense at first, the last one always among them."""
+    return sorted({round(e) for e in np.geomspace(1, epochs, min(CURVE_POINTS, epochs))})
+
+
+def run_unit(
+    unit: Unit, experiment: Experiment, dataset: Dataset
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """The rows of a unit, one for each repeat and cell, and its timings in seconds and bytes."""
+    begun = time.perf_counter()
+    backend = find(unit.backend)
+    missing = backend if isinstance(backend, Unavailable) else start(backend)
+    if isinstance(backend, Unavailable) or missing:
+        reason = missing.reason if missing else ""
+        return without_result(unit, experiment, "unavailable", reason), {}
+    loaded = time.perf_counter()
+    prepared = prepare(experiment, dataset, unit.backend, unit.repeats)
+    reason = backend.unsupported(prepared.network, prepared.training)
+    if reason:
+        return without_result(unit, experiment, "unsupported", reason), {}
+    grid = experiment.cells[unit.first : unit.last]
+    cells = Cells.of(
+        [eta for eta, _ in grid] * len(unit.repeats),
+        [lmbd for _, lmbd in grid] * len(unit.repeats),
+        np.repeat(np.arange(len(unit.repeats)), len(grid)).tolist(),
+    )
+    epochs = experiment.recipe(unit.backend).epochs
+    curve = curve_epochs(epochs)
+    per_epoch = prepared.plan.steps // epochs
+    plan = prepared.plan.at([epoch * per_epoch for epoch in curve])
+    ready = time.perf_counter()
+    fit = backend.train(
+        prepared.x, prepared.y, prepared.network, prepared.training, cells, plan
+    )
+    trained = time.perf_counter()
+    rows = _identity(unit, experiment)
+    rows |= _final(backend, prepared, fit.weights, experiment)
+    rows |= _curves(prepared, fit, curve, experiment)
+    frame = pd.DataFrame(rows)
+    frame["seconds"] = (trained - ready) / len(cells)
+    done = time.perf_counter()
+    return frame, {
+        "import_seconds": loaded - begun,
+        "prepare_seconds": ready - loaded,
+        "train_seconds": trained - ready,
+        "evaluate_seconds": done - trained,
+        "peak_memory_bytes": float(peak_memory()),
+    }
+
+
+def without_result(unit: Unit, experiment: Experiment, status: str, reason: str) -> pd.DataFrame:
+    """The rows of a unit that gave no result: status and reason, everything measured missing."""
+    rows: dict[str, Any] = _identity(unit, experiment)
+    rows |= {"status": status, "reason": reason}
+    for part in PARTS:
+        rows |= {f"{part}_{metric}": np.nan for metric in (*experiment.metrics, "loss")}
+    frame = pd.DataFrame(rows)
+    for column in ("predicted", "epoch", *_curve_columns(experiment)):
+        frame[column] = [np.empty(0) for _ in range(len(frame))]
+    frame["seconds"] = np.nan
+    return frame
+
+
+def _identity(unit: Unit, experiment: Experiment) -> dict[str, Any]:
+    grid = experiment.cells[unit.first : unit.last]
+    return {
+        "backend": [unit.backend] * unit.size,
+        "eta": [eta for eta, _ in grid] * len(unit.repeats),
+        "lmbd": [lmbd for _, lmbd in grid] * len(unit.repeats),
+        "repeat": np.repeat(unit.repeats, len(grid)),
+    }
+
+
+def _final(
+    backend: Backend, prepared: Prepared, weights: Weights, experiment: Experiment
+) -> dict[str, Any]:
+    """Status, scores, losses and test predictions of the final weights."""
+    finite = weights.finite()
+    scores = {
+        f"{part}_{metric}": np.full(len(weights), np.nan)
+        for part in PARTS
+        for metric in (*experiment.metrics, "loss")
+    }
+    predicted = []
+    for block in _blocks(prepared, len(weights)):
+        outputs = backend.predict_proba(prepared.x, prepared.network, weights[block])
+        losses = _costs(prepared.x, prepared.y, prepared.network, weights[block])
+        finite[block] &= np.isfinite(outputs).all(axis=(1, 2)) & np.isfinite(losses).all(axis=1)
+        labels = outputs.argmax(axis=2) if experiment.metrics[0] == "accuracy" else outputs[..., 0]
+        for part, rows in prepared.split.items():
+            scores[f"{part}_loss"][block] = losses[:, rows].mean(axis=1)
+            for metric in experiment.metrics:
+                scores[f"{part}_{metric}"][block] = score(
+                    metric, labels[:, rows], prepared.y[rows]
+                )
+        predicted.extend(labels[:, prepared.split.test])
+    for values in scores.values():
+        values[~finite] = np.nan
+    kind = np.int16 if experiment.metrics[0] == "accuracy" else np.float32
+    return {
+        "status": np.where(finite, "ok", "diverged"),
+        "reason": np.where(finite, "", "weights or outputs are not finite"),
+        **scores,
+        "predicted": [
+            p.astype(kind) if ok else np.empty(0, kind)
+            for p, ok in zip(predicted, finite, strict=True)
+        ],
+    }
+
+
+def score(metric: str, predicted: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
+    """accuracy: share of predicted labels equal to y. r2: 1 - sum (y - p)^2 / sum (y - mean y)^2.
+    rmse: square root of the mean of (y - p)^2. predicted: (cells, samples); gives (cells,).
+    """
+    if metric == "accuracy":
+        return (predicted == y).mean(axis=1)
+    squared = np.square(predicted.astype(np.float64) - y)
+    if metric == "rmse":
+        return np.sqrt(squared.mean(axis=1))
+    return 1 - squared.sum(axis=1) / np.square(y - y.mean(dtype=np.float64)).sum()
+
+
+def _curves(
+    prepared: Prepared, fit: Fit, epochs: list[int], experiment: Experiment
+) -> dict[str, Any]:
+    """Loss and score on the train and validation part after every checkpoint, a list for each cell."""
+    rows = {"train": prepared.split.train, "validation": prepared.split.validation}
+    points: dict[str, list[NDArray[np.float64]]] = {c: [] for c in _curve_columns(experiment)}
+    metric = experiment.metrics[0]
+    for weights in fit.path:
+        for part, index in rows.items():
+            loss, scores = [], []
+            for block in _blocks(prepared, len(weights)):
+                z = _logits(prepared.x[index], prepared.network, weights[block])
+                y = prepared.y[index]
+                with np.errstate(over="ignore", invalid="ignore"):
+                    loss.append(sample_cost(z, y, prepared.network).mean(axis=1))
+                scores.append(score(metric, labels(z, prepared.network), y))
+            points[f"curve_{part}_loss"].append(np.concatenate(loss))
+            points[f"curve_{part}_{metric}"].append(np.concatenate(scores))
+    cells = len(fit.weights)
+    columns: dict[str, Any] = {"epoch": [np.array(epochs, np.int32)] * cells}
+    for name, values in points.items():
+        columns[name] = list(np.stack(values, axis=1).astype(np.float32))
+    return columns
+
+
+def _curve_columns(experiment: Experiment) -> list[str]:
+    metrics = ("loss", experiment.metrics[0])
+    return [f"curve_{part}_{m}" for part in ("train", "validation") for m in metrics]
+
+
+def labels(z: Array, network: Network) -> NDArray[Any]:
+    """Class numbers from logits (cells, samples, outputs); for regression the values themselves."""
+    if network.output == "softmax":
+        return z.argmax(axis=-1)
+    return z[..., 0] if network.output == "identity" else (z[..., 0] > 0).astype(np.int64)
+
+
+def _costs(x: Array, y: NDArray[Any], network: Network, weights: Weights) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return sample_cost(_logits(x, network, weights), y, network)
+
+
+def _logits(x: Array, network: Network, weights: Weights) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return logits(x, network, weights)
+
+
+def _blocks(prepared: Prepared, cells: int) -> list[slice]:
+    """Slices of cells that can be evaluated on all samples within the budget."""
+    per_cell = len(prepared.x) * max(prepared.network.sizes[1:]) * 8
+    size = max(1, EVALUATION_BUDGET // per_cell)
+    return [slice(start, min(start + size, cells)) for start in range(0, cells, size)]
+
+
+def peak_memory() -> int:
+    """The largest resident size of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
