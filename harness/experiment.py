@@ -225,10 +225,10 @@ def experiment_from(settings: Mapping[str, Any]) -> Experiment:
     try:
         return Experiment(**({**PRESETS[name].settings, **given}))
     except ValidationError as error:
-        raise InputError(_one_line(error)) from None
+        raise InputError(one_line(error)) from None
 
 
-def _one_line(error: ValidationError) -> str:
+def one_line(error: ValidationError) -> str:
     """The first fault of a validation as one line: the setting, what was found, what is allowed."""
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else ""
