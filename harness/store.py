@@ -74,10 +74,11 @@ class RunFolder:
         found = self.fs.ls(self.path(folder), detail=False)
         return sorted(str(f).rstrip("/").rsplit("/", 1)[-1] for f in found)
 
-    def clear(self) -> None:
-        """Remove the folder and all it holds."""
-        if self.fs.exists(self.root):
-            self.fs.rm(self.root, recursive=True)
+    def clear_contents(self) -> None:
+        """Remove all that the folder holds, except its lock."""
+        for name in self.names(""):
+            if name != ".lock":
+                self.fs.rm(self.path(name), recursive=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
