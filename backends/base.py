@@ -92,6 +92,15 @@ class Network:
         """Number of classes; 0 for regression."""
         return {"softmax": self.outputs, "logistic": 2, "identity": 0}[self.output]
 
+    def step_flop(self, rows: int) -> int:
+        """Floating-point operations of the matrix products of one step on ``rows`` samples.
+
+        Two for each multiplication and addition: a W forward, a^T delta for the gradient, and
+        delta W^T back through every layer but the first.
+        """
+        products = [inputs * outputs for inputs, outputs in self.shapes]
+        return 2 * rows * (3 * sum(products) - products[0])
+
     def __str__(self) -> str:
         return f"{'-'.join(map(str, self.sizes))} {self.activation}/{self.output}"
 

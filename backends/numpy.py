@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import Array, Backend, Cells, Convention, Fit, Network, Training, Weights
-from backends.formulas import forward, targets, times_derivative
+from backends.formulas import forward, sum_samples, targets, times_derivative
 from backends.plan import Plan
 
 # Cells trained together: enough to spread the interpreter's cost over, few enough for the cache.
-STACK = 32
+STACK = 16
 
 
 class NumPyBackend(Backend):
@@ -118,7 +118,7 @@ def gradients(
     for layer in reversed(range(len(W))):
         dW.insert(0, a[layer].swapaxes(-1, -2) @ delta)
         dW[0] += p[layer] * W[layer]
-        db.insert(0, delta.sum(axis=-2, keepdims=True))
+        db.insert(0, sum_samples(delta))
         if layer:
             back = delta @ W[layer].swapaxes(-1, -2)
             delta = times_derivative(network.activation, a[layer], back)

@@ -112,7 +112,9 @@ class _Stack:
         self.b = [variable(1, outputs) for _, outputs in network.shapes]
         self.eta, self.lmbd = variable(1, 1), variable(1, 1)
         slots = {"sgd": 1 if training.momentum else 0, "adam": 2}[training.optimizer]
-        self.slots = [[tf.Variable(tf.zeros_like(v)) for v in self.W + self.b] for _ in range(slots)]
+        self.slots = [
+            [tf.Variable(tf.zeros_like(v)) for v in self.W + self.b] for _ in range(slots)
+        ]
         real = tf.as_dtype(training.dtype)
         target = tf.int32 if network.classes else real
         signature = [

@@ -267,9 +267,7 @@ def _targets(work: Work) -> pd.DataFrame:
     frames = []
     for repeat in repeats:
         test = split_rows(work.dataset, work.experiment, max(repeat, 0)).test
-        frames.append(
-            pd.DataFrame({"repeat": repeat, "row": test, "target": work.dataset.y[test]})
-        )
+        frames.append(pd.DataFrame({"repeat": repeat, "row": test, "target": work.dataset.y[test]}))
     return pd.concat(frames, ignore_index=True)
 
 

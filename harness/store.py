@@ -39,7 +39,9 @@ class RunFolder:
     def __init__(self, address: str) -> None:
         self.address = address
         self.fs, self.root = fsspec.url_to_fs(address)
-        self.local = "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
+        self.local = "file" in (
+            self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,)
+        )
 
     def path(self, name: str) -> str:
         return f"{self.root.rstrip('/')}/{name}"
@@ -126,7 +128,9 @@ class RunFolder:
     def read_json(self, name: str) -> Any:
         return json.loads(self.read(name))
 
-    def write_frame(self, name: str, frame: pd.DataFrame, metadata: dict[str, Any] | None = None) -> None:
+    def write_frame(
+        self, name: str, frame: pd.DataFrame, metadata: dict[str, Any] | None = None
+    ) -> None:
         """A Parquet file; ``metadata`` goes into its schema as JSON."""
         table = pa.Table.from_pandas(frame, preserve_index=False)
         if metadata is not None:

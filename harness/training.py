@@ -119,9 +119,7 @@ def run_unit(
     per_epoch = prepared.plan.steps // epochs
     plan = prepared.plan.at([epoch * per_epoch for epoch in curve])
     ready = time.perf_counter()
-    fit = backend.train(
-        prepared.x, prepared.y, prepared.network, prepared.training, cells, plan
-    )
+    fit = backend.train(prepared.x, prepared.y, prepared.network, prepared.training, cells, plan)
     trained = time.perf_counter()
     rows = _identity(unit, experiment)
     rows |= _final(backend, prepared, fit.weights, experiment)
@@ -180,9 +178,7 @@ def _final(
         for part, rows in prepared.split.items():
             scores[f"{part}_loss"][block] = losses[:, rows].mean(axis=1)
             for metric in experiment.metrics:
-                scores[f"{part}_{metric}"][block] = score(
-                    metric, labels[:, rows], prepared.y[rows]
-                )
+                scores[f"{part}_{metric}"][block] = score(metric, labels[:, rows], prepared.y[rows])
         predicted.extend(labels[:, prepared.split.test])
     for values in scores.values():
         values[~finite] = np.nan

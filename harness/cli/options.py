@@ -93,43 +93,76 @@ FLAGS: dict[str, tuple[Any, Any]] = {
 
 SETTING = {"backend": "backends"}  # flags whose setting has another name
 
+EXECUTION = "How to run it"
+EXECUTION_FLAGS: dict[str, tuple[Any, Any]] = {
+    "jobs": (int, _flag(EXECUTION, "Worker processes; 1 for clean timings. [all cores]")),
+    "threads": (int, _flag(EXECUTION, "Threads of each worker's libraries. [1]")),
+    "executor": (str, _flag(EXECUTION, "processes (default), serial (in this one) or dask.")),
+    "scheduler": (
+        str,
+        _flag(EXECUTION, "Address of a Dask scheduler, for --executor dask.", metavar="ADDRESS"),
+    ),
+    "unit_timeout": (
+        float,
+        _flag(EXECUTION, "Seconds after which a unit of work is given up. [none]"),
+    ),
+    "name": (str, _flag(EXECUTION, "The run's folder. [made from the experiment]")),
+    "output": (str, _flag(EXECUTION, "Where run folders go: a path or fsspec address. [results]")),
+    "fresh": (bool, _flag(EXECUTION, "Discard what the folder holds and start again.", "--fresh")),
+}
+
+DEBUG = Annotated[
+    bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)
+]
+
 
 def takes_experiment(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command every flag of an experiment; it is called with them merged as ``settings``."""
+    return _takes(command, FLAGS)
 
+
+def takes_run(command: Callable[..., None]) -> Callable[..., None]:
+    """As :func:`takes_experiment`, with the flags of the execution as well."""
+    return _takes(command, FLAGS | EXECUTION_FLAGS)
+
+
+def _takes(command: Callable[..., None], flags: dict[str, tuple[Any, Any]]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(**given: Any) -> None:
-        flags = {name: given.pop(name) for name in FLAGS}
-        command(settings=merge(flags.pop("config"), flags), **given)
+        given.pop("debug")  # read from the command line by harness.cli.main
+        values = {name: given.pop(name) for name in flags}
+        command(settings=merge(values.pop("config"), values), **given)
 
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "settings"]
-    added = [
+    added = {
+        name: (Annotated[kind | None, option], None) for name, (kind, option) in flags.items()
+    } | {"debug": (DEBUG, False)}
+    parameters = [
         inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[kind | None, option],
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
         )
-        for name, (kind, option) in FLAGS.items()
+        for name, (annotation, default) in added.items()
     ]
     wrapped.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [*added, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own)]
+        [*(p for p in own if p.kind is not p.KEYWORD_ONLY), *parameters]
+        + [p for p in own if p.kind is p.KEYWORD_ONLY]
     )
-    # typer reads annotations beside the signature
+    # typer reads the annotations beside the signature
     hints = inspect.get_annotations(command, eval_str=True)
-    wrapped.__annotations__ = {p.name: p.annotation for p in added} | {
+    wrapped.__annotations__ = {name: annotation for name, (annotation, _) in added.items()} | {
         name: hint for name, hint in hints.items() if name not in ("settings", "return")
     }
     return wrapped
 
 
 def merge(config: Path | None, flags: dict[str, Any]) -> dict[str, Any]:
-    """Settings from a configuration file with the given flags over them, checked for known names.
+    """Settings from a configuration file with the given flags over them.
 
-    A file may also hold settings of the execution (``jobs``, ``name``, ...); they stay in the result.
+    A file may hold settings of the execution (``jobs``, ``name``, ...) as well: sort the result with
+    :func:`harness.settings.sort_settings`.
     """
     from harness.settings import read_config
 
     settings = read_config(config) if config is not None else {}
-    given = {SETTING.get(name, name): value for name, value in flags.items() if value is not None}
-    return settings | {name: value for name, value in given.items() if value != []}
+    given = {SETTING.get(name, name): value for name, value in flags.items()}
+    return settings | {name: v for name, v in given.items() if v is not None and v != []}

@@ -67,9 +67,7 @@ def execute(job: Job) -> Iterator[Outcome]:
                 pending.remove(unit)
                 tries[unit] += 1
                 slot.loaded |= set(modules[unit.backend])
-                future = slot.pool.schedule(
-                    _work, args=(unit,), timeout=job.execution.unit_timeout
-                )
+                future = slot.pool.schedule(_work, args=(unit,), timeout=job.execution.unit_timeout)
                 running[future] = (slot, unit)
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 slot, unit = running.pop(future)
@@ -101,7 +99,9 @@ def _outcome(
         return Outcome(unit, "timeout", f"took longer than {limit:g} s")
     if isinstance(error, ProcessExpired):
         code = error.exitcode
-        how = f"killed by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+        how = (
+            f"killed by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+        )
         return Outcome(unit, "failed", f"its worker process died {tries} times ({how})")
     return of_exception(unit, error)
 

@@ -1,0 +1,89 @@
+"""The command line: one file a verb, which parses and prints.
+
+Errors in the input are printed on one line and end with exit code 2. Exit codes: 0 done; 1 a verdict
+against; 2 usage or input; 3 unfinished or inconclusive.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from harness.cli import listing, report, run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="harness",
+    help="Train the same small neural networks on several libraries and see how far they agree.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done; 1 a verdict against; 2 usage or input; 3 unfinished or inconclusive.",
+)
+VERBS: dict[str, Callable[..., None]] = {
+    "run": run.run,
+    "report": report.report,
+    "list": listing.listing,
+}
+for verb, command in VERBS.items():
+    app.command(verb)(command)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where a verb prints; as wide as the terminal, or 120 columns into a file or pipe."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else 120, soft_wrap=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    if "--debug" in given:
+        sys.exit(_invoke(given))
+    from harness.errors import InputError
+
+    try:
+        sys.exit(_invoke(given))
+    except InputError as error:
+        _fail(str(error))
+    except typer.TyperException as error:
+        _fail(_usage(error, given))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(3)
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    code = app(args=list(arguments), prog_name="python -m harness", standalone_mode=False)
+    return code if isinstance(code, int) else 0
+
+
+def _interrupt(_signal: int, _frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _usage(error: typer.TyperException, given: Sequence[str]) -> str:
+    """A usage error in one line, with the nearest right name where a flag or verb is misspelt."""
+    possibilities = getattr(error, "possibilities", None)
+    if possibilities:
+        return f"{error.message}; did you mean {possibilities[0]}?"
+    verb = [given[0]] if given and given[0] in VERBS else []
+    return (
+        f"{error.format_message().rstrip('.')}; see {' '.join(['python -m harness', *verb])} --help"
+    )

@@ -1,0 +1,55 @@
+"""What a run would do, printed for ``harness run --dry-run``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from harness.execution import Execution
+    from harness.runner import Work
+
+
+def show(work: Work, execution: Execution, out: Console) -> None:
+    """Backends with their networks, units and floating-point operations, and where results would go."""
+    from backends.base import Backend
+    from harness.data import split_rows
+    from harness.runner import address_of
+
+    experiment, dataset = work.experiment, work.dataset
+    split = split_rows(dataset, experiment)
+    parts = ", ".join(f"{len(rows)} {part}" for part, rows in split.items())
+    out.print(f"[b]{dataset.name}[/b] ({dataset.source}): {parts}; {dataset.x.shape[1]} features")
+    table = Table()
+    for column in ("backend", "network", "weights", "networks", "steps each", "units", "GFLOP"):
+        table.add_column(column, justify="left" if column in ("backend", "network") else "right")
+    steps = work.steps
+    for name, backend in work.backends.items():
+        if name in work.reasons or not isinstance(backend, Backend):
+            status, reason = work.reasons[name]
+            table.add_row(name, f"{status}: {reason}")
+            continue
+        network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
+        batch = min(experiment.recipe(name).batch_size, len(split.train))
+        units = [unit for unit in work.units if unit.backend == name]
+        networks = sum(unit.size for unit in units)
+        flop = network.step_flop(batch) * steps[name] * networks
+        table.add_row(
+            name,
+            str(network),
+            f"{network.parameters:,}",
+            f"{networks:,}",
+            f"{steps[name]:,}",
+            f"{len(units):,}",
+            f"{flop / 1e9:,.1f}",
+        )
+    out.print(table)
+    out.print(
+        f"{len(experiment.cells)} cells x {experiment.repeats} repeat(s); {len(work.units)} units on "
+        f"{execution.jobs} worker(s) of {execution.threads} thread(s); into "
+        f"{address_of(experiment, execution)}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,49 @@
+"""``harness list``: backends, data sets and presets."""
+
+from __future__ import annotations
+
+from harness.cli.options import DEBUG
+
+
+def listing(debug: DEBUG = False) -> None:
+    """Show the backends with their versions and what they support, data sets and presets."""
+    from rich.table import Table
+
+    from backends.registry import Unavailable, find, known, version
+    from harness.cli import console
+    from harness.data import CLASSIFICATION, FILES, REGRESSION
+    from harness.presets import PRESETS
+
+    out = console()
+    backends = Table(title="Backends", title_justify="left")
+    for column in ("name", "library", "trains", "activations", "optimizers"):
+        backends.add_column(column)
+    for name, place in known().items():
+        backend = find(name)
+        if isinstance(backend, Unavailable):
+            backends.add_row(name, f"[red]unavailable[/red]: {backend.reason}", place)
+            continue
+        backends.add_row(
+            name,
+            f"{backend.library} {version(backend)}" if backend.library else "",
+            "all cells at once" if backend.stacks else "one cell after the other",
+            ", ".join(backend.activations),
+            ", ".join(backend.optimizers),
+        )
+    out.print(backends)
+    sets = Table(title="Data sets", title_justify="left")
+    for column in ("name", "task"):
+        sets.add_column(column)
+    for name in CLASSIFICATION:
+        sets.add_row(name, "classification")
+    for name in REGRESSION:
+        sets.add_row(name, "regression")
+    sets.add_row("openml:NAME", "either; fetched by scikit-learn, kept in its cache")
+    sets.add_row(f"a {', '.join(FILES)} file", "either; with --target COLUMN")
+    out.print(sets)
+    presets = Table(title="Presets", title_justify="left")
+    for column in ("name", "what it is"):
+        presets.add_column(column)
+    for name, preset in PRESETS.items():
+        presets.add_row(name, preset.summary)
+    out.print(presets)

@@ -1,0 +1,127 @@
+"""How a run goes, on a terminal as bars, elsewhere as plain lines."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from harness.executors import Outcome
+    from harness.runner import Work
+    from harness.store import RunFolder
+
+
+class Silent:
+    """Says nothing but that a run was stopped."""
+
+    def __init__(self, out: Console) -> None:
+        self.out = out
+        self.done: Counter[str] = Counter()
+        self.total: Counter[str] = Counter()
+
+    def begin(self, work: Work, folder: RunFolder) -> None:
+        for unit in work.units:
+            self.total[unit.backend] += unit.size
+            self.done[unit.backend] += unit.size if unit in work.done else 0
+        self.begun, self.at_first = time.monotonic(), self.done.total()
+
+    def finished(self, outcome: Outcome) -> None:
+        self.done[outcome.unit.backend] += outcome.unit.size
+
+    def interrupted(self) -> None:
+        self.out.print(
+            f"stopped with {self.done.total()} of {self.total.total()} networks finished and kept; "
+            "the same command goes on from there",
+            highlight=False,
+        )
+
+    def left(self) -> str:
+        """An estimate of the time left from the networks done so far; empty before the first."""
+        done = self.done.total() - self.at_first
+        if not done:
+            return ""
+        seconds = (time.monotonic() - self.begun) / done * (self.total.total() - self.done.total())
+        return (
+            f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
+        )
+
+
+class Lines(Silent):
+    """A line for every finished unit."""
+
+    def begin(self, work: Work, folder: RunFolder) -> None:
+        super().begin(work, folder)
+        kept = f", {self.at_first} of them finished before" if self.at_first else ""
+        self._say(
+            f"{self.total.total()} networks in {len(work.units)} units{kept}: {folder.address}"
+        )
+        for name, (status, reason) in work.reasons.items():
+            self._say(f"{name}: {status}: {reason}")
+
+    def finished(self, outcome: Outcome) -> None:
+        super().finished(outcome)
+        name = outcome.unit.backend
+        trouble = "" if outcome.status == "done" else f" {outcome.status}: {outcome.reason}"
+        self._say(f"{name} {self.done[name]}/{self.total[name]}{trouble}  {self.left()}")
+
+    def _say(self, line: str) -> None:
+        self.out.print(line.rstrip(), highlight=False, soft_wrap=True, markup=False)
+
+
+class Bars(Lines):
+    """A bar for every backend, with the time left."""
+
+    def __init__(self, out: Console) -> None:
+        super().__init__(out)
+        self.bars = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=out,
+        )
+
+    def begin(self, work: Work, folder: RunFolder) -> None:
+        super().begin(work, folder)
+        self.tasks = {
+            name: self.bars.add_task(name, total=total, completed=self.done[name], left="")
+            for name, total in self.total.items()
+        }
+        for name, task in self.tasks.items():
+            if self.done[name] == self.total[name]:
+                self.bars.stop_task(task)
+        self.bars.start()
+
+    def finished(self, outcome: Outcome) -> None:
+        Silent.finished(self, outcome)
+        name = outcome.unit.backend
+        if outcome.status != "done":
+            self._say(f"{name} {outcome.status}: {outcome.reason}")
+        over = self.done[name] == self.total[name]
+        self.bars.update(
+            self.tasks[name], completed=self.done[name], left="" if over else self.left()
+        )
+        if over:
+            self.bars.stop_task(self.tasks[name])
+
+
+@contextmanager
+def progress_display(out: Console, *, quiet: bool) -> Iterator[Silent]:
+    """The display that fits where ``out`` goes."""
+    if quiet:
+        yield Silent(out)
+    elif not out.is_terminal:
+        yield Lines(out)
+    else:
+        display = Bars(out)
+        try:
+            yield display
+        finally:
+            display.bars.stop()

@@ -1,0 +1,26 @@
+"""``harness report``: make the report again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import DEBUG
+
+
+def report(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders.")],
+    output: Annotated[
+        str | None,
+        typer.Option(help="Folder to write to. [the first run's]", show_default=False),
+    ] = None,
+    debug: DEBUG = False,
+) -> None:
+    """Write figures, report.md and report.html again, from one run folder or several side by side."""
+    from harness.cli import console
+    from harness.report import write_report
+    from harness.result import load_result
+
+    page = write_report([load_result(address) for address in runs], output)
+    console().print(f"report: {page}", highlight=False, soft_wrap=True)

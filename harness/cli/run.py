@@ -1,0 +1,98 @@
+"""``harness run``: the main job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli.options import EXECUTION, takes_run
+
+if TYPE_CHECKING:
+    from harness.result import Result
+
+
+@takes_run
+def run(
+    settings: dict[str, Any],
+    *,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print what would run and how much work it is; train nothing.",
+            rich_help_panel=EXECUTION,
+            show_default=False,
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Print only what went wrong.", show_default=False),
+    ] = False,
+) -> None:
+    """Train the grid of eta and lmbd on every backend and write the report.
+
+    The default is the preset [b]fair[/b]: scikit-learn's digits, a 64-50-10 network, 49 cells, on all
+    backends. The same command again takes up where a stopped run was, or just makes its report again.
+    """
+    from harness.cli import console
+    from harness.cli.progress import progress_display
+    from harness.runner import plan_work
+    from harness.runner import run as run_experiment
+    from harness.settings import sort_settings
+
+    experiment, execution = sort_settings(settings)
+    out = console()
+    if dry_run:
+        from harness.cli.dry_run import show
+
+        show(plan_work(experiment), execution, out)
+        return
+    with progress_display(out, quiet=quiet) as progress:
+        try:
+            result = run_experiment(experiment, execution, progress=progress)
+        except KeyboardInterrupt:
+            progress.interrupted()
+            raise typer.Exit(3) from None
+        page = result.report()
+    if not quiet:
+        _print(result, page, out)
+    for status, reason, count in _failures(result):
+        console(stderr=True).print(
+            f"[red]{status}[/red] ({count} networks): {reason}", highlight=False
+        )
+    if not result.complete:
+        raise typer.Exit(3)
+
+
+def _print(result: Result, page: str, out: Any) -> None:
+    """The chosen cell of each backend, and where the report is."""
+    from rich.table import Table
+
+    metric = result.metric
+    table = Table(title=f"Chosen on validation {metric}", title_justify="left")
+    for column in ("backend", "eta", "lmbd", f"validation {metric}", f"test {metric}", "networks"):
+        table.add_column(column, justify="left" if column == "backend" else "right")
+    best = result.best().set_index("backend")
+    for backend in result.backends:
+        counts = result.of(backend)["status"].value_counts()
+        networks = ", ".join(f"{number} {status}" for status, number in counts.items())
+        if backend in best.index:
+            row = best.loc[backend]
+            scores = [f"{row[f'{part}_{metric}']:.4f}" for part in ("validation", "test")]
+            table.add_row(backend, f"{row['eta']:g}", f"{row['lmbd']:g}", *scores, networks)
+        else:
+            table.add_row(backend, "-", "-", "-", "-", networks)
+    out.print(table)
+    for note in result.manifest.get("notes", []):
+        out.print(f"note: {note}", highlight=False)
+    out.print(
+        f"{result.manifest['wall_seconds']:.1f} s; report: {page}", highlight=False, soft_wrap=True
+    )
+
+
+def _failures(result: Result) -> list[tuple[str, str, int]]:
+    """What did not run, as (status, backend and reason, networks); most frequent first."""
+    bad = result.records[result.records["status"].isin(["failed", "timeout", "unavailable"])]
+    counts = bad.groupby(["status", "backend", "reason"]).size().sort_values(ascending=False)
+    return [(s, f"{backend}: {reason}", int(n)) for (s, backend, reason), n in counts.items()]
