@@ -116,6 +116,9 @@ class Training:
     ``penalty_factor``     the penalty's gradient is ``penalty_factor * lmbd * W``.
     ``penalty_per_sample`` divides the penalty by the number of samples in the minibatch.
     ``penalised``          ``all`` weight matrices, or only the ``hidden`` layers'.
+
+    ``patience`` makes training stop early: when for more than that many epochs in a row the mean
+    objective of an epoch's minibatches was not below the lowest so far minus ``tol``. None: never.
     """
 
     optimizer: Optimizer = "sgd"
@@ -130,6 +133,9 @@ class Training:
     penalty_factor: float = 1.0
     penalty_per_sample: bool = False
     penalised: Literal["all", "hidden"] = "all"
+
+    patience: int | None = None
+    tol: float = 0.0
 
     def penalty(self, lmbd: float | Array, rows: int, layer: int, layers: int) -> float | Array:
         """Coefficient p of the penalty (p / 2) ||W||^2 of one weight matrix, for one minibatch.
@@ -255,9 +261,14 @@ class Cells:
 
 @dataclass(frozen=True)
 class Fit:
-    """What training gives back: the weights after each of the plan's checkpoints, in their order."""
+    """What training gives back: the weights after each of the plan's checkpoints, in their order.
+
+    ``steps``: where training may stop early, how many steps each cell took, (cells,); checkpoints
+    after them hold the last weights.
+    """
 
     path: tuple[Weights, ...]
+    steps: tuple[int, ...] | None = None
 
     @property
     def weights(self) -> Weights:
@@ -288,6 +299,7 @@ class Backend(ABC):
     ``modules``     what is imported before training; a backend that fails to import is unavailable.
     ``activations`` and ``optimizers`` that it can do.
     ``stacks``      whether ``train`` trains all cells at once.
+    ``stops_early`` whether it heeds ``Training.patience``.
     ``conventions`` how the canonical quantities are told to the library.
     """
 
@@ -297,6 +309,7 @@ class Backend(ABC):
     activations: ClassVar[tuple[str, ...]] = ACTIVATIONS
     optimizers: ClassVar[tuple[str, ...]] = OPTIMIZERS
     stacks: ClassVar[bool] = False
+    stops_early: ClassVar[bool] = False
     conventions: ClassVar[tuple[Convention, ...]] = ()
 
     def unsupported(self, network: Network, training: Training) -> str | None:
@@ -307,6 +320,8 @@ class Backend(ABC):
         if training.optimizer not in self.optimizers:
             known = ", ".join(self.optimizers)
             return f"{self.name} has no optimizer {training.optimizer!r} (it has {known})"
+        if training.patience is not None and not self.stops_early:
+            return f"{self.name} does not stop early (patience {training.patience})"
         return None
 
     def train_one(
