@@ -73,6 +73,7 @@ ACTIVATE: dict[str, Callable[..., Array]] = {
     "softmax": softmax,
 }
 
+
 def _sigmoid_back(a: Array, delta: Array) -> None:
     slope = 1 - a
     slope *= a

@@ -113,7 +113,7 @@ def gradients(
     """
     dW: list[Array] = []
     db: list[Array] = []
-    delta = a[-1] - t
+    delta: Array = a[-1] - t
     delta *= scale
     for layer in reversed(range(len(W))):
         dW.insert(0, a[layer].swapaxes(-1, -2) @ delta)
@@ -174,7 +174,7 @@ def adam_correction(step: int, beta_1: float, beta_2: float) -> float:
     return float(np.sqrt(1 - beta_2 ** (step + 1)) / (1 - beta_1 ** (step + 1)))
 
 
-_OPTIMIZERS = {"sgd": _SGD, "adam": _Adam}
+_OPTIMIZERS: dict[str, type[_SGD] | type[_Adam]] = {"sgd": _SGD, "adam": _Adam}
 
 
 def _spread(initial: Array, per_group: int) -> Array:

@@ -119,7 +119,7 @@ class Plan:
         cls,
         network: Network,
         rows: NDArray[np.integer] | Sequence[NDArray[np.integer]],
-        seeds: Sequence[int] | Sequence[np.random.SeedSequence],
+        seeds: Sequence[int | np.random.SeedSequence],
         *,
         epochs: int,
         batch_size: int,

@@ -32,6 +32,7 @@ class SklearnBackend(Backend):
     library = "scikit-learn"
     modules = ("sklearn.neural_network",)
     activations = tuple(_ACTIVATION)
+    stops_early = True
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
             "penalty",
@@ -54,7 +55,7 @@ class SklearnBackend(Backend):
         Convention("optimiser", "solver as asked, learning_rate_init = eta", "Adam, 1e-3"),
         Convention("momentum", "as asked", "0.9 with Nesterov, for solver='sgd'"),
         Convention("Adam epsilon", "1e-8", "1e-8"),
-        Convention("stopping", "never early", "when 10 epochs gain less than 1e-4"),
+        Convention("stopping", "never early, unless asked", "when 10 epochs gain less than 1e-4"),
         Convention("two classes", "one logistic output", "one logistic output"),
     )
 
@@ -71,11 +72,18 @@ class SklearnBackend(Backend):
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
     ) -> Fit:
         paths: list[list[Weights]] = []
+        steps: list[int] = []
         rows = _Rows(x, y, training, plan)
         for eta, lmbd, stream in zip(cells.eta, cells.lmbd, cells.stream, strict=True):
             estimator = _estimator(network, training, float(eta), float(lmbd), plan, int(stream))
-            paths.append(_path(estimator, rows, network, training, plan, int(stream)))
-        return Fit(tuple(Weights.concatenate(point) for point in zip(*paths, strict=True)))
+            if training.patience is None:
+                paths.append(_path(estimator, rows, network, plan, int(stream)))
+            else:
+                path, taken = _stopping_path(estimator, rows, network, plan, int(stream))
+                paths.append(path)
+                steps.append(taken)
+        fitted = tuple(Weights.concatenate(point) for point in zip(*paths, strict=True))
+        return Fit(fitted, tuple(steps) if training.patience is not None else None)
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         return np.stack([_predict_one(x, network, weights[cell]) for cell in range(len(weights))])
@@ -151,6 +159,17 @@ class _Rows:
             cut = slice((start - key[0]) * size, (stop - key[0]) * size)
             yield x[cut], y[cut], None if weight is None else weight[cut]
 
+    def epoch(self, steps: slice, stream: int) -> tuple[Array, NDArray, Array | None]:
+        """Inputs, targets and sample weights of an epoch as it is, its short last minibatch short."""
+        bounds, size = self.plan.bounds[steps.start : steps.stop + 1], self.plan.batch_size
+        order = self.plan.order[stream, bounds[0] : bounds[-1]]
+        tail = bounds[-1] - bounds[-2]
+        weight = None
+        if tail < size and not self.training.penalty_per_sample:
+            weight = np.ones(len(order), self.x.dtype)
+            weight[-tail:] = size / tail
+        return self.x[order], self.y[order], weight
+
     def _lay(self, first: int, last: int, stream: int) -> tuple[Array, NDArray, Array | None]:
         bounds, size = self.plan.bounds[first : last + 1], self.plan.batch_size
         counts = np.diff(bounds)
@@ -168,27 +187,67 @@ class _Rows:
 
 
 def _path(
-    estimator: Any, rows: _Rows, network: Network, training: Training, plan: Plan, stream: int
+    estimator: Any, rows: _Rows, network: Network, plan: Plan, stream: int
 ) -> list[Weights]:
     """The weights after every checkpoint; NaN from where the library met a non-finite weight."""
-    first_call = {} if network.output == "identity" else {"classes": np.arange(network.classes)}
+    first_call = _classes(network)
     current, path, diverged = plan.initial[stream], [], False
     for first, last in plan.segments():
         for x, y, weight in rows.between(first, last, stream):
             if diverged:
                 break
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)
-                try:
-                    estimator.partial_fit(x, y, sample_weight=weight, **first_call)
-                except ValueError:
-                    diverged = not _weights(estimator).finite().all()
-                    if not diverged:
-                        raise
+            diverged = not _continue(estimator, x, y, weight, first_call)
             first_call = {}
             current = _weights(estimator)
         path.append(current)
     return path
+
+
+def _stopping_path(
+    estimator: Any, rows: _Rows, network: Network, plan: Plan, stream: int
+) -> tuple[list[Weights], int]:
+    """The weights after every checkpoint and the steps taken, stopping by the library's own rule.
+
+    An epoch a call, as the rule looks at epochs: their mean objective is in ``loss_curve_``.
+    """
+    if plan.steps_per_epoch is None:
+        raise ValueError("stopping early needs a plan that counts epochs")
+    training = rows.training
+    assert training.patience is not None
+    first_call, after = _classes(network), {0: plan.initial[stream]}
+    best, worse, step = np.inf, 0, 0
+    while step < plan.steps and worse <= training.patience:
+        epoch = slice(step, step + plan.steps_per_epoch)
+        if not _continue(estimator, *rows.epoch(epoch, stream), first_call):
+            worse = training.patience + 1
+        else:
+            loss = estimator.loss_curve_[-1]
+            worse = worse + 1 if loss > best - training.tol else 0
+            best = min(best, loss)
+        first_call = {}
+        step = epoch.stop
+        after[step] = _weights(estimator)
+    return [after[max(s for s in after if s <= point)] for point in plan.checkpoints], step
+
+
+def _continue(
+    estimator: Any, x: Array, y: NDArray, weight: Array | None, first_call: dict[str, Any]
+) -> bool:
+    """Train on these rows in their order; False if a weight is no longer finite."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            estimator.partial_fit(x, y, sample_weight=weight, **first_call)
+        except ValueError:
+            if _weights(estimator).finite().all():
+                raise
+            return False
+    return True
+
+
+def _classes(network: Network) -> dict[str, Any]:
+    """What the first ``partial_fit`` of a classifier wants to know beside the rows."""
+    return {} if network.output == "identity" else {"classes": np.arange(network.classes)}
 
 
 def _weights(estimator: Any) -> Weights:

@@ -41,7 +41,7 @@ def parse_numbers(text: str, name: str) -> list[float]:
         ends = (float(first), float(last))
         if min(ends) <= 0 or int(count) < 1 or not all(map(math.isfinite, ends)):
             raise ValueError
-        values = np.logspace(*np.log10(ends), int(count))
+        values = np.geomspace(*ends, int(count))
         return [float(f"{value:.12g}") for value in values]
     except ValueError:
         raise InputError(

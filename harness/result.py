@@ -111,7 +111,9 @@ class Result:
 
     def _means(self, backend: str) -> pd.DataFrame:
         records = self.of(backend)
-        measured = [c for c in records if c.startswith(("train_", "validation_", "test_"))]
+        measured = [
+            c for c in records.columns if str(c).startswith(("train_", "validation_", "test_"))
+        ]
         grouped = records.groupby(CELL, sort=True)
         means = grouped[[*measured, "seconds"]].mean()
         whole = grouped["status"].agg(lambda s: bool((s == "ok").all()))

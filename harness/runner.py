@@ -23,7 +23,7 @@ from harness.experiment import Experiment
 from harness.manifest import begin, now
 from harness.result import KEY, Result
 from harness.store import RunFolder
-from harness.training import without_result
+from harness.training import PARTS, without_result
 from harness.units import Unit, cut, digest, varies_split
 
 
@@ -214,12 +214,12 @@ def _assemble(
     for unit in work.units:
         outcome = outcomes.get(unit)
         if outcome is None:
-            rows, timings = folder.read_frame(work.parts[unit])
-            outcome = Outcome(unit, "done", rows=rows, timings=timings)
-        rows = outcome.rows
-        if rows is None:
-            rows = without_result(unit, experiment, outcome.status, outcome.reason)
-        frames.append(rows)
+            kept, timings = folder.read_frame(work.parts[unit])
+            outcome = Outcome(unit, "done", rows=kept, timings=timings)
+        if outcome.rows is None:
+            frames.append(without_result(unit, experiment, outcome.status, outcome.reason))
+        else:
+            frames.append(outcome.rows)
         units.append(
             {
                 "unit": str(unit),
@@ -248,14 +248,15 @@ def _tables(rows: pd.DataFrame, experiment: Experiment) -> dict[str, pd.DataFram
     rows["backend"] = pd.Categorical(rows["backend"], list(experiment.backends), ordered=True)
     rows = rows.sort_values(KEY, kind="stable", ignore_index=True)
     rows["backend"] = rows["backend"].astype(str)
-    curves = [c for c in rows if c.startswith("curve_")]
-    records = rows.drop(columns=["predicted", "epoch", *curves])
-    measured = [c for c in records if c not in (*KEY, "status", "reason", "seconds")]
+    curves = [str(c) for c in rows.columns if str(c).startswith("curve_")]
+    measured = [f"{part}_{m}" for part in PARTS for m in (*experiment.metrics, "loss")]
     long = rows[[*KEY, "epoch", *curves]].explode(["epoch", *curves], ignore_index=True)
-    long = long.dropna(subset=["epoch"]).rename(columns=lambda c: c.removeprefix("curve_"))
+    long = long.dropna(subset=["epoch"]).rename(
+        columns={c: c.removeprefix("curve_") for c in curves}
+    )
     values = {c.removeprefix("curve_"): "float32" for c in curves}
     return {
-        "records": records[[*KEY, "status", "reason", *measured, "seconds"]],
+        "records": rows[[*KEY, "status", "reason", *measured, "seconds"]],
         "predictions": rows[[*KEY, "predicted"]],
         "curves": long.astype({"epoch": "int32", **values}).reset_index(drop=True),
     }

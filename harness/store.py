@@ -1,9 +1,9 @@
 """The run folder, on a disk or behind any fsspec address.
 
-    experiment.toml   reproduces the run            records.parquet, .csv   one row a backend x cell x repeat
+    experiment.toml   reproduces the run            records.parquet, .csv   a row a backend x cell x repeat
     manifest.json     versions, machine, commands   predictions.parquet     test labels, row by row
     report.md, .html  what people read              curves.parquet          learning curves
-    figures/          *.png, *.svg                  parts/                  finished units, written whole or not at all
+    figures/          *.png, *.svg                  parts/                  finished units of work
 
 Files appear whole: written beside their place and renamed (a single put on object stores). Nothing is
 pickled.

@@ -100,13 +100,12 @@ def run_unit(
     begun = time.perf_counter()
     backend = find(unit.backend)
     missing = backend if isinstance(backend, Unavailable) else start(backend)
-    if isinstance(backend, Unavailable) or missing:
-        reason = missing.reason if missing else ""
-        return without_result(unit, experiment, "unavailable", reason), {}
+    if missing is not None:
+        return without_result(unit, experiment, "unavailable", missing.reason), {}
+    assert isinstance(backend, Backend)
     loaded = time.perf_counter()
     prepared = prepare(experiment, dataset, unit.backend, unit.repeats)
-    reason = backend.unsupported(prepared.network, prepared.training)
-    if reason:
+    if reason := backend.unsupported(prepared.network, prepared.training):
         return without_result(unit, experiment, "unsupported", reason), {}
     grid = experiment.cells[unit.first : unit.last]
     cells = Cells.of(
@@ -142,11 +141,9 @@ def without_result(unit: Unit, experiment: Experiment, status: str, reason: str)
     rows |= {"status": status, "reason": reason}
     for part in PARTS:
         rows |= {f"{part}_{metric}": np.nan for metric in (*experiment.metrics, "loss")}
-    frame = pd.DataFrame(rows)
     for column in ("predicted", "epoch", *_curve_columns(experiment)):
-        frame[column] = [np.empty(0) for _ in range(len(frame))]
-    frame["seconds"] = np.nan
-    return frame
+        rows[column] = [np.empty(0)] * unit.size
+    return pd.DataFrame(rows | {"seconds": np.nan})
 
 
 def _identity(unit: Unit, experiment: Experiment) -> dict[str, Any]:
@@ -169,7 +166,7 @@ def _final(
         for part in PARTS
         for metric in (*experiment.metrics, "loss")
     }
-    predicted = []
+    predicted: list[NDArray[Any]] = []
     for block in _blocks(prepared, len(weights)):
         outputs = backend.predict_proba(prepared.x, prepared.network, weights[block])
         losses = _costs(prepared.x, prepared.y, prepared.network, weights[block])

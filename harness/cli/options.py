@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import typer
 
-
 WHAT, DATA, NETWORK, GRID, DRAWS = "What to run", "Data", "Network", "Grid and training", "Repeats"
 
 

@@ -94,5 +94,6 @@ def _print(result: Result, page: str, out: Any) -> None:
 def _failures(result: Result) -> list[tuple[str, str, int]]:
     """What did not run, as (status, backend and reason, networks); most frequent first."""
     bad = result.records[result.records["status"].isin(["failed", "timeout", "unavailable"])]
-    counts = bad.groupby(["status", "backend", "reason"]).size().sort_values(ascending=False)
-    return [(s, f"{backend}: {reason}", int(n)) for (s, backend, reason), n in counts.items()]
+    counts = bad.groupby(["status", "backend", "reason"]).size()
+    found = [(*map(str, key), int(n)) for key, n in counts.items() if isinstance(key, tuple)]
+    return [(s, f"{backend}: {reason}", n) for s, backend, reason, n in found]
