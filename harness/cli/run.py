@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -94,6 +95,6 @@ def _print(result: Result, page: str, out: Any) -> None:
 def _failures(result: Result) -> list[tuple[str, str, int]]:
     """What did not run, as (status, backend and reason, networks); most frequent first."""
     bad = result.records[result.records["status"].isin(["failed", "timeout", "unavailable"])]
-    counts = bad.groupby(["status", "backend", "reason"]).size()
-    found = [(*map(str, key), int(n)) for key, n in counts.items() if isinstance(key, tuple)]
-    return [(s, f"{backend}: {reason}", n) for s, backend, reason, n in found]
+    keys = zip(bad["status"], bad["backend"], bad["reason"], strict=True)
+    counts = Counter((str(s), f"{backend}: {reason}") for s, backend, reason in keys)
+    return [(status, reason, number) for (status, reason), number in counts.most_common()]
