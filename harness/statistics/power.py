@@ -1,0 +1,95 @@
+"""What a number of repeats can decide: repeats needed, smallest drop caught, expected false alarms."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from statsmodels.stats.power import TTestIndPower, TTestPower
+
+MOST = 1000  # repeats beyond which a question counts as undecidable
+
+Floats = NDArray[np.float64]
+
+
+def repeats_needed(
+    difference: ArrayLike, sd: ArrayLike, margin: float, alpha: float, power: float = 0.8
+) -> NDArray[np.intp]:
+    """Paired repeats with which a difference would be told from the margin; for each cell, (cells,).
+
+    Inside the margin it is the number with which TOST would say so with this power (the error of
+    type II is halved between its two sides), outside it that of the one-sided test. -1 where more
+    than ``MOST`` would be needed or where nothing is known (NaN).
+    """
+    difference, sd = np.atleast_1d(difference).astype(float), np.atleast_1d(sd).astype(float)
+    inside = np.abs(difference) < margin
+    wanted = np.where(inside, 1 - (1 - power) / 2, power)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effect = np.abs(margin - np.abs(difference)) / sd
+    needed = np.full(len(effect), -1)
+    open_ = np.isfinite(effect) & (effect > 0)
+    numbers = np.unique(np.geomspace(2, MOST, 120).round().astype(int))
+    for n in numbers[::-1]:  # the smallest that suffices is written last
+        reached = np.zeros(len(effect), dtype=bool)
+        reached[open_] = (
+            TTestPower().power(effect[open_], n, alpha, alternative="larger") >= wanted[open_]
+        )
+        needed[reached] = n
+    needed[np.isinf(effect)] = 2
+    return needed
+
+
+def smallest_drop(
+    sd: float, base: int, new: int, margin: float, alpha: float, power: float, paired: bool
+) -> float:
+    """The drop that the one-sided test against the margin catches with this power.
+
+    sd: of single repeats. ``base`` and ``new`` count repeats. A paired test is taken at its worst,
+    where pairs share nothing and their differences have the sd sqrt(2) sd.
+    """
+    if new < 2:
+        return float("nan")
+    if sd == 0:
+        return margin
+    if paired:
+        effect = TTestPower().solve_power(
+            None, nobs=new, alpha=alpha, power=power, alternative="larger"
+        )
+        return float(margin + effect * np.sqrt(2) * sd)
+    effect = TTestIndPower().solve_power(
+        None, nobs1=new, ratio=base / new, alpha=alpha, power=power, alternative="larger"
+    )
+    return float(margin + effect * sd)
+
+
+def false_alarm(
+    base: Floats, new: int, margin: float, alpha: float, lucky: float = 0.0, draws: int = 20_000
+) -> float:
+    """How often a run with fresh draws and no drop fails against this very baseline, by simulation.
+
+    base: the baseline's values, (repeats,). The run's ``new`` values come from the normal distribution
+    with the baseline's sd whose mean lies ``lucky`` standard errors below the baseline's mean:
+    0 takes the baseline at its word, 1.645 supposes it to be the luckiest of twenty.
+    """
+    sd = float(np.std(base, ddof=1))
+    if sd == 0 or new < 2:
+        return 0.0
+    mean = float(np.mean(base) - lucky * sd / np.sqrt(len(base)))
+    rng = np.random.default_rng(0)
+
+    def test(values: Floats, axis: int) -> Floats:
+        held = np.broadcast_to(base - margin, (*values.shape[:-1], len(base)))
+        return np.asarray(stats.ttest_ind(values, held, axis=-1, alternative="less").pvalue)
+
+    def fresh(*, size: tuple[int, ...]) -> Floats:
+        return rng.normal(mean, sd, size)
+
+    simulated = stats.power(
+        test,
+        fresh,
+        (new,),
+        significance=alpha,
+        vectorized=True,
+        n_resamples=draws,
+    )
+    return float(np.asarray(simulated.power).item())
