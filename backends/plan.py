@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import Array, Network, Weights
-
-Minibatches = Literal["permutation", "independent"]
-InitialWeights = Literal["glorot_uniform", "normal", "truncated_normal"]
+from backends.draws import (
+    InitialBias,
+    InitialWeights,
+    Minibatches,
+    Sources,
+    draw_order,
+    draw_weights,
+    sources_of,
+)
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,15 @@ class Plan:
         Step s takes the rows ``order[:, bounds[s]:bounds[s + 1]]``.
     checkpoints : tuple of int
         Numbers of steps after which weights are wanted; ascending, the last is the plan's length.
+    steps_per_epoch : int or None
+        Steps that make an epoch; None if nobody counts epochs.
     """
 
     initial: Weights
     order: NDArray[np.integer]
     bounds: NDArray[np.integer]
     checkpoints: tuple[int, ...]
+    steps_per_epoch: int | None = None
 
     @property
     def steps(self) -> int:
@@ -119,7 +127,7 @@ class Plan:
         cls,
         network: Network,
         rows: NDArray[np.integer] | Sequence[NDArray[np.integer]],
-        seeds: Sequence[int | np.random.SeedSequence],
+        seeds: Sequence[int | np.random.SeedSequence | Sources],
         *,
         epochs: int,
         batch_size: int,
@@ -127,81 +135,39 @@ class Plan:
         minibatches: Minibatches = "permutation",
         initial_weights: InitialWeights = "glorot_uniform",
         weight_scale: float = 1.0,
-        initial_bias: float = 0.0,
+        initial_bias: InitialBias = 0.0,
         dtype: str = "float32",
+        rounded: bool = True,
     ) -> Plan:
-        """Draw a plan, one stream for every seed.
+        """Draw a plan, one stream for every seed, one after the other.
 
         rows: the row numbers to train on, (samples,); or one such array for each seed, all of the
-        same length. ``batch_size`` is clipped to their number. Initial weights are representable in
-        float32 whatever ``dtype``, so that runs in both precisions start from the same point.
+        same length. ``batch_size`` is clipped to their number. seeds: numbers, or in their place two
+        generators, which may be one and the same: the first draws the weights, then the second the
+        order. Unless ``rounded`` is False, initial weights are representable in float32 whatever
+        ``dtype``, so that runs in both precisions start from the same point.
 
-        ``permutation`` goes through the rows once an epoch, in a new order, and drops the short last
-        minibatch unless ``keep_last_batch``; ``independent`` draws samples // batch_size minibatches
-        an epoch, each without replacement on its own.
+        The choices of ``minibatches`` and ``initial_weights`` are told in :mod:`backends.draws`; an
+        epoch's short last minibatch is dropped unless ``keep_last_batch``.
         """
         pools = [rows] * len(seeds) if isinstance(rows, np.ndarray) else list(rows)
         samples = len(pools[0])
         batch = min(batch_size, samples)
         sizes = [batch] * (samples // batch)
-        if keep_last_batch and minibatches == "permutation" and samples % batch:
+        if keep_last_batch and minibatches != "independent" and samples % batch:
             sizes.append(samples % batch)
         initial, order = [], []
         for seed, pool in zip(seeds, pools, strict=True):
-            for_weights, for_order = (np.random.default_rng(s) for s in _children(seed))
+            for_weights, for_order = sources_of(seed)
             initial.append(
                 draw_weights(network, for_weights, initial_weights, weight_scale, initial_bias)
             )
-            order.append(_draw_order(pool, for_order, epochs, sizes, minibatches))
+            order.append(draw_order(pool, for_order, epochs, sizes, minibatches))
+        weights = Weights.stack(initial)
         return cls(
-            initial=Weights.stack(initial).astype("float32").astype(dtype),
-            order=np.stack(order).astype(np.int32),
+            initial=(weights.astype("float32") if rounded else weights).astype(dtype),
+            order=np.stack(order),
             bounds=np.concatenate([[0], np.cumsum(sizes * epochs)]).astype(np.int64),
             checkpoints=(len(sizes) * epochs,),
+            steps_per_epoch=len(sizes),
         )
-
-
-def draw_weights(
-    network: Network,
-    rng: np.random.Generator,
-    distribution: InitialWeights = "glorot_uniform",
-    scale: float = 1.0,
-    bias: float = 0.0,
-) -> tuple[list[Array], list[Array]]:
-    """Initial weight matrices (inputs, outputs) and biases (outputs,) of one network, float64.
-
-    ``glorot_uniform``: uniform in +-scale * sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010,
-    eq. 16); ``normal``: standard deviation ``scale``; ``truncated_normal``: the same, redrawn beyond
-    two standard deviations. All biases equal ``bias``.
-    """
-    W: list[Array] = []
-    for inputs, outputs in network.shapes:
-        if distribution == "glorot_uniform":
-            limit = scale * np.sqrt(6.0 / (inputs + outputs))
-            W.append(rng.uniform(-limit, limit, (inputs, outputs)))
-        else:
-            draw = rng.standard_normal((inputs, outputs))
-            while distribution == "truncated_normal" and (outside := np.abs(draw) > 2).any():
-                draw[outside] = rng.standard_normal(int(outside.sum()))
-            W.append(scale * draw)
-    return W, [np.full(outputs, bias) for _, outputs in network.shapes]
-
-
-def _children(seed: int | np.random.SeedSequence) -> list[np.random.SeedSequence]:
-    """Two independent seeds, for the weights and for the order, without changing ``seed``."""
-    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    key = root.spawn_key
-    return [np.random.SeedSequence(root.entropy, spawn_key=(*key, child)) for child in (0, 1)]
-
-
-def _draw_order(
-    pool: NDArray[np.integer],
-    rng: np.random.Generator,
-    epochs: int,
-    sizes: Sequence[int],
-    minibatches: Minibatches,
-) -> NDArray[np.integer]:
-    if minibatches == "independent":
-        draws = [rng.choice(pool, size, replace=False) for _ in range(epochs) for size in sizes]
-        return np.concatenate(draws)
-    return np.concatenate([rng.permutation(pool)[: sum(sizes)] for _ in range(epochs)])

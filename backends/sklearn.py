@@ -186,9 +186,7 @@ class _Rows:
         return self.x[rows], self.y[rows], weight.ravel().astype(self.x.dtype)
 
 
-def _path(
-    estimator: Any, rows: _Rows, network: Network, plan: Plan, stream: int
-) -> list[Weights]:
+def _path(estimator: Any, rows: _Rows, network: Network, plan: Plan, stream: int) -> list[Weights]:
     """The weights after every checkpoint; NaN from where the library met a non-finite weight."""
     first_call = _classes(network)
     current, path, diverged = plan.initial[stream], [], False
