@@ -96,11 +96,11 @@ def test_other_objectives_are_trained_alike_or_refused(other, blobs, draw, train
     if reason := other.unsupported(network, training):
         assert "MLPClassifier" in reason
         return
-    mine, theirs = (
-        trained(b, blobs, draw, training, cells=cells) for b in (find("numpy"), other)
-    )
+    mine, theirs = (trained(b, blobs, draw, training, cells=cells) for b in (find("numpy"), other))
     assert distance(mine, theirs) < TENSOR_TOLERANCE
-    plain = trained(other, blobs, draw, replace(training, cost="mean", penalised="all", penalty_factor=1))
+    plain = trained(
+        other, blobs, draw, replace(training, cost="mean", penalised="all", penalty_factor=1)
+    )
     assert distance(mine, plain[0]) > TENSOR_TOLERANCE
 
 

@@ -1,0 +1,87 @@
+"""An experiment is said once, validated once, and says in one line what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from harness.errors import InputError
+from harness.execution import Execution
+from harness.experiment import GRID, Experiment, experiment_from, parse_numbers
+from harness.settings import read_config, sort_settings
+
+
+def test_the_default_is_the_grid_of_the_notes():
+    assert Experiment().eta == Experiment().lmbd == GRID == (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
+    assert len(Experiment().cells) == 49
+
+
+def test_a_log_range_and_a_list_are_numbers():
+    assert parse_numbers("1e-3:10:5", "eta") == [0.001, 0.01, 0.1, 1.0, 10.0]
+    assert parse_numbers("0.1, 0.5", "eta") == [0.1, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"eta": []}, "eta: found nothing"),
+        ({"eta": [-1.0]}, "eta: found -1; allowed: finite numbers above 0"),
+        ({"eta": [0.0]}, "eta: found 0; allowed"),
+        ({"eta": [float("inf")]}, "eta: found inf; allowed: a finite number"),
+        ({"lmbd": [float("nan")]}, "lmbd: found nan; allowed: a finite number"),
+        ({"lmbd": [0.1, 0.1]}, "lmbd: 0.1 given more than once"),
+        ({"lmbd": "1:2"}, "found '1:2'; allowed: a list such as"),
+        ({"test_size": 0.0}, "test_size: found 0.0; allowed: greater than 0"),
+        ({"test_size": 1.0}, "test_size: found 1.0; allowed: less than 1"),
+        ({"hidden": []}, "hidden: found nothing"),
+        ({"hidden": [0]}, "hidden: found 0; allowed: greater than or equal to 1"),
+        ({"activation": "sigmod"}, "did you mean 'sigmoid'?"),
+        ({"optimizer": "adm"}, "did you mean 'adam'?"),
+        ({"dtype": "float23"}, "did you mean 'float32'?"),
+        ({"preset": "fare"}, "did you mean 'fair'?"),
+        ({"epocs": 3}, "did you mean 'epochs'?"),
+        ({"nesterov": True}, "nesterov: needs a momentum above 0"),
+        ({"overrides": {"keras": {"etta": 1}}}, "overrides.keras: 'etta' is not known"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_allowed(settings, message):
+    with pytest.raises(InputError) as caught:
+        experiment_from(settings)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_lmbd_may_be_zero():
+    assert Experiment(lmbd=(0.0,)).lmbd == (0.0,)
+
+
+def test_a_backend_may_be_overridden_without_touching_the_others():
+    experiment = experiment_from({"overrides": {"keras": {"hidden": [100, 50], "cost": "sum"}}})
+    assert experiment.network("keras", 64, 10).sizes == (64, 100, 50, 10)
+    assert experiment.training("keras").cost == "sum"
+    assert experiment.network("numpy", 64, 10).sizes == (64, 50, 10)
+
+
+def test_an_experiment_cannot_be_changed():
+    with pytest.raises(ValidationError):
+        Experiment().seed = 1
+
+
+def test_a_file_holds_settings_of_experiment_and_execution(tmp_path):
+    file = tmp_path / "experiment.toml"
+    file.write_text('backend = "numpy, keras"\nbatch-size = 10\neta = "1e-3:1e-1:3"\njobs = 1\n')
+    experiment, execution = sort_settings(read_config(file))
+    assert experiment.backends == ("numpy", "keras")
+    assert (experiment.batch_size, experiment.eta) == (10, (0.001, 0.01, 0.1))
+    assert execution == Execution(jobs=1)
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path):
+    file = tmp_path / "experiment.toml"
+    file.write_text("eta = [1,\n")
+    with pytest.raises(InputError, match=r"experiment\.toml' is not TOML"):
+        read_config(file)
+
+
+def test_differences_name_the_settings(tmp_path):
+    assert Experiment(seed=1).differences(Experiment()) == {"seed": (1, 0)}
