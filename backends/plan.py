@@ -104,6 +104,15 @@ class Plan:
         index = np.asarray(streams, dtype=np.intp)
         return replace(self, initial=self.initial[index], order=self.order[index])
 
+    @classmethod
+    def concatenate(cls, plans: Sequence[Plan]) -> Plan:
+        """One plan with the streams of several that are alike in everything else, in their order."""
+        return replace(
+            plans[0],
+            initial=Weights.concatenate([plan.initial for plan in plans]),
+            order=np.concatenate([plan.order for plan in plans]),
+        )
+
     def rows_permuted(self, seed: int) -> Plan:
         """The same minibatches with the rows inside each in another order.
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from harness.errors import InputError, unknown
 from harness.experiment import Experiment
+from harness.stream import Stream
 
 FILES = (".csv", ".parquet", ".npz")
 CLASSIFICATION = ("digits", "iris", "wine", "breast_cancer")
@@ -49,7 +50,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of the three parts."""
+    """Row numbers of the three parts; without a part for validation that is the test part once more."""
 
     train: NDArray[np.intp]
     validation: NDArray[np.intp]
@@ -92,7 +93,13 @@ def split_rows(dataset: Dataset, experiment: Experiment, repeat: int = 0) -> Spl
 
     With ``vary = "initialisation"`` it is the same for every repeat; with ``"split"`` each repeat has
     its own; with ``folds = K`` repeat r tests on fold r mod K of the (r // K)-th shuffled K-fold cut.
+    The notebook's draws split without regard to classes, and in their own order.
     """
+    if experiment.draws == "notebook":
+        stream = Stream(experiment, dataset, repeat)
+        held = round(experiment.validation_size * len(stream.train))
+        train, validation = np.split(stream.train, [len(stream.train) - held])
+        return Split(train, validation if held else stream.test, stream.test)
     from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
     rows = np.arange(len(dataset.y))
@@ -108,12 +115,14 @@ def split_rows(dataset: Dataset, experiment: Experiment, repeat: int = 0) -> Spl
             rest, test = train_test_split(
                 rows, test_size=experiment.test_size, stratify=strata, random_state=seed
             )
-        train, validation = train_test_split(
-            rest,
-            test_size=experiment.validation_size,
-            stratify=None if strata is None else strata[rest],
-            random_state=seed,
-        )
+        train, validation = rest, test
+        if experiment.validation_size:
+            train, validation = train_test_split(
+                rest,
+                test_size=experiment.validation_size,
+                stratify=None if strata is None else strata[rest],
+                random_state=seed,
+            )
     except ValueError as error:
         raise InputError(
             f"test_size, validation_size: {dataset.name!r} with {len(rows)} samples and "

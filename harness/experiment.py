@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from backends.base import ACTIVATIONS, OPTIMIZERS, Activation, Network, Optimizer, Training
-from backends.plan import InitialWeights, Minibatches
+from backends.draws import InitialBias, InitialWeights, Minibatches
 from harness.errors import InputError, unknown
 from harness.presets import PRESETS
 
@@ -103,7 +103,12 @@ Lmbds = Annotated[
 
 
 class Recipe(BaseModel):
-    """What may differ from backend to backend under a preset: network, optimiser, objective, draws."""
+    """What may differ from backend to backend under a preset: network, optimiser, objective, draws.
+
+    Where ``draws`` are the notebook's, ``shared_stream`` says which of this backend's draws come off
+    the one stream (the others from generators of their own), and ``drawn_before`` what was drawn
+    between the split and its grid: ``BACKEND weights``, ``BACKEND network`` or ``BACKEND grid``.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -124,7 +129,12 @@ class Recipe(BaseModel):
     minibatches: Minibatches = "permutation"
     initial_weights: InitialWeights = "glorot_uniform"
     weight_scale: Annotated[float, Field(gt=0)] = 1.0
-    initial_bias: float = 0.0
+    initial_bias: InitialBias = 0.0
+    patience: Annotated[int, Field(ge=1)] | None = None
+    tol: Annotated[float, Field(ge=0)] = 0.0
+    dtype: Literal["float32", "float64"] = "float32"
+    shared_stream: tuple[Literal["weights", "minibatches"], ...] = ("weights", "minibatches")
+    drawn_before: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _nesterov_has_momentum(self) -> Self:
@@ -136,6 +146,11 @@ class Recipe(BaseModel):
 class Experiment(Recipe):
     """Everything that can change a result. Immutable; compare two with ``==``.
 
+    ``draws``: with ``seed`` every repeat has a split, weights and minibatches drawn from seeds of
+    their own, the same for all cells; with ``notebook`` one legacy random stream runs through split,
+    weights and minibatches of all cells, one after the other (see :mod:`harness.stream`).
+    ``validation_size`` 0: no part for validation, the test part stands in for it.
+
     Raises :class:`~harness.errors.InputError` through :func:`experiment_from`; built directly, the
     constructor raises pydantic's ``ValidationError``, which is a ``ValueError`` as well.
     """
@@ -146,11 +161,11 @@ class Experiment(Recipe):
     dataset: str = "digits"
     target: str | None = None
     test_size: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    validation_size: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    validation_size: Annotated[float, Field(ge=0, lt=1)] = 0.2
     scale: Literal["none", "standard", "minmax"] = "none"
     eta: Etas = GRID
     lmbd: Lmbds = GRID
-    dtype: Literal["float32", "float64"] = "float32"
+    draws: Literal["seed", "notebook"] = "seed"
     seed: Annotated[int, Field(ge=0)] = 0
     repeats: Annotated[int, Field(ge=1)] = 1
     vary: Literal["initialisation", "split"] = "initialisation"
@@ -164,6 +179,12 @@ class Experiment(Recipe):
             if wrong:
                 raise unknown(f"overrides.{backend}", wrong[0], Recipe.model_fields)
             self.recipe(backend)
+        return self
+
+    @model_validator(mode="after")
+    def _notebook_has_no_folds(self) -> Self:
+        if self.draws == "notebook" and self.folds is not None:
+            raise ValueError(f"folds: found {self.folds}; allowed: none, where draws is notebook")
         return self
 
     def recipe(self, backend: str) -> Recipe:
@@ -185,11 +206,13 @@ class Experiment(Recipe):
             optimizer=recipe.optimizer,
             momentum=recipe.momentum,
             nesterov=recipe.nesterov,
-            dtype=self.dtype,
+            dtype=recipe.dtype,
             cost=recipe.cost,
             penalty_factor=recipe.penalty_factor,
             penalty_per_sample=recipe.penalty_per_sample,
             penalised=recipe.penalised,
+            patience=recipe.patience,
+            tol=recipe.tol,
         )
 
     @property
@@ -213,17 +236,24 @@ class Experiment(Recipe):
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def experiment_from(settings: Mapping[str, Any]) -> Experiment:
+def experiment_from(given: Mapping[str, Any]) -> Experiment:
     """An experiment from settings by name, over those of its preset; faults as one clear line."""
-    name = settings.get("preset", "fair")
+    name = given.get("preset", "fair")
     if name not in PRESETS:
         raise unknown("preset", str(name), PRESETS)
-    given = {key.replace("-", "_"): value for key, value in settings.items()}
+    given = {key.replace("-", "_"): value for key, value in given.items()}
     for key in given:
         if key not in Experiment.model_fields:
             raise unknown("setting", key, Experiment.model_fields)
+    settings = {**PRESETS[name].settings, **given}
+    if "overrides" not in given and "overrides" in settings:
+        # what is given for all backends wins over what the preset gives to one
+        settings["overrides"] = {
+            backend: {key: value for key, value in changes.items() if key not in given}
+            for backend, changes in settings["overrides"].items()
+        }
     try:
-        return Experiment(**({**PRESETS[name].settings, **given}))
+        return Experiment(**settings)
     except ValidationError as error:
         raise InputError(one_line(error)) from None
 

@@ -23,7 +23,8 @@ from backends.plan import Plan
 from backends.registry import Unavailable, find, start
 from harness.data import Dataset, Split, scaled, split_rows
 from harness.experiment import Experiment
-from harness.units import Unit
+from harness.stream import Stream, drawn, train_in_turn
+from harness.units import Unit, in_turn
 
 CURVE_POINTS = 16  # checkpoints of a learning curve
 EVALUATION_BUDGET = 64 * 2**20  # bytes of activations held while evaluating
@@ -43,24 +44,27 @@ class Prepared:
 
 
 def prepare(
-    experiment: Experiment, dataset: Dataset, backend: str, repeats: Sequence[int]
+    experiment: Experiment,
+    dataset: Dataset,
+    backend: str,
+    repeats: Sequence[int],
+    cells: range = range(1),
 ) -> Prepared:
     """Data, network, training and plan of one backend; the plan has one stream for each repeat.
 
-    The repeats must share their split. The plan depends on the backend only through its recipe.
+    The repeats must share their split. The plan depends on the backend only through its recipe. Where
+    each cell draws on its own, there is a stream for each repeat and each of ``cells``, these fastest.
     """
     split = split_rows(dataset, experiment, repeats[0])
-    x = scaled(dataset, split, experiment)
-    y = dataset.y if dataset.classes else dataset.y.astype(experiment.dtype)
+    dtype = experiment.recipe(backend).dtype
+    x = scaled(dataset, split, experiment).astype(dtype)
+    y = dataset.y if dataset.classes else dataset.y.astype(dtype)
     network = experiment.network(backend, x.shape[1], len(dataset.classes))
-    return Prepared(
-        x,
-        y,
-        split,
-        network,
-        experiment.training(backend),
-        draw_plan(experiment, backend, network, split.train, repeats),
-    )
+    if experiment.draws == "notebook":
+        plan = _notebook_plan(experiment, dataset, backend, split.train, repeats, cells)
+    else:
+        plan = draw_plan(experiment, backend, network, split.train, repeats)
+    return Prepared(x, y, split, network, experiment.training(backend), plan)
 
 
 def draw_plan(
@@ -71,21 +75,26 @@ def draw_plan(
     repeats: Sequence[int],
 ) -> Plan:
     """The plan of some repeats; each repeat's stream depends on (seed, repeat) alone."""
-    recipe = experiment.recipe(backend)
     seeds = [np.random.SeedSequence(experiment.seed, spawn_key=(repeat,)) for repeat in repeats]
-    return Plan.draw(
-        network,
-        rows,
-        seeds,
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        keep_last_batch=recipe.keep_last_batch,
-        minibatches=recipe.minibatches,
-        initial_weights=recipe.initial_weights,
-        weight_scale=recipe.weight_scale,
-        initial_bias=recipe.initial_bias,
-        dtype=experiment.dtype,
-    )
+    return drawn(experiment.recipe(backend), network, rows, seeds)
+
+
+def _notebook_plan(
+    experiment: Experiment,
+    dataset: Dataset,
+    backend: str,
+    rows: NDArray[np.intp],
+    repeats: Sequence[int],
+    cells: range,
+) -> Plan:
+    """The plan of some cells of some repeats, each repeat's random stream wound forward to them."""
+    plans = []
+    for repeat in repeats:
+        stream = Stream(experiment, dataset, repeat)
+        stream.wind(backend, rows)
+        stream.skip(backend, rows, range(cells.start))
+        plans.append(stream.plan(backend, rows, cells))
+    return Plan.concatenate(plans)
 
 
 def curve_epochs(epochs: int) -> list[int]:
@@ -104,21 +113,30 @@ def run_unit(
         return without_result(unit, experiment, "unavailable", missing.reason), {}
     assert isinstance(backend, Backend)
     loaded = time.perf_counter()
-    prepared = prepare(experiment, dataset, unit.backend, unit.repeats)
+    turns = in_turn(experiment, unit.backend)
+    drawn_for = range(1) if turns else range(unit.first, unit.last)
+    prepared = prepare(experiment, dataset, unit.backend, unit.repeats, drawn_for)
     if reason := backend.unsupported(prepared.network, prepared.training):
         return without_result(unit, experiment, "unsupported", reason), {}
     grid = experiment.cells[unit.first : unit.last]
+    plan = prepared.plan
     cells = Cells.of(
         [eta for eta, _ in grid] * len(unit.repeats),
         [lmbd for _, lmbd in grid] * len(unit.repeats),
-        np.repeat(np.arange(len(unit.repeats)), len(grid)).tolist(),
+        np.repeat(np.arange(plan.streams), max(1, unit.size // plan.streams)).tolist(),
     )
     epochs = experiment.recipe(unit.backend).epochs
     curve = curve_epochs(epochs)
-    per_epoch = prepared.plan.steps // epochs
-    plan = prepared.plan.at([epoch * per_epoch for epoch in curve])
+    points = [epoch * (plan.steps // epochs) for epoch in curve]
     ready = time.perf_counter()
-    fit = backend.train(prepared.x, prepared.y, prepared.network, prepared.training, cells, plan)
+    if turns:
+        stream = Stream(experiment, dataset, unit.repeats[0])
+        stream.wind(unit.backend, prepared.split.train)
+        fit = train_in_turn(backend, prepared, stream, unit.backend, cells, points)
+    else:
+        fit = backend.train(
+            prepared.x, prepared.y, prepared.network, prepared.training, cells, plan.at(points)
+        )
     trained = time.perf_counter()
     rows = _identity(unit, experiment)
     rows |= _final(backend, prepared, fit.weights, experiment)
@@ -224,7 +242,8 @@ def _curves(
     cells = len(fit.weights)
     columns: dict[str, Any] = {"epoch": [np.array(epochs, np.int32)] * cells}
     for name, values in points.items():
-        columns[name] = list(np.stack(values, axis=1).astype(np.float32))
+        with np.errstate(over="ignore"):
+            columns[name] = list(np.stack(values, axis=1).astype(np.float32))
     return columns
 
 

@@ -50,11 +50,15 @@ def cut(
 ) -> list[Unit]:
     """The units of one backend, in order of repeats and cells.
 
-    Repeats share a unit where they share their split and fit together into one stack.
+    Repeats share a unit where they share their split and fit together into one stack. A grid whose
+    cells must be trained in turn is one unit.
     """
     cells = len(experiment.cells)
-    batch = min(experiment.recipe(name).batch_size, samples)
-    itemsize = 4 if experiment.dtype == "float32" else 8
+    if in_turn(experiment, name):
+        return [Unit(name, (repeat,), 0, cells) for repeat in range(experiment.repeats)]
+    recipe = experiment.recipe(name)
+    batch = min(recipe.batch_size, samples)
+    itemsize = 4 if recipe.dtype == "float32" else 8
     fits = max(1, MEMORY_BUDGET // bytes_per_cell(network, batch, itemsize))
     most = min(fits, STACKED_CELLS if backend.stacks else LOOPED_CELLS)
     pieces = -(-cells // most)
@@ -77,6 +81,16 @@ def varies_split(experiment: Experiment) -> bool:
     return experiment.vary == "split" or experiment.folds is not None
 
 
+def in_turn(experiment: Experiment, backend: str) -> bool:
+    """Whether what is drawn for one cell depends on when the training of the cell before stopped."""
+    recipe = experiment.recipe(backend)
+    return (
+        experiment.draws == "notebook"
+        and recipe.patience is not None
+        and "minibatches" in recipe.shared_stream
+    )
+
+
 def digest(unit: Unit, experiment: Experiment, dataset: Dataset, backend: Backend) -> str:
     """The name of a unit's part: a hash of everything that its result depends on."""
     grid = experiment.cells[unit.first : unit.last]
@@ -89,6 +103,8 @@ def digest(unit: Unit, experiment: Experiment, dataset: Dataset, backend: Backen
         ),
         "dataset": dataset.sha256,
     }
+    if experiment.draws == "notebook":  # a cell's draws depend on the whole grid before it
+        defining["stream"] = experiment.digest("preset", "backends", "repeats")
     return hashlib.sha256(json.dumps(defining, sort_keys=True).encode()).hexdigest()[:20]
 
 
