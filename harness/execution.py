@@ -7,8 +7,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-MEBIBYTE = 2**20
-
 
 def default_jobs() -> int:
     """As many workers as this process may use cores."""
@@ -34,7 +32,9 @@ class Execution(BaseModel):
     fresh: bool = False
 
     @model_validator(mode="after")
-    def _scheduler_is_dask(self) -> Self:
+    def _options_fit_the_executor(self) -> Self:
         if self.scheduler is not None and self.executor != "dask":
             raise ValueError(f"scheduler: only with executor dask, found {self.executor}")
+        if self.unit_timeout is not None and self.executor != "processes":
+            raise ValueError(f"unit_timeout: only with executor processes, found {self.executor}")
         return self

@@ -1,0 +1,107 @@
+"""Units as tasks of a Dask cluster: an existing one, or one started on this machine for the run.
+
+Experiment and data go out once, as a task that every unit depends on: workers hand them on to each
+other, and, unlike scattered data, they come back when the workers that held them are lost. A worker that is lost costs nothing but time,
+because the scheduler gives its unit to another; a unit that takes worker after worker with it is given
+up by the scheduler (``distributed.scheduler.allowed-failures``) and recorded as failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pandas as pd
+
+from backends.quiet import set_threads
+from harness.data import Dataset
+from harness.errors import InputError
+from harness.executors import Job, Outcome, of_exception
+from harness.experiment import Experiment
+from harness.units import Unit
+
+WORKERS_LOST = 3  # after which a unit is given up, on a cluster that is started here
+CONNECT_SECONDS = 10
+
+_one_at_a_time = threading.Lock()  # a worker may have several threads; the frameworks' settings are global
+
+
+def execute(job: Job) -> Iterator[Outcome]:
+    """Outcomes as units finish. ``unit_timeout`` does not hold: Dask cannot stop a running task."""
+    try:
+        from distributed import KilledWorker, as_completed
+    except ImportError:
+        raise InputError(
+            "executor: dask is not installed; install it with: "
+            "python -m pip install 'mlp-parity-harness[distributed]'"
+        ) from None
+    with ExitStack() as stack:
+        client = _client(job, stack)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sending large graph")
+            given = client.submit(_give, job.experiment, job.dataset, pure=False)
+        futures = {
+            client.submit(_work, unit, given, job.execution.threads, pure=False): unit
+            for unit in job.units
+        }
+        stack.callback(client.cancel, list(futures))
+        for future in as_completed(list(futures), loop=client.loop):
+            unit, error = futures[future], future.exception()
+            if isinstance(error, KilledWorker):
+                yield Outcome(unit, "failed", "its worker died, again and again, until Dask gave up")
+            elif error is not None:
+                yield of_exception(unit, error)
+            else:
+                rows, timings = future.result()
+                yield Outcome(unit, "done", rows=rows, timings=timings)
+            future.release()
+
+
+def _client(job: Job, stack: ExitStack) -> Any:
+    """A client of the given scheduler, or of a new cluster with one process for each job."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    address = job.execution.scheduler
+    if address is not None:
+        try:
+            return stack.enter_context(Client(address, timeout=CONNECT_SECONDS, set_as_default=False))
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"scheduler: {address!r} does not answer ({reason}); "
+                "allowed: the address of a running Dask scheduler, such as tcp://127.0.0.1:8786"
+            ) from None
+    stack.enter_context(
+        dask.config.set({"distributed.scheduler.allowed-failures": WORKERS_LOST - 1})
+    )
+    cluster = stack.enter_context(
+        LocalCluster(
+            n_workers=min(job.execution.jobs, len(job.units)),
+            threads_per_worker=1,
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+        )
+    )
+    return stack.enter_context(Client(cluster, set_as_default=False))
+
+
+def _give(experiment: Experiment, dataset: Dataset) -> tuple[Experiment, Dataset]:
+    return experiment, dataset
+
+
+def _work(
+    unit: Unit, given: tuple[Experiment, Dataset], threads: int
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    set_threads(threads)
+    from threadpoolctl import threadpool_limits
+
+    from harness.training import run_unit
+
+    with _one_at_a_time, threadpool_limits(threads):
+        return run_unit(unit, *given)
