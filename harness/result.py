@@ -116,7 +116,7 @@ class Result:
         ]
         grouped = records.groupby(CELL, sort=True)
         means = grouped[[*measured, "seconds"]].mean()
-        whole = grouped["status"].agg(lambda s: bool((s == "ok").all()))
+        whole = (records["status"] == "ok").groupby([records[c] for c in CELL]).all()
         return means[whole].reset_index()
 
     def target(self, repeat: int) -> NDArray[Any]:
