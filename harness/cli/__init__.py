@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from harness.cli import listing, report, run
+from harness.cli import bench, listing, report, run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +31,7 @@ app = typer.Typer(
 VERBS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "report": report.report,
+    "bench": bench.bench,
     "list": listing.listing,
 }
 for verb, command in VERBS.items():

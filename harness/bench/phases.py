@@ -1,0 +1,127 @@
+"""The phases of one backend, measured in a process of its own.
+
+A session keeps the process between repetitions, so that those of several backends can be interleaved:
+what disturbs the machine for a while then disturbs all of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends.base import Backend, Cells
+from backends.plan import Plan
+from backends.registry import find, start
+from harness.bench.machine import gemm_rate
+from harness.bench.notebook import fresh_model
+from harness.data import load_dataset
+from harness.experiment import Experiment
+from harness.training import Prepared, peak_memory, prepare
+from harness.units import STACKED_CELLS
+
+
+@dataclass
+class Session:
+    """A backend with its data, ready to be timed again and again."""
+
+    backend: Backend
+    prepared: Prepared
+    cells: Cells
+
+    def train(self, cells: Cells, plan: Plan) -> float:
+        """Seconds of one training."""
+        p = self.prepared
+        return seconds(lambda: self.backend.train(p.x, p.y, p.network, p.training, cells, plan))
+
+
+_sessions: dict[str, Session] = {}
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of a call."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def open_session(name: str, experiment: Experiment) -> dict[str, float]:
+    """Import the backend, build and trace its models; what happens once, in seconds."""
+    backend = find(name)
+    if not isinstance(backend, Backend):
+        raise RuntimeError(backend.reason)
+    begun = time.perf_counter()
+    missing = start(backend)
+    imported = time.perf_counter() - begun
+    if missing:
+        raise RuntimeError(missing.reason)
+    prepared = prepare(experiment, load_dataset(experiment), name, [0])
+    if reason := backend.unsupported(prepared.network, prepared.training):
+        raise RuntimeError(reason)
+    session = Session(backend, prepared, Cells.grid(experiment.eta, experiment.lmbd))
+    one = prepared.plan.first(1)
+    cold, warm = session.train(session.cells, one), session.train(session.cells, one)
+    session.train(session.cells[:1], one)  # builds the model of a single cell
+    _sessions[name] = session
+    return {"import": imported, "build": max(cold - warm, 0.0)}
+
+
+def repetition(name: str, experiment: Experiment, sample: int, threads: int) -> dict[str, float]:
+    """One round of timings of an open session, in seconds (``gemm`` in operations a second).
+
+    ``one_at_a_time`` and ``fresh_model`` are the seconds of one cell, from ``sample`` of the cells.
+    """
+    session = _sessions[name]
+    plan, cells = session.prepared.plan, session.cells
+    p = session.prepared
+    picked = cells[np.linspace(0, len(cells) - 1, sample).round().astype(int)]
+    fit = session.backend.train(p.x, p.y, p.network, p.training, cells, plan.first(1))
+    loop = sum(session.train(picked[i : i + 1], plan) for i in range(sample))
+    pairs = zip(picked.eta.tolist(), picked.lmbd.tolist(), strict=True)
+    fresh = [fresh_model(name, p, eta, lmbd) for eta, lmbd in pairs]
+    return {
+        "first_step": session.train(cells, plan.first(1)),
+        "stack": session.train(cells, plan),
+        "one_at_a_time": loop / sample,
+        "fresh_model": float(np.mean(fresh)),
+        "evaluation": seconds(lambda: session.backend.predict_proba(p.x, p.network, fit.weights)),
+        "gemm": gemm_rate(experiment.dtype, threads),
+    }
+
+
+def growth(name: str, factor: int) -> dict[str, float]:
+    """Time of ``factor`` times the cells, cut into units as a run cuts them, over that of the cells.
+
+    Divided by ``factor``, so that 1 is proportional; and the growth of this process's peak memory.
+    """
+    session = _sessions[name]
+    plan, cells = session.prepared.plan, session.cells
+    many = Cells.of(*(np.tile(v, factor).tolist() for v in (cells.eta, cells.lmbd, cells.stream)))
+    units = [many[start : start + STACKED_CELLS] for start in range(0, len(many), STACKED_CELLS)]
+    session.train(units[0], plan.first(1))  # builds the model of a unit of this size
+    small = session.train(cells, plan)
+    before = peak_memory()
+    large = sum(session.train(unit, plan) for unit in units)
+    return {"time": large / small / factor, "memory": peak_memory() / before}
+
+
+def share(name: str, experiment: Experiment, threads: int) -> float:
+    """The network's matrix products a second over the machine's rate, over a whole training."""
+    session = _sessions[name]
+    p = session.prepared
+    flop = p.network.step_flop(p.plan.batch_size) * p.plan.steps * len(session.cells)
+    rate = gemm_rate(experiment.dtype, threads)
+    return flop / session.train(session.cells, p.plan) / rate
+
+
+def work(name: str, cells: int) -> float:
+    """Seconds of some cells, one unit's worth: to see what several processes at once come to."""
+    session = _sessions[name]
+    return session.train(session.cells[:cells], session.prepared.plan)
+
+
+def footprint() -> int:
+    """Peak memory of this process in bytes."""
+    return peak_memory()

@@ -1,0 +1,80 @@
+"""The bench measures what it says, and promises nothing about the clock."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from harness.bench.figure import as_png, bench_figure
+from harness.bench.machine import gemm_rate
+from harness.bench.measure import measure
+from harness.bench.notebook import fresh_model
+from harness.data import load_dataset
+from harness.experiment import Experiment
+from harness.training import prepare
+
+SMALL = Experiment(eta=(0.01, 0.1), lmbd=(0.01,), epochs=2, backends=("numpy", "sklearn"))
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return measure(SMALL, repetitions=2, sample=2, whole=False)
+
+
+def test_every_backend_has_every_phase(measured):
+    phases = {
+        *("import", "build", "first_step", "per_step", "per_epoch", "evaluation", "stack"),
+        *("one_at_a_time", "fresh_model", "cells_per_second", "speed_up", "gflop_per_second"),
+        *("share_of_machine", "peak_memory_bytes"),
+    }
+    for name in ("numpy", "sklearn"):
+        row = measured["backends"][name]
+        assert phases <= set(row)
+        assert all(np.isfinite(value) for value in row.values())
+        assert row["stack"] > 0
+
+
+def test_derived_numbers_follow_from_the_measured_ones(measured):
+    row = measured["backends"]["numpy"]
+    assert row["cells_per_second"] == pytest.approx(2 / row["stack"])
+    assert row["speed_up"] == pytest.approx(2 * row["one_at_a_time"] / row["stack"])
+    # 2 cells x 22 steps x 2 x 100 x (3 x 3700 - 3200) operations
+    assert row["gflop_per_second"] == pytest.approx(2 * 22 * 1.58e6 / row["stack"] / 1e9)
+
+
+def test_the_result_says_under_which_circumstances_and_is_json(measured):
+    assert measured["threads"] == 1
+    assert measured["sample"] == 2
+    assert "cpu" in measured["machine"]
+    assert json.loads(json.dumps(measured, allow_nan=False)) == measured
+
+
+def test_a_backend_that_cannot_is_skipped_with_its_reason():
+    experiment = SMALL.model_copy(update={"activation": "elu", "backends": ("sklearn",)})
+    result = measure(experiment, repetitions=1, sample=1, whole=False)
+    assert result["backends"] == {}
+    assert "no activation 'elu'" in result["skipped"]["sklearn"]
+
+
+def test_the_figure_is_a_png(measured):
+    assert as_png(bench_figure(measured)).startswith(b"\x89PNG")
+
+
+def test_the_rate_of_the_machine_is_positive():
+    assert gemm_rate("float32", threads=1, repetitions=1) > 0
+
+
+@pytest.mark.parametrize("backend", ["numpy", "sklearn", "tensorflow", "keras"])
+def test_every_notebook_program_trains(backend):
+    from backends.registry import find, start
+
+    assert start(find(backend)) is None
+    prepared = prepare(SMALL, load_dataset(SMALL), backend, [0])
+    assert fresh_model(backend, prepared, 0.1, 0.01) > 0
+
+
+def test_a_backend_without_a_notebook_program_has_no_time():
+    prepared = prepare(SMALL, load_dataset(SMALL), "numpy", [0])
+    assert np.isnan(fresh_model("another", prepared, 0.1, 0.01))
