@@ -21,10 +21,9 @@ def bench_figure(result: dict[str, Any]) -> Figure:
     names, cells = list(result["backends"]), result["cells"]
     colours = ("#31688e", "#35b779", "#b5b5b5")
     for index, ((key, label), colour) in enumerate(zip(SERIES.items(), colours, strict=True)):
-        heights = [
-            result["backends"][name][key] * (1 if key == "stack" else cells) for name in names
-        ]
-        places = [place + (index - 1) * 0.27 for place in range(len(names))]
+        drawn = [(p, row[key]) for p, row in enumerate(result["backends"].values()) if key in row]
+        heights = [seconds * (1 if key == "stack" else cells) for _, seconds in drawn]
+        places = [place + (index - 1) * 0.27 for place, _ in drawn]
         bars = axes.bar(places, heights, 0.25, label=label, color=colour)
         axes.bar_label(bars, fmt="%.3g", fontsize=8, padding=1)
     axes.set_yscale("log")

@@ -91,7 +91,8 @@ def measure(
         "sample": sample,
         "cells": cells,
         "experiment": experiment.model_dump(mode="json"),
-        "backends": rows,
+        # JSON has no NaN: what a backend has no number for is left out
+        "backends": {n: {k: v for k, v in row.items() if v == v} for n, row in rows.items()},
         "skipped": skipped,
         "whole": times,
         "ratios": _ratios(rows, growths, together, deep, times, cells),
