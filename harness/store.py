@@ -17,7 +17,6 @@ import tomllib
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -104,8 +103,7 @@ class RunFolder:
             try:
                 yield
             finally:
-                held.release()
-                Path(self.path(".lock")).unlink(missing_ok=True)
+                held.release()  # the file stays: removing it could let two others in at once
             return
         if self.exists(".lock"):
             raise InputError(f"{busy} (or remove {self.path('.lock')} if that run was killed)")
