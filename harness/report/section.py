@@ -1,0 +1,99 @@
+"""What a report is made of: sections of words, tables and pictures.
+
+Markdown and HTML are two renderings of the same list of sections, so they cannot disagree. A verb that
+has something to add to a report hands over a :class:`Section`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+NOTHING = "–"
+NUMBER = re.compile(r"[−+-]?\d+(\.\d+)?(e[−+-]?\d+)?( (%|points|s|min|h|MiB|GiB))?")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: the columns of ``frame`` in their order, the first one naming the rows.
+
+    The frame's index is not shown. ``folded`` tables are closed at first where the medium can.
+    """
+
+    frame: pd.DataFrame
+    caption: str = ""
+    folded: bool = False
+
+    @property
+    def header(self) -> list[str]:
+        return [str(column) for column in self.frame.columns]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """What is shown, cell by cell."""
+        return [[text(value) for value in row] for row in self.frame.itertuples(index=False)]
+
+    @property
+    def numeric(self) -> list[bool]:
+        """For each column, whether it holds nothing but numbers (and goes to the right)."""
+        columns = zip(*self.rows, strict=True) if len(self.frame) else [()] * len(self.header)
+        return [
+            bool(c) and all(v == NOTHING or bool(NUMBER.fullmatch(v)) for v in c) for c in columns
+        ]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure with the stem of its file names, a caption, and the words that stand in for it.
+
+    ``draw`` makes the figure when its files are written. A ``wide`` one has a line of its own, others
+    stand two in a line.
+    """
+
+    name: str
+    draw: Callable[[], Figure]
+    caption: str
+    alt: str
+    wide: bool = True
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of a report; what is empty is left out.
+
+    ``text`` are paragraphs and ``points`` a list, both plain words in which `backticks` mark code;
+    ``code`` is a block to be copied. Shown in the order of the fields.
+    """
+
+    title: str
+    text: Sequence[str] = ()
+    points: Sequence[str] = ()
+    code: str = ""
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    kind: Literal["plain", "verdict", "warning"] = "plain"
+
+    @property
+    def anchor(self) -> str:
+        """The title as a link target."""
+        return slug(self.title)
+
+
+def slug(name: str) -> str:
+    """A name in lower-case letters, digits and dashes, for files and links."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "untitled"
+
+
+def text(value: Any) -> str:
+    """A table's entry as it is shown: yes or no, four significant digits, a dash for what is missing."""
+    if value is None or value != value:  # NaN differs from itself
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,185 @@
+"""The chosen cell of each backend: what it scores, how sure that is, and what choosing cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.report import numbers
+from harness.report.side import Side
+from harness.result import Result
+
+LEVEL = 0.95
+VARIES = {
+    "initialisation": "initial weights and minibatch order; split fixed",
+    "split": "initial weights, minibatch order and the split",
+    "folds": "initial weights, minibatch order and the test fold (cross-validation)",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The cell that validation chose for one side, and the cell that the test set would have chosen.
+
+    ``row`` and ``column`` are its place on the grid, ``best`` that of the highest mean test score.
+    ``edges`` are the edges of the grid it lies on, in words.
+    """
+
+    side: Side
+    row: int
+    column: int
+    best: tuple[int, int]
+    edges: tuple[str, ...]
+
+    @property
+    def eta(self) -> float:
+        return float(self.side.eta[self.row])
+
+    @property
+    def lmbd(self) -> float:
+        return float(self.side.lmbd[self.column])
+
+    def values(self, column: str) -> NDArray[np.float64]:
+        """A measured column of the cell, one value a repeat."""
+        return self.side.values(column)[self.row, self.column]
+
+    def mean(self, column: str) -> float:
+        return float(self.values(column).mean())
+
+    @property
+    def test(self) -> float:
+        """The mean test score of the chosen cell."""
+        return self.mean(f"test_{self.side.metric}")
+
+    @property
+    def test_best(self) -> float:
+        """The highest mean test score of all cells."""
+        return float(self.side.mean(f"test_{self.side.metric}")[self.best])
+
+    @property
+    def optimism(self) -> float:
+        """Selection optimism: by how much the test-best cell flatters beside the chosen one."""
+        return self.test_best - self.test
+
+    @property
+    def samples(self) -> int:
+        """How many test samples a repeat has."""
+        return len(self.side.result.target(0))
+
+    @property
+    def standard_error(self) -> float:
+        """The binomial standard error sqrt(p (1 - p) / n) of a test accuracy p on n samples."""
+        p = min(max(self.test, 0.0), 1.0)
+        return float(np.sqrt(p * (1 - p) / self.samples))
+
+
+def choices(sides: Sequence[Side]) -> list[Choice]:
+    """The choice of every side that has a cell which is ok in every repeat."""
+    chosen = {id(side.result): side.result.best() for side in sides}
+    found = []
+    for side in sides:
+        best = chosen[id(side.result)]
+        own = best[best["backend"] == side.backend]
+        if len(own):
+            row = int(np.searchsorted(side.eta, own["eta"].iloc[0]))
+            column = int(np.searchsorted(side.lmbd, own["lmbd"].iloc[0]))
+            test = side.mean(f"test_{side.metric}")
+            top = np.unravel_index(np.nanargmax(test), test.shape)
+            place = (int(top[0]), int(top[1]))
+            found.append(Choice(side, row, column, place, _edges(side, row, column)))
+    return found
+
+
+def _edges(side: Side, row: int, column: int) -> tuple[str, ...]:
+    """An axis of one value has no edge, and nothing lies below lmbd = 0."""
+    edges = []
+    for name, axis, k in (("eta", side.eta, row), ("lmbd", side.lmbd, column)):
+        if len(axis) > 1 and k == 0 and axis[0] > 0:
+            edges.append(f"smallest {name}")
+        if len(axis) > 1 and k == len(axis) - 1:
+            edges.append(f"largest {name}")
+    return tuple(edges)
+
+
+def varies(result: Result) -> str:
+    """What differs between the repeats of a run."""
+    experiment = result.experiment
+    return VARIES["folds" if experiment.folds else experiment.vary]
+
+
+def interval(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The 95 % t-interval of the mean over the last axis, mean -+ t(0.975, n - 1) sd / sqrt(n)."""
+    from scipy import stats
+
+    n = values.shape[-1]
+    error = values.std(axis=-1, ddof=1) / np.sqrt(n)
+    half = stats.t.ppf((1 + LEVEL) / 2, n - 1) * error
+    return values.mean(axis=-1) - half, values.mean(axis=-1) + half
+
+
+def chosen_table(choices: Sequence[Choice]) -> pd.DataFrame:
+    """A line for every choice: cell, scores, standard error, test-best number, optimism, edge."""
+    rows = []
+    for choice in choices:
+        metric = choice.side.metric
+        row = {
+            "backend": choice.side.label,
+            "eta": numbers.grid(choice.eta),
+            "lmbd": numbers.grid(choice.lmbd),
+            "train": numbers.score(choice.mean(f"train_{metric}"), metric),
+            "validation": numbers.score(choice.mean(f"validation_{metric}"), metric),
+            "test": numbers.score(choice.test, metric),
+        }
+        if metric == "accuracy":
+            row["standard error"] = numbers.span(choice.standard_error, metric)
+        else:
+            row["test RMSE"] = f"{choice.mean('test_rmse'):.4g}"
+        row["test-best"] = numbers.score(choice.test_best, metric)
+        row["optimism"] = numbers.points(choice.optimism, metric)
+        row["on the grid's edge"] = ", ".join(choice.edges) or "no"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def repeats_table(choices: Sequence[Choice]) -> pd.DataFrame:
+    """The spread of every chosen cell over repeats, and how the choice itself would have moved."""
+    rows = []
+    for choice in choices:
+        metric = choice.side.metric
+        test = choice.values(f"test_{metric}")
+        low, high = interval(test)
+        alone, gaps = _alone(choice)
+        rows.append(
+            {
+                "backend": choice.side.label,
+                "repeats": len(test),
+                "mean test": numbers.score(float(test.mean()), metric),
+                "sd": numbers.span(float(test.std(ddof=1)), metric),
+                "95 % interval": " to ".join(numbers.score(float(v), metric) for v in (low, high)),
+                "lowest": numbers.score(float(test.min()), metric),
+                "highest": numbers.score(float(test.max()), metric),
+                "chosen by how many repeats alone": f"{alone} of {len(test)}",
+                "optimism, each repeat choosing alone": numbers.points(
+                    float(np.mean(gaps)), metric
+                ),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _alone(choice: Choice) -> tuple[int, list[float]]:
+    """How many repeats would have chosen this cell by themselves, and each one's selection optimism."""
+    side = choice.side
+    validation = side.values(f"validation_{side.metric}").reshape(side.cells, -1)
+    test = side.values(f"test_{side.metric}").reshape(side.cells, -1)
+    loss = side.values("validation_loss").reshape(side.cells, -1)
+    same, gaps = 0, []
+    for v, t, c in zip(validation.T, test.T, loss.T, strict=True):
+        order = np.lexsort((c, -v))  # NaN sorts last
+        same += int(order[0] == choice.row * len(side.lmbd) + choice.column)
+        gaps.append(float(np.nanmax(t) - t[order[0]]))
+    return same, gaps
