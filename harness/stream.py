@@ -29,7 +29,8 @@ PICTURES = 5  # random samples that the notebook shows before it splits
 class Stream:
     """The stream of one repeat, at first just after the split into ``train`` and ``test``.
 
-    ``train`` and ``test`` are row numbers in the order of the split, which minibatches refer to.
+    ``train`` and ``test`` are row numbers in the order of the split, which minibatches refer to;
+    ``pictures`` those of the samples that the notebook shows before it.
     Repeat 0 is the notebook; others go on with a stream of their own, from the start where the split
     varies and else from after it.
     """
@@ -43,7 +44,7 @@ class Stream:
         if repeat and experiment.vary == "split":
             self.rng = other
         samples = np.arange(len(dataset.y))
-        self.rng.choice(samples, size=PICTURES)
+        self.pictures: NDArray[np.intp] = self.rng.choice(samples, size=PICTURES)
         self.train: NDArray[np.intp]
         self.test: NDArray[np.intp]
         self.train, self.test = train_test_split(

@@ -1,0 +1,41 @@
+"""``harness lecture``: the gallery of what the notes show."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def lecture(
+    exhibit: Annotated[
+        list[str] | None,
+        typer.Argument(help="Exhibits to compute; all, if none is named.", show_default=False),
+    ] = None,
+    *,
+    output: Annotated[
+        str, typer.Option(help="Folder for the pictures and the page.")
+    ] = "results/lecture",
+    threads: Annotated[int, typer.Option(help="Threads of NumPy's library.", min=1)] = 1,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only what went wrong.", show_default=False)
+    ] = False,
+) -> None:
+    """Compute what the lecture notes show: activation functions, the first digits, back-propagation
+    checked, vanishing gradients, dying ReLU and more; pictures and one page.
+    """
+    from backends.quiet import set_threads
+
+    set_threads(threads)
+    from harness.cli import console
+    from harness.lecture.gallery import gallery
+
+    out = console()
+
+    def begin(name: str) -> None:
+        if not quiet:
+            out.print(name, highlight=False)
+
+    page = gallery(output, exhibit or (), begin=begin)
+    if not quiet:
+        out.print(f"page: {page}", highlight=False, soft_wrap=True)

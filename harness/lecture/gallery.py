@@ -1,0 +1,72 @@
+"""The gallery: every exhibit as PNG files and all of them on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from harness.errors import unknown
+from harness.lecture import (
+    activations,
+    backpropagation,
+    digits,
+    dying,
+    full_batch,
+    limits,
+    mismatch,
+    universal,
+    untrained,
+    vanishing,
+)
+from harness.report import Section
+from harness.report.canvas import style, written
+from harness.report.page import page
+from harness.report.title import Title
+from harness.store import RunFolder
+
+EXHIBITS: dict[str, Callable[[], Section]] = {
+    "activations": activations.section,
+    "digits": digits.section,
+    "untrained": untrained.section,
+    "full_batch": full_batch.section,
+    "universal": universal.section,
+    "backpropagation": backpropagation.section,
+    "vanishing": vanishing.section,
+    "dying": dying.section,
+    "mismatch": mismatch.section,
+    "limits": limits.section,
+}
+TITLE = Title(
+    "What the lecture shows",
+    "the exhibits of the notes on neural networks, computed anew · "
+    "python -m harness lecture makes this page",
+)
+
+
+def gallery(
+    output: str,
+    names: Sequence[str] = (),
+    *,
+    begin: Callable[[str], object] = lambda name: None,
+) -> str:
+    """Compute exhibits (all, unless named), write their PNGs and lecture.html; the page's address.
+
+    output: a folder on a disk or any fsspec address. ``begin`` is told the name of each exhibit before
+    it is computed. Raises :class:`~harness.errors.InputError` for a name that is not known.
+    """
+    for name in names:
+        if name not in EXHIBITS:
+            raise unknown("exhibit", name, EXHIBITS)
+    folder = RunFolder(output)
+    sections: list[Section] = []
+    drawings: dict[str, bytes] = {}
+    for name in names or EXHIBITS:
+        begin(name)
+        section = EXHIBITS[name]()
+        sections.append(section)
+        with style():
+            for picture in section.pictures:
+                figure = picture.draw()
+                drawings[picture.name] = written(figure, "svg")
+                folder.write(f"{picture.name}.png", written(figure, "png"))
+    folder.write("lecture.html", page(TITLE, sections, drawings))
+    return f"{folder.address.rstrip('/')}/lecture.html"
