@@ -88,18 +88,18 @@ def test_summary_names_the_nearest_column():
         repeats.summary(records([[0.9]]), "test_acuracy")
 
 
-def test_collapsed_repeats_are_counted_only_where_another_learned():
-    values = np.array([[0.95, 0.1, np.nan], [0.1, 0.1, 0.1], [0.95, 0.94, 0.95]])
-    assert list(repeats.collapsed(values, floor=0.15)) == [2, 0, 0]
+def test_collapsed_repeats_are_those_at_chance_where_another_learned():
+    values = np.array([[0.95, 0.1, np.nan], [0.1, 0.1, 0.1], [0.95, 0.5, 0.95]])
+    found = repeats.collapsed(values, chance=0.1, learned=0.15)
+    assert found.tolist() == [[False, True, True], [False] * 3, [False] * 3]
 
 
-def test_guessing_is_rarely_above_its_floor():
-    target = np.repeat([0, 1, 2], [50, 30, 20])
-    floor = repeats.guessing(target)
-    rng = np.random.default_rng(0)
-    guessed = rng.binomial(100, 0.5, 100_000) / 100  # naming the largest class
-    assert (guessed > floor).mean() < 0.0015  # 0.001 and five standard errors
-    assert floor < 0.7
+def test_guessing_is_rarely_taken_for_learning():
+    chance, learned = repeats.guessing(np.repeat([0, 1, 2], [50, 30, 20]))
+    assert chance == 0.5
+    guessed = np.random.default_rng(0).binomial(100, 0.5, 100_000) / 100  # the largest class
+    assert (guessed > learned).mean() < 0.0015  # 0.001 and five standard errors
+    assert learned < 0.7
 
 
 # differences
@@ -274,7 +274,7 @@ def test_a_difference_on_the_margin_can_not_be_decided():
 
 def test_smallest_drop_is_caught_as_often_as_promised():
     sd, base, new = 0.004, 20, 10
-    drop = power.smallest_drop(sd, base, new, 0.01, 0.01, 0.8, paired=False)
+    drop = power.smallest_drop(sd, base, new, 0.01, 0.01, 0.8)
     rng = np.random.default_rng(5)
     worse, _ = gate.non_inferiority(
         rng.normal(0.95, sd, (4000, base)), rng.normal(0.95 - drop, sd, (4000, new)), 0.01, False

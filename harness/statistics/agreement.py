@@ -92,6 +92,9 @@ def cochran(labels: Labels, target: Labels) -> Floats:
 
 
 def _kappas(tables: NDArray[np.number]) -> Floats:
+    values = np.full(len(tables), np.nan)
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)  # 0 / 0: one class only, or an empty table
-        return np.array([cohens_kappa(table, return_results=False) for table in tables])
+        warnings.simplefilter("ignore", RuntimeWarning)  # 0 / 0 where there is one class only
+        for cell in np.flatnonzero(tables.sum(axis=(1, 2)) > 0):
+            values[cell] = cohens_kappa(tables[cell], return_results=False)
+    return values

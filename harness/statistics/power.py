@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
+from harness.statistics.gate import non_inferiority
+
 MOST = 1000  # repeats beyond which a question counts as undecidable
 
 Floats = NDArray[np.float64]
@@ -39,23 +41,41 @@ def repeats_needed(
     return needed
 
 
-def smallest_drop(
-    sd: float, base: int, new: int, margin: float, alpha: float, power: float, paired: bool
-) -> float:
-    """The drop that the one-sided test against the margin catches with this power.
+def new_repeats_needed(
+    difference: float,
+    sd: float,
+    margin: float,
+    alpha: float,
+    paired: bool,
+    ratio: float = 2.0,
+    power: float = 0.8,
+) -> int:
+    """Repeats of a run with which the gate would decide, if this difference is the true one.
 
-    sd: of single repeats. ``base`` and ``new`` count repeats. A paired test is taken at its worst,
-    where pairs share nothing and their differences have the sd sqrt(2) sd.
+    difference: new - base; sd: of paired differences, else of single repeats; ratio: repeats of the
+    baseline to one of the run. -1 if more than ``MOST`` would be needed or nothing is known.
+    """
+    effect = abs(difference + margin) / sd if sd > 0 else float("nan")
+    if not np.isfinite(effect) or effect == 0:
+        return -1
+    numbers = np.unique(np.geomspace(2, MOST, 120).round().astype(int))
+    if paired:
+        reached = TTestPower().power(effect, numbers, alpha, alternative="larger")
+    else:
+        reached = TTestIndPower().power(effect, numbers, alpha, ratio=ratio, alternative="larger")
+    enough = numbers[reached >= power]
+    return int(enough[0]) if len(enough) else -1
+
+
+def smallest_drop(
+    sd: float, base: int, new: int, margin: float, alpha: float, power: float
+) -> float:
+    """The drop that the gate's test of two samples catches with this power.
+
+    sd: of single repeats. ``base`` and ``new`` count repeats. Where repeats pair, ``alpha`` is half.
     """
     if new < 2:
         return float("nan")
-    if sd == 0:
-        return margin
-    if paired:
-        effect = TTestPower().solve_power(
-            None, nobs=new, alpha=alpha, power=power, alternative="larger"
-        )
-        return float(margin + effect * np.sqrt(2) * sd)
     effect = TTestIndPower().solve_power(
         None, nobs1=new, ratio=base / new, alpha=alpha, power=power, alternative="larger"
     )
@@ -63,13 +83,21 @@ def smallest_drop(
 
 
 def false_alarm(
-    base: Floats, new: int, margin: float, alpha: float, lucky: float = 0.0, draws: int = 20_000
+    base: Floats,
+    new: int,
+    margin: float,
+    alpha: float,
+    lucky: float = 0.0,
+    *,
+    paired: bool = False,
+    draws: int = 20_000,
 ) -> float:
     """How often a run with fresh draws and no drop fails against this very baseline, by simulation.
 
     base: the baseline's values, (repeats,). The run's ``new`` values come from the normal distribution
     with the baseline's sd whose mean lies ``lucky`` standard errors below the baseline's mean:
-    0 takes the baseline at its word, 1.645 supposes it to be the luckiest of twenty.
+    0 takes the baseline at its word, 1.645 supposes it to be the luckiest of twenty. Paired, it is
+    tested against draws that it knows nothing of.
     """
     sd = float(np.std(base, ddof=1))
     if sd == 0 or new < 2:
@@ -78,18 +106,13 @@ def false_alarm(
     rng = np.random.default_rng(0)
 
     def test(values: Floats, axis: int) -> Floats:
-        held = np.broadcast_to(base - margin, (*values.shape[:-1], len(base)))
-        return np.asarray(stats.ttest_ind(values, held, axis=-1, alternative="less").pvalue)
+        held = np.broadcast_to(base, (len(values), len(base)))
+        return non_inferiority(held, values, margin, paired)[0]
 
     def fresh(*, size: tuple[int, ...]) -> Floats:
         return rng.normal(mean, sd, size)
 
     simulated = stats.power(
-        test,
-        fresh,
-        (new,),
-        significance=alpha,
-        vectorized=True,
-        n_resamples=draws,
+        test, fresh, (new,), significance=alpha, vectorized=True, n_resamples=draws
     )
     return float(np.asarray(simulated.power).item())

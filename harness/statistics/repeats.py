@@ -118,20 +118,20 @@ def standard_error(accuracy: float, samples: int) -> float:
     return float(stats.binom.std(samples, accuracy) / samples)
 
 
-def guessing(targets: NDArray[np.integer]) -> float:
-    """The accuracy that naming the largest class reaches, but for luck of 1 in 1000.
+def guessing(targets: NDArray[np.integer]) -> tuple[float, float]:
+    """The accuracy of naming the largest class, and what luck of 1 in 1000 makes of it.
 
-    A run at or below it has learned nothing that the test part can show.
+    A run at or below the first has collapsed, or never learned; one above the second did learn.
     """
-    share = np.bincount(targets).max() / len(targets)
-    return float(stats.binom.isf(GUESSING, len(targets), share) / len(targets))
+    share = float(np.bincount(targets).max() / len(targets))
+    return share, float(stats.binom.isf(GUESSING, len(targets), share) / len(targets))
 
 
-def collapsed(values: NDArray[np.float64], floor: float) -> NDArray[np.intp]:
-    """For each cell, in how many repeats it did not learn although it did in another; (cells,).
+def collapsed(values: NDArray[np.float64], chance: float, learned: float) -> NDArray[np.bool_]:
+    """The repeats that came to no more than ``chance`` in a cell where another one ``learned``.
 
-    values: scores (cells, repeats), NaN where diverged; floor: see :func:`guessing`. Such cells are
-    bimodal, and their mean says nothing.
+    values: scores (cells, repeats), NaN where diverged; see :func:`guessing`. Cells with some such
+    repeats are bimodal, and their mean says nothing.
     """
-    learned = values > floor
-    return np.where(learned.any(axis=1), (~learned).sum(axis=1), 0)
+    lost = ~(values > chance)
+    return np.asarray(lost & (values > learned).any(axis=1, keepdims=True))

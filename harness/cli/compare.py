@@ -1,0 +1,77 @@
+"""``harness compare``: do backends, or two runs, agree?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import DEBUG
+
+
+def compare(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")],
+    other: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="Another, on the same data and split: before and after, mine and theirs. "
+            "Without it the backends of the one run are compared.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    margin: Annotated[
+        float, typer.Option(help="Scores this close count as the same; 0.01 is one point.")
+    ] = 0.01,
+    alpha: Annotated[
+        float, typer.Option(help="Error of the whole family of claims, after Holm's correction.")
+    ] = 0.05,
+    chaos: Annotated[
+        bool,
+        typer.Option(
+            "--chaos/--no-chaos",
+            help="Find the cells that round-off alone carries away, and set them apart.",
+        ),
+    ] = True,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder for compare.md, .html, .json, .csv and the figure. [RUN/compare]",
+            show_default=False,
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the comparison as JSON.", show_default=False)
+    ] = False,
+    debug: DEBUG = False,
+) -> None:
+    """Say in which cells backends (or two runs) are equivalent within a margin, and in which not.
+
+    Exit codes: 0 equivalent in every stable cell; 1 different beyond the margin somewhere;
+    3 inconclusive (more repeats are needed).
+    """
+    from harness.cli import console
+    from harness.compare import compare as compare_results
+    from harness.compare.words import as_json
+    from harness.compare.writer import write
+    from harness.result import load_result
+    from harness.stability import stability
+
+    first = load_result(run)
+    second = load_result(other) if other is not None else None
+    wild = stability(first.experiment, first.backends) if chaos else None
+    comparison = compare_results(first, second, margin=margin, alpha=alpha, chaos=wild)
+    page = write(comparison, output or f"{run.rstrip('/')}/compare")
+    if json:
+        from json import dumps
+
+        print(dumps(as_json(comparison), indent=2, allow_nan=False))
+    else:
+        from harness.cli.sections import show
+        from harness.compare.section import section
+
+        out = console()
+        show(section(comparison), out)
+        out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
+    raise typer.Exit(comparison.exit_code)

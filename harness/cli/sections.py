@@ -1,0 +1,33 @@
+"""Prints sections of a report on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from harness.report.section import Section
+
+STYLES = {"verdict": "bold", "warning": "yellow", "plain": ""}
+
+
+def show(section: Section, out: Console) -> None:
+    """Words, points and tables of a section; pictures are left to the files."""
+    from rich.markup import escape
+    from rich.padding import Padding
+    from rich.table import Table
+
+    first, *rest = section.text or [section.title]
+    out.print(first, style=STYLES[section.kind], markup=False, highlight=False)
+    for point in section.points:
+        out.print(Padding(f"• {escape(point)}", (0, 0, 0, 2)), highlight=False)
+    for table in section.tables:
+        shown = Table(title=table.caption, title_justify="left", title_style="bold")
+        for name, right in zip(table.header, table.numeric, strict=True):
+            shown.add_column(escape(name), justify="right" if right else "left")
+        for row in table.rows:
+            shown.add_row(*map(escape, row))
+        out.print(shown)
+    for paragraph in rest:
+        out.print(paragraph, style="dim", markup=False, highlight=False)

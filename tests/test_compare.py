@@ -1,0 +1,283 @@
+"""Two sides are equivalent, different or undecided, cell by cell, and nothing is claimed in vain."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.compare import compare
+from harness.compare.words import as_json, headline, notable, sentence
+from harness.compare.writer import write
+from harness.errors import InputError
+from harness.execution import Execution
+from harness.experiment import experiment_from
+from harness.runner import run
+
+IRIS = {
+    "dataset": "iris",
+    "scale": "standard",
+    "backends": ["numpy", "sklearn"],
+    "eta": [0.01, 0.1, 1.0],
+    "lmbd": [1e-4, 1e-2],
+    "epochs": 5,
+    "batch_size": 16,
+    "repeats": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Trains a variation of a small experiment."""
+    output = str(tmp_path_factory.mktemp("runs"))
+
+    def train(name, **settings):
+        how = Execution(executor="serial", output=output, name=name)
+        return run(experiment_from(IRIS | settings), how)
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def iris(trained):
+    return trained("iris")
+
+
+def with_scores(result, backend, change):
+    """The result with one backend's test scores changed; ``change`` maps its records to new scores."""
+    records = result.records.copy()
+    own = records["backend"] == backend
+    records.loc[own, "test_accuracy"] = change(records[own])
+    return dataclasses.replace(result, records=records)
+
+
+def test_backends_on_one_plan_are_identical(iris):
+    comparison = compare(iris)
+    assert set(comparison.cells["verdict"]) == {"identical"}
+    assert (comparison.outcome, comparison.exit_code) == ("equivalent", 0)
+    assert sentence(comparison, "numpy", "sklearn") == (
+        "numpy and sklearn have identical scores in all 6 cells; no label differs"
+    )
+
+
+def test_a_difference_within_the_margin_is_equivalent(iris):
+    noise = np.random.default_rng(0).normal(0.001, 0.0002, len(iris.of("sklearn")))
+    near = with_scores(iris, "sklearn", lambda own: own["test_accuracy"] - noise)
+    comparison = compare(near, margin=0.01)
+    assert set(comparison.cells["verdict"]) == {"equivalent"}
+    assert comparison.exit_code == 0
+    assert "equivalent within 1 point in 6 of 6 cells" in sentence(comparison, "numpy", "sklearn")
+
+
+def test_a_difference_beyond_the_margin_is_against(iris):
+    noise = np.random.default_rng(0).normal(0.1, 0.001, len(iris.of("sklearn")))
+    far = with_scores(iris, "sklearn", lambda own: own["test_accuracy"] - noise)
+    comparison = compare(far)
+    assert set(comparison.cells["verdict"]) == {"different"}
+    assert comparison.exit_code == 1
+    assert "6 differ by more" in sentence(comparison, "numpy", "sklearn")
+
+
+def test_an_erratic_difference_is_undecided_and_says_what_it_needs(iris):
+    noise = np.tile([0.02, -0.02, 0.01, 0.0], 6)
+    erratic = with_scores(iris, "sklearn", lambda own: own["test_accuracy"] + noise)
+    comparison = compare(erratic)
+    assert set(comparison.cells["verdict"]) == {"undecided"}
+    assert (comparison.outcome, comparison.exit_code) == ("inconclusive", 3)
+    assert (comparison.cells["needed"] > 4).all()
+    assert "more repeats" in sentence(comparison, "numpy", "sklearn")
+
+
+def test_a_difference_on_the_margin_says_that_repeats_are_no_help(iris):
+    noise = np.tile([0.02, 0.0, 0.02, 0.0], 6)
+    on_edge = with_scores(iris, "sklearn", lambda own: own["test_accuracy"] + noise)
+    comparison = compare(on_edge)
+    assert (comparison.cells["needed"] == -1).all()
+    assert "too close to the margin" in sentence(comparison, "numpy", "sklearn")
+
+
+def test_chaotic_cells_are_set_apart(iris):
+    far = with_scores(iris, "sklearn", lambda own: own["test_accuracy"] - (own["eta"] == 1) * 0.5)
+    chaos = pd.DataFrame(iris.experiment.cells, columns=["eta", "lmbd"])
+    chaos["chaotic"] = chaos["eta"] == 1
+    comparison = compare(far, chaos=chaos)
+    assert comparison.exit_code == 0
+    assert sentence(comparison, "numpy", "sklearn") == (
+        "numpy and sklearn have identical scores in all 4 stable cells; no label differs; "
+        "2 cells are chaotic"
+    )
+
+
+def test_comparing_nothing_is_not_agreement(iris):
+    chaos = pd.DataFrame(iris.experiment.cells, columns=["eta", "lmbd"]).assign(chaotic=True)
+    comparison = compare(iris, chaos=chaos)
+    assert comparison.exit_code == 3
+    assert "no stable cell" in headline(comparison)
+
+
+def test_divergence_on_one_side_is_against(iris):
+    records = iris.records.copy()
+    lost = (records["backend"] == "sklearn") & (records["eta"] == 1) & (records["repeat"] == 2)
+    records.loc[lost, "status"] = "diverged"
+    records.loc[lost, "test_accuracy"] = np.nan
+    comparison = compare(dataclasses.replace(iris, records=records))
+    assert comparison.exit_code == 1
+    assert "in 2 only one of them diverged" in sentence(comparison, "numpy", "sklearn")
+
+
+def test_a_backend_that_failed_in_a_cell_leaves_it_open(iris):
+    records = iris.records.copy()
+    lost = (records["backend"] == "sklearn") & (records["eta"] == 1)
+    records.loc[lost, ["status", "test_accuracy"]] = ["failed", np.nan]
+    comparison = compare(dataclasses.replace(iris, records=records))
+    assert comparison.exit_code == 3
+
+
+def test_a_collapse_of_one_side_is_told_and_not_averaged(iris):
+    def collapse(own):
+        down = (own["eta"] == 1) & (own["repeat"] == 0)
+        return own["test_accuracy"].where(~down, 0.2)
+
+    comparison = compare(with_scores(iris, "sklearn", collapse))
+    cells = comparison.cells[comparison.cells["eta"] == 1]
+    assert set(cells["verdict"]) == {"bimodal"}
+    assert list(cells["collapsed_right"]) == [1, 1]
+    assert comparison.exit_code == 3
+
+
+def test_one_repeat_is_decided_on_its_samples(trained):
+    single = trained("single", repeats=1)
+    worse = single.predictions.copy()
+    wrong = [
+        (predicted + (backend == "sklearn")) % 3
+        for backend, predicted in zip(worse["backend"], worse["predicted"], strict=True)
+    ]
+    worse["predicted"] = pd.Series(wrong)
+    target = single.target(0)
+    scores = [float((p == target).mean()) for p in wrong]
+    records = single.records.assign(test_accuracy=scores)
+    comparison = compare(dataclasses.replace(single, records=records, predictions=worse))
+    learned = comparison.cells[comparison.cells["p_mcnemar"] < 0.001]
+    assert len(learned) > 0
+    assert set(learned["verdict"]) == {"different"}
+    assert comparison.exit_code == 1
+
+
+def test_one_repeat_can_not_show_equivalence(trained):
+    single = trained("single", repeats=1)
+    moved = with_scores(single, "sklearn", lambda own: own["test_accuracy"] + 0.001)
+    comparison = compare(moved)
+    assert comparison.exit_code == 3
+    assert "cannot be decided from one repeat" in sentence(comparison, "numpy", "sklearn")
+
+
+def test_three_backends_with_one_repeat_have_cochrans_q(trained):
+    single = trained("single", repeats=1)
+    third = single.records[single.records["backend"] == "numpy"].assign(backend="third")
+    guesses = single.predictions[single.predictions["backend"] == "numpy"].assign(backend="third")
+    guesses["predicted"] = [(p + 1) % 3 for p in guesses["predicted"]]
+    three = dataclasses.replace(
+        single,
+        records=pd.concat([single.records, third], ignore_index=True),
+        predictions=pd.concat([single.predictions, guesses], ignore_index=True),
+    )
+    assert (compare(three).cochran["holm"].dropna() < 0.05).any()
+    assert compare(single).cochran.empty
+
+
+def test_flips_are_the_labels_that_differ(iris):
+    predictions = iris.predictions.copy()
+    at = predictions.index[predictions["backend"] == "sklearn"][0]
+    flipped = predictions["predicted"].loc[at].copy()
+    flipped[:3] = (flipped[:3] + 1) % 3
+    predictions["predicted"] = [
+        flipped if k == at else p for k, p in predictions["predicted"].items()
+    ]
+    comparison = compare(dataclasses.replace(iris, predictions=predictions))
+    assert comparison.cells["flips"].tolist() == [3, 0, 0, 0, 0, 0]
+    assert "3 labels differ" in sentence(comparison, "numpy", "sklearn")
+
+
+def test_a_run_is_identical_to_itself(iris):
+    comparison = compare(iris, iris)
+    assert comparison.exit_code == 0
+    assert comparison.pairs == [
+        ("numpy (first)", "numpy (second)"),
+        ("sklearn (first)", "sklearn (second)"),
+    ]
+
+
+def test_two_runs_are_compared_backend_by_backend_and_their_settings_named(iris, trained):
+    longer = trained("longer", epochs=30, backends=["numpy"])
+    comparison = compare(iris, longer)
+    assert comparison.pairs == [("numpy (iris)", "numpy (longer)")]
+    assert comparison.exit_code != 0
+    assert "epochs: 5 in iris, 30 in longer" in comparison.notes
+
+
+def test_two_runs_of_one_backend_each_are_compared_with_one_another(trained):
+    mine = trained("mine", backends=["numpy"])
+    theirs = trained("theirs", backends=["sklearn"])
+    assert compare(mine, theirs).pairs == [("numpy (mine)", "sklearn (theirs)")]
+
+
+def test_more_cells_and_repeats_on_one_side_do_no_harm(iris, trained):
+    wider = trained("wider", eta=[0.01, 0.1, 0.3, 1.0], repeats=5, backends=["numpy"])
+    comparison = compare(iris, wider)
+    assert len(comparison.cells) == 6
+    assert set(comparison.cells["verdict"]) == {"identical"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": 1}, "different split"),
+        ({"dataset": "wine"}, "different data"),
+        ({"eta": [0.2]}, "share no cell"),
+    ],
+)
+def test_what_can_not_be_paired_is_refused(iris, trained, settings, message):
+    other = trained(message.replace(" ", "-"), backends=["numpy"], repeats=1, **settings)
+    with pytest.raises(InputError, match=message):
+        compare(iris, other)
+
+
+def test_one_backend_alone_is_refused(trained):
+    alone = trained("mine", backends=["numpy"])
+    with pytest.raises(InputError, match="two or more, or a second run"):
+        compare(alone)
+
+
+@pytest.mark.parametrize("margin", [0, 1, -0.1])
+def test_a_margin_must_be_one(iris, margin):
+    with pytest.raises(InputError, match="margin"):
+        compare(iris, margin=margin)
+
+
+def test_regression_is_compared_by_r2(trained):
+    diabetes = {"dataset": "diabetes", "task": "regression", "eta": [0.01], "lmbd": [0.1]}
+    comparison = compare(trained("diabetes", **diabetes))
+    assert comparison.metric == "r2"
+    assert "flips" not in comparison.cells
+    assert comparison.exit_code == 0
+
+
+def test_repeats_with_splits_of_their_own_are_compared(trained):
+    comparison = compare(trained("splits", vary="split"))
+    assert comparison.exit_code == 0
+    assert "the stratified split" in comparison.varies
+    assert comparison.cells["own_flips_left"].isna().all()  # no test sample in common
+
+
+def test_the_files_say_what_the_screen_says(iris, tmp_path):
+    noise = np.tile([0.02, -0.02, 0.01, 0.0], 6)
+    comparison = compare(with_scores(iris, "sklearn", lambda own: own["test_accuracy"] + noise))
+    write(comparison, str(tmp_path))
+    stored = json.loads((tmp_path / "compare.json").read_text())
+    assert stored == json.loads(json.dumps(as_json(comparison)))
+    assert stored["headline"] in (tmp_path / "compare.md").read_text()
+    assert len(stored["cells"]) == len(pd.read_csv(tmp_path / "compare.csv")) == 6
+    assert len(notable(comparison)) == 6
+    assert (tmp_path / "figures" / "differences.png").read_bytes().startswith(b"\x89PNG")
+    assert "data:image/svg+xml" in (tmp_path / "compare.html").read_text()
