@@ -1,0 +1,175 @@
+"""Errors of several backends' paths through one trial, against a reference in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from backends.base import Array, Backend, Weights
+from backends.distance import Errors, Tolerance, error, errors, furthest
+from backends.formulas import logits, predict, sample_cost
+from harness.parity.chaos import RoundOff, stable
+from harness.parity.trial import Trial
+
+Path = tuple[Weights, ...]
+
+COLUMNS = [
+    "backend",
+    "dtype",
+    "step",
+    "tensor",
+    "eta",
+    "lmbd",
+    "absolute",
+    "relative",
+    "tolerance",
+    "enforced",
+    "held",
+    "values",
+]
+SAMPLES = 256  # training samples on which losses and probabilities are compared
+FULL = 1000  # the number of steps whose tolerance probabilities have, which no step adds to
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What the backends made of one trial: their weights after every checkpoint.
+
+    ``reference``: the name of a backend, ``truth`` its path in float64, ``own`` its path in the trial's
+    dtype and what round-off alone makes of it. ``judged``: the paths of the backends to be judged by
+    name, in float32 perhaps the reference's among them.
+    """
+
+    trial: Trial
+    reference: str
+    truth: Path
+    own: RoundOff
+    judged: Mapping[str, Path]
+    tolerance: Tolerance
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """Where the dtype can hold the tolerance at all; (checkpoints, cells).
+
+        In float32 an update below half a unit in the last place is lost, alike in every library. Where
+        that takes the reference itself too far from its float64 path, it is the path in the dtype that
+        others are compared with.
+        """
+        if self.trial.dtype == "float64":
+            return np.ones((len(self.truth), len(self.trial.cells)), dtype=bool)
+        start = self.trial.plan.initial
+        lost = [furthest(o, t, start) for o, t in zip(self.own.path, self.truth, strict=True)]
+        return stable(np.array(lost), self.trial, self.tolerance)
+
+    @property
+    def enforced(self) -> NDArray[np.bool_]:
+        """Where the tolerance is enforced: round-off stays below it; (checkpoints, cells)."""
+        return stable(self.own.distance, self.trial, self.tolerance)
+
+    def enforced_on(self, name: str) -> NDArray[np.bool_]:
+        """The same for one backend: the reference is not compared with itself."""
+        return self.enforced & self.held if name == self.reference else self.enforced
+
+    def against(self) -> Path:
+        """The path that is compared with: the truth where the dtype can hold it, else the own one."""
+        return tuple(
+            _chosen(held, truth, own.astype("float64"))
+            for held, truth, own in zip(self.held, self.truth, self.own.path, strict=True)
+        )
+
+    def exceeding(self) -> NDArray[np.bool_]:
+        """The cells where a backend is beyond the tolerance that is enforced; (cells,)."""
+        allowed = np.array([self.tolerance.at(k) for k in self.trial.checkpoints])
+        against, start = self.against(), self.trial.plan.initial
+        found = np.zeros(len(self.trial.cells), dtype=bool)
+        for name, path in self.judged.items():
+            apart = np.array([furthest(w, r, start) for w, r in zip(path, against, strict=True)])
+            found |= (self.enforced_on(name) & ~(apart <= allowed[:, None])).any(axis=0)
+        return found
+
+
+def measured(paths: Paths, backends: Mapping[str, Backend]) -> pd.DataFrame:
+    """Every error of every backend: a row for each backend, step, tensor and cell.
+
+    Columns: backend, dtype, step, tensor, eta, lmbd, absolute, relative, tolerance, enforced, values
+    (numbers in the tensor) and ``held`` (compared with the float64 path, not with the own one).
+    """
+    trial, against = paths.trial, paths.against()
+    rows = trial.split.train[:SAMPLES]
+    start_loss = _loss(trial, rows, trial.plan.initial)
+    frames = []
+    for name, path in paths.judged.items():
+        for k, steps in enumerate(trial.checkpoints):
+            found = errors(path[k], against[k], trial.plan.initial)
+            mine, true = (_loss(trial, rows, weights) for weights in (path[k], against[k]))
+            found["loss"] = error(mine, true, start_loss)
+            sizes = {n: t[0].size for n, t in path[k].named().items()} | {"loss": 1}
+            allowed = dict.fromkeys(found, paths.tolerance.at(steps))
+            if steps == trial.checkpoints[-1]:
+                given = backends[name].predict_proba(trial.x[rows], trial.network, path[k])
+                expected = predict(_exact(trial.x[rows]), trial.network, path[k].astype("float64"))
+                found["output"] = error(given, expected)
+                sizes["output"] = given[0].size
+                allowed["output"] = paths.tolerance.at(max(steps, FULL))
+            for tensor, (absolute, relative) in found.items():
+                frames.append(
+                    pd.DataFrame(
+                        {
+                            "backend": name,
+                            "dtype": trial.dtype,
+                            "step": steps,
+                            "tensor": tensor,
+                            "eta": trial.cells.eta,
+                            "lmbd": trial.cells.lmbd,
+                            "absolute": absolute,
+                            "relative": relative,
+                            "tolerance": allowed[tensor],
+                            "enforced": paths.enforced_on(name)[k],
+                            "held": paths.held[k],
+                            "values": sizes[tensor],
+                        }
+                    )
+                )
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+
+
+def ratios(paths: Paths) -> tuple[list[str], Errors]:
+    """How far any two paths are apart, at most, in units of the tolerance where it is enforced.
+
+    Gives the names, the reference's first, and a symmetric matrix.
+    """
+    everybody = {paths.reference: paths.own.path, **paths.judged}
+    start, matrix = paths.trial.plan.initial, np.zeros((len(everybody), len(everybody)))
+    for i, one in enumerate(everybody.values()):
+        for j, other in enumerate(list(everybody.values())[:i]):
+            for k, steps in enumerate(paths.trial.checkpoints):
+                apart = furthest(one[k], other[k], start)[paths.enforced[k]]
+                worst = np.nan_to_num(apart, nan=np.inf).max(initial=0.0)
+                matrix[i, j] = max(matrix[i, j], worst / paths.tolerance.at(steps))
+    return list(everybody), np.maximum(matrix, matrix.T)
+
+
+def _chosen(held: NDArray[np.bool_], truth: Weights, own: Weights) -> Weights:
+    def pick(one: Array, other: Array) -> Array:
+        return np.where(held.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
+
+    return Weights(
+        tuple(pick(a, b) for a, b in zip(truth.W, own.W, strict=True)),
+        tuple(pick(a, b) for a, b in zip(truth.b, own.b, strict=True)),
+    )
+
+
+def _loss(trial: Trial, rows: NDArray[np.intp], weights: Weights) -> Errors:
+    """Mean cost on the rows, without the penalty, in float64 from whatever weights; (cells,)."""
+    with np.errstate(all="ignore"):
+        z = logits(_exact(trial.x[rows]), trial.network, weights.astype("float64"))
+        mean: Errors = sample_cost(z, trial.y[rows], trial.network).mean(axis=1)
+    return mean
+
+
+def _exact(x: Array) -> Array:
+    return x.astype(np.float64)
