@@ -5,17 +5,27 @@ A preset gives settings for all backends and, under ``overrides``, what single b
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.report import Section
+    from harness.result import Result
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings by name, and one line for a person on what they are for."""
+    """Settings by name, and one line for a person on what they are for.
+
+    ``sections`` names a function, as ``module:function``, that gives further sections for the report on
+    a run.
+    """
 
     summary: str
     settings: dict[str, Any] = field(default_factory=dict)
+    sections: str = ""
 
 
 PRESETS: dict[str, Preset] = {
@@ -72,5 +82,15 @@ PRESETS: dict[str, Preset] = {
                 },
             },
         },
+        sections="harness.lecture.report:sections",
     ),
 }
+
+
+def further_sections(result: Result) -> list[Section]:
+    """What the run's preset adds to its report."""
+    module, _, function = PRESETS[result.experiment.preset].sections.partition(":")
+    if not module:
+        return []
+    sections: list[Section] = getattr(importlib.import_module(module), function)(result)
+    return sections

@@ -18,9 +18,8 @@ from harness.lecture import (
     vanishing,
 )
 from harness.report import Section
-from harness.report.canvas import style, written
-from harness.report.page import page
 from harness.report.title import Title
+from harness.report.writer import write_sections
 from harness.store import RunFolder
 
 EXHIBITS: dict[str, Callable[[], Section]] = {
@@ -48,7 +47,7 @@ def gallery(
     *,
     begin: Callable[[str], object] = lambda name: None,
 ) -> str:
-    """Compute exhibits (all, unless named), write their PNGs and lecture.html; the page's address.
+    """Compute exhibits (all, unless named); write figures/ and lecture.html; the page's address.
 
     output: a folder on a disk or any fsspec address. ``begin`` is told the name of each exhibit before
     it is computed. Raises :class:`~harness.errors.InputError` for a name that is not known.
@@ -56,17 +55,8 @@ def gallery(
     for name in names:
         if name not in EXHIBITS:
             raise unknown("exhibit", name, EXHIBITS)
-    folder = RunFolder(output)
     sections: list[Section] = []
-    drawings: dict[str, bytes] = {}
     for name in names or EXHIBITS:
         begin(name)
-        section = EXHIBITS[name]()
-        sections.append(section)
-        with style():
-            for picture in section.pictures:
-                figure = picture.draw()
-                drawings[picture.name] = written(figure, "svg")
-                folder.write(f"{picture.name}.png", written(figure, "png"))
-    folder.write("lecture.html", page(TITLE, sections, drawings))
-    return f"{folder.address.rstrip('/')}/lecture.html"
+        sections.append(EXHIBITS[name]())
+    return write_sections(TITLE, sections, RunFolder(output), "lecture")

@@ -23,8 +23,11 @@ def write_report(
     """Write figures/, report.md and report.html; the page's address.
 
     Several results are set side by side in one report. It goes into the folder at ``address``, by
-    default into the first result's. ``extra`` sections stand after the results.
+    default into the first result's. ``extra`` sections stand after the results; the report on one run
+    has its preset's own before them.
     """
+    from harness.presets import further_sections
     from harness.report.writer import write
 
-    return write(results, address, extra)
+    own = further_sections(results[0]) if len(results) == 1 else []
+    return write(results, address, [*own, *extra])

@@ -1,0 +1,93 @@
+"""The conventions of a run's programs side by side, in words, read from their recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from harness.experiment import Experiment, Recipe
+
+WEIGHTS = {
+    "glorot_uniform": "Glorot uniform",
+    "normal": "N(0, 1)",
+    "truncated_normal": "truncated N(0, 1)",
+}
+MINIBATCHES = {
+    "permutation": "a permutation an epoch",
+    "reshuffle": "the last epoch's order, reshuffled",
+    "independent": "n // B independent draws an epoch, each without replacement",
+}
+
+
+def _cost(recipe: Recipe) -> str:
+    return "sum over the minibatch" if recipe.cost == "sum" else "mean over the minibatch"
+
+
+def _penalty(recipe: Recipe) -> str:
+    factor = "" if recipe.penalty_factor == 1 else f"{recipe.penalty_factor:g} * "
+    per = " / n" if recipe.penalty_per_sample else ""
+    where = ", hidden layers only" if recipe.penalised == "hidden" else ""
+    return f"{factor}lmbd * W{per}{where}"
+
+
+def _weights(recipe: Recipe) -> str:
+    scale = "" if recipe.weight_scale == 1 else f", times {recipe.weight_scale:.3g}"
+    return WEIGHTS[recipe.initial_weights] + scale
+
+
+def _biases(recipe: Recipe) -> str:
+    return (
+        "drawn as the weights"
+        if recipe.initial_bias == "as_weights"
+        else f"{recipe.initial_bias:g}"
+    )
+
+
+def _minibatches(recipe: Recipe) -> str:
+    tail = "" if recipe.minibatches == "independent" else ", tail dropped"
+    if recipe.keep_last_batch:
+        tail = ", tail kept"
+    return f"{MINIBATCHES[recipe.minibatches]}, B = {recipe.batch_size}{tail}"
+
+
+def _stopping(recipe: Recipe) -> str:
+    if recipe.patience is None:
+        return "no"
+    return f"when more than {recipe.patience} epochs gain less than {recipe.tol:g}"
+
+
+def _randomness(recipe: Recipe) -> str:
+    if not recipe.shared_stream:
+        return "generators of its own"
+    if len(recipe.shared_stream) == 2:
+        return "the notebook's stream" + (", after the NumPy grid" if _after_grid(recipe) else "")
+    (shared,) = recipe.shared_stream
+    return f"the notebook's stream for {shared}, one of its own for the rest"
+
+
+def _after_grid(recipe: Recipe) -> bool:
+    return any(what.endswith(" grid") for what in recipe.drawn_before)
+
+
+QUANTITIES: dict[str, Callable[[Recipe], str]] = {
+    "hidden layers": lambda recipe: ", ".join(map(str, recipe.hidden)),
+    "cost": _cost,
+    "gradient of the penalty": _penalty,
+    "optimiser": lambda recipe: {"sgd": "SGD", "adam": "Adam"}[recipe.optimizer],
+    "initial weights": _weights,
+    "initial biases": _biases,
+    "minibatches": _minibatches,
+    "stops early": _stopping,
+    "precision": lambda recipe: recipe.dtype,
+    "random numbers": _randomness,
+}
+
+
+def conventions(experiment: Experiment, backends: Sequence[str]) -> pd.DataFrame:
+    """A row for each convention, a column for each backend."""
+    recipes = {name: experiment.recipe(name) for name in backends}
+    frame = pd.DataFrame({"convention": list(QUANTITIES)})
+    for name, recipe in recipes.items():
+        frame[name] = [said(recipe) for said in QUANTITIES.values()]
+    return frame
