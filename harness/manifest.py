@@ -160,6 +160,11 @@ def _backend(
 def notes(experiment: Experiment, backends: Sequence[str], samples: int) -> list[str]:
     """What was asked for but could not be done so, once each."""
     found = []
+    if not experiment.validation_size:
+        found.append(
+            "validation_size: 0, no part for validation; the test part stands in for it, so cells are "
+            "chosen on the test part and the best one's score flatters"
+        )
     for name in backends:
         batch = experiment.recipe(name).batch_size
         if batch > samples:
