@@ -88,23 +88,18 @@ def test_summary_names_the_nearest_column():
         repeats.summary(records([[0.9]]), "test_acuracy")
 
 
-def test_collapsed_repeats_are_counted_only_where_another_learned():
-    values = np.array([[0.95, 0.1, np.nan], [0.1, 0.1, 0.1], [0.95, 0.94, 0.95]])
-    assert list(repeats.collapsed(values, floor=0.15)) == [2, 0, 0]
-
-
-def test_fallen_repeats_are_those_at_chance_where_another_learned():
-    values = np.array([[0.95, 0.1, np.nan], [0.1, 0.1, 0.1], [0.95, 0.12, 0.95]])
-    found = repeats.fallen(values, chance=0.1, floor=0.15)
+def test_collapsed_repeats_are_those_at_chance_where_another_learned():
+    values = np.array([[0.95, 0.1, np.nan], [0.1, 0.1, 0.1], [0.95, 0.5, 0.95]])
+    found = repeats.collapsed(values, chance=0.1, learned=0.15)
     assert found.tolist() == [[False, True, True], [False] * 3, [False] * 3]
 
 
 def test_guessing_is_rarely_taken_for_learning():
-    targets = np.repeat([0, 1, 2], [50, 30, 20])
-    assert repeats.chance(targets) == 0.5
+    chance, learned = repeats.guessing(np.repeat([0, 1, 2], [50, 30, 20]))
+    assert chance == 0.5
     guessed = np.random.default_rng(0).binomial(100, 0.5, 100_000) / 100  # the largest class
-    assert (guessed > repeats.guessing(targets)).mean() < 0.0015  # 0.001 and five standard errors
-    assert repeats.guessing(targets) < 0.7
+    assert (guessed > learned).mean() < 0.0015  # 0.001 and five standard errors
+    assert learned < 0.7
 
 
 # differences

@@ -14,7 +14,7 @@ from harness.result import Result
 from harness.statistics import agreement
 from harness.statistics.differences import false_discovery, holm, paired
 from harness.statistics.power import repeats_needed
-from harness.statistics.repeats import chance, fallen, guessing, what_varies
+from harness.statistics.repeats import collapsed, guessing, what_varies
 
 VERDICTS = {
     "identical": "the same score in every repeat",
@@ -184,14 +184,14 @@ def _agreement(frame: pd.DataFrame, left: Side, right: Side) -> None:
     frame["flip_share"] = frame["flips"] / frame["labels"].where(frame["labels"] > 0)
     frame["kappa"] = agreement.kappa(a, b, classes)
     shared_split = (left.result.targets["repeat"] == -1).all()
-    floor = guessing(target)
+    chance, luck = guessing(target)
     lost = []
     for name, side in (("left", left), ("right", right)):
         own = agreement.own_flips(side.labels, classes) if shared_split else (np.nan, np.nan)
         frame[f"own_flips_{name}"], frame[f"own_kappa_{name}"] = own
-        lost.append(fallen(side.scores, chance(target), floor))
+        lost.append(collapsed(side.scores, chance, luck))
         frame[f"collapsed_{name}"] = lost[-1].sum(axis=1)
-    frame["learned"] = np.asarray((np.fmin(left.scores, right.scores) > floor).all(axis=1))
+    frame["learned"] = np.asarray((np.fmin(left.scores, right.scores) > luck).all(axis=1))
     frame.loc[(lost[0] != lost[1]).any(axis=1) & (frame["verdict"] == ""), "verdict"] = "bimodal"
     if a.shape[1] == 1:
         test = agreement.mcnemar(a[:, 0], b[:, 0], target)

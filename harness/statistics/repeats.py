@@ -118,35 +118,20 @@ def standard_error(accuracy: float, samples: int) -> float:
     return float(stats.binom.std(samples, accuracy) / samples)
 
 
-def chance(targets: NDArray[np.integer]) -> float:
-    """The accuracy of naming the largest class: what a network that has collapsed comes to."""
-    return float(np.bincount(targets).max() / len(targets))
+def guessing(targets: NDArray[np.integer]) -> tuple[float, float]:
+    """The accuracy of naming the largest class, and what luck of 1 in 1000 makes of it.
 
-
-def guessing(targets: NDArray[np.integer]) -> float:
-    """The accuracy that naming the largest class reaches, but for luck of 1 in 1000.
-
-    A run above it has learned something; one at or below has not, as far as the test part can show.
+    A run at or below the first has collapsed, or never learned; one above the second did learn.
     """
-    n = len(targets)
-    return float(stats.binom.isf(GUESSING, n, chance(targets)) / n)
+    share = float(np.bincount(targets).max() / len(targets))
+    return share, float(stats.binom.isf(GUESSING, len(targets), share) / len(targets))
 
 
-def collapsed(values: NDArray[np.float64], floor: float) -> NDArray[np.intp]:
-    """For each cell, in how many repeats it came to no more than ``floor`` but more in another; (cells,).
+def collapsed(values: NDArray[np.float64], chance: float, learned: float) -> NDArray[np.bool_]:
+    """The repeats that came to no more than ``chance`` in a cell where another one ``learned``.
 
-    values: scores (cells, repeats), NaN where diverged; floor: see :func:`guessing`. Such cells are
-    bimodal, and their mean says nothing.
-    """
-    learned = values > floor
-    return np.where(learned.any(axis=1), (~learned).sum(axis=1), 0)
-
-
-def fallen(values: NDArray[np.float64], chance: float, floor: float) -> NDArray[np.bool_]:
-    """The repeats that came to no more than ``chance`` in a cell where another is above ``floor``.
-
-    Stricter than :func:`collapsed`, which on a small test part takes a poor repeat for a lost one.
-    values: scores (cells, repeats), NaN where diverged; the result has their shape.
+    values: scores (cells, repeats), NaN where diverged; see :func:`guessing`. Cells with some such
+    repeats are bimodal, and their mean says nothing.
     """
     lost = ~(values > chance)
-    return np.asarray(lost & (values > floor).any(axis=1, keepdims=True))
+    return np.asarray(lost & (values > learned).any(axis=1, keepdims=True))
