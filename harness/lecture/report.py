@@ -204,7 +204,7 @@ def _switched(result: Result, dataset: Dataset) -> list[Effect]:
 
 def draw(found: Sequence[Effect]) -> Figure:
     """Best accuracy over eta: the programs as written, and NumPy's on its way to the fair recipe."""
-    frame = Frame(width=4.1, height=2.6, left=0.72, right=0.2, top=0.42, bottom=0.5)
+    frame = Frame(width=4.1, height=2.6, left=0.72, right=0.2, top=0.42, bottom=1.4)
     figure, axes = panels(2, 2, frame)
     colours = ("#cf222e", "#2da44e", "#d9730d", "#3b6fb6")
     groups = {
@@ -222,7 +222,7 @@ def draw(found: Sequence[Effect]) -> Figure:
         axis.set_xlabel("eta")
         axis.set_ylabel("best test accuracy")
         if lines:
-            axis.legend(frameon=False, fontsize=8, loc="upper left")
+            axis.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(0, -0.17))
     return figure
 
 
