@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,8 +14,9 @@ from numpy.typing import NDArray
 from harness.report import numbers
 from harness.report.selection import Choice
 from harness.report.side import Side
+from harness.statistics.agreement import kappa
 
-KAPPAS = 400  # cells, over all pairs, that Cohen's kappa is computed for: a millisecond each
+TOGETHER = 2**21  # labels of a side that are compared at once
 LISTED = 5  # cells that a table of the least alike shows for each pair
 
 
@@ -26,8 +26,8 @@ class CellAgreement:
 
     ``status`` is ok where both are, else what the one that is not says. ``difference`` is the mean test
     score of the side minus the reference's. ``alike`` is the share of test samples that both label the
-    same; for regression the correlation of what they predict. ``kappa`` is Cohen's, over all repeats
-    together; NaN where undefined or not computed.
+    same; for regression the correlation of what they predict. ``kappa`` is Cohen's; NaN where undefined.
+    Both are over all repeats together.
     """
 
     side: Side
@@ -89,52 +89,59 @@ def pairs(sides: Sequence[Side]) -> list[tuple[Side, Side]]:
     ]
 
 
-def cells(side: Side, reference: Side, kappas: int = KAPPAS) -> CellAgreement:
-    """One side against its reference, cell by cell; kappa in the ``kappas`` cells that are least alike."""
+def cells(side: Side, reference: Side) -> CellAgreement:
+    """One side against its reference, cell by cell."""
     eta, i, k = np.intersect1d(side.eta, reference.eta, return_indices=True)
     lmbd, j, m = np.intersect1d(side.lmbd, reference.lmbd, return_indices=True)
     mine, theirs = np.ix_(i, j), np.ix_(k, m)
-    status = np.where(
-        side.status[mine] == "ok", reference.status[theirs], side.status[mine]
-    ).astype(object)
+    own = side.status[mine]
+    status = np.where(own == "ok", reference.status[theirs], own).astype(object)
     column = f"test_{side.metric}"
     difference = side.mean(column)[mine] - reference.mean(column)[theirs]
-    a, b = side.predicted[mine], reference.predicted[theirs]
-    alike = np.full(status.shape, np.nan)
-    for at in zip(*np.nonzero(status == "ok"), strict=True):
-        alike[at] = likeness(*_pooled(a[at], b[at]), side.metric)
-    kappa = np.full(status.shape, np.nan)
-    if side.metric == "accuracy":
-        order = np.argsort(alike, axis=None)[: min(kappas, int((status == "ok").sum()))]
-        for at in zip(*np.unravel_index(order, alike.shape), strict=True):
-            kappa[at] = cohen_kappa(*_pooled(a[at], b[at]))
-    return CellAgreement(side, reference, eta, lmbd, status, difference, alike, kappa)
+    alike, chance_corrected = np.full((2, *status.shape), np.nan)
+    places = np.nonzero(status == "ok")
+    a, b = side.predicted[mine][places], reference.predicted[theirs][places]
+    if len(a):
+        alike[places], chance_corrected[places] = _alike(a, b, side.metric)
+    return CellAgreement(side, reference, eta, lmbd, status, difference, alike, chance_corrected)
 
 
-def _pooled(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _alike(
+    a: NDArray[np.object_], b: NDArray[np.object_], metric: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Likeness and kappa of two sides' predictions, arrays in each of (cells, repeats)."""
+    samples = sum(len(labels) for labels in a[0])
+    block = max(1, TOGETHER // samples)
+    found = []
+    for start in range(0, len(a), block):
+        rows = range(start, min(start + block, len(a)))
+        pooled = [pool(a[row], b[row]) for row in rows]
+        left, right = (np.stack(part) for part in zip(*pooled, strict=True))
+        if metric == "accuracy":
+            found.append(((left == right).mean(axis=1), cohen_kappa(left, right)))
+        else:
+            likeness = [correlation(x, y) for x, y in zip(left, right, strict=True)]
+            found.append((np.array(likeness), np.full(len(left), np.nan)))
+    alike, chance_corrected = (np.concatenate(part) for part in zip(*found, strict=True))
+    return alike, chance_corrected
+
+
+def pool(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Two sides' predictions of the repeats that both have, one after the other."""
     common = min(len(a), len(b))
     return np.concatenate(list(a[:common])), np.concatenate(list(b[:common]))
 
 
-def likeness(a: NDArray[Any], b: NDArray[Any], metric: str) -> float:
-    """The share of equal labels; of real predictions Pearson's r, NaN where one of them is constant."""
-    if metric == "accuracy":
-        return float(np.mean(a == b))
+def cohen_kappa(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    """Cohen's kappa of each row of labels, (cells, samples); NaN where both know one label only."""
+    return kappa(a[:, None], b[:, None], int(max(a.max(), b.max())) + 1)
+
+
+def correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Pearson's r of two sides' real predictions; NaN where one of them is constant."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
     return float(np.corrcoef(a.astype(np.float64), b.astype(np.float64))[0, 1])
-
-
-def cohen_kappa(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Cohen's kappa; NaN where both know a single, common label and it is undefined."""
-    from sklearn.metrics import cohen_kappa_score
-
-    if np.array_equal(a, b):  # 1 by definition, and the commonest case by far
-        return 1.0 if np.ptp(a) else float("nan")
-    with warnings.catch_warnings():  # an undefined kappa is NaN here, not news on the terminal
-        warnings.simplefilter("ignore")
-        return float(cohen_kappa_score(a, b))
 
 
 def chosen_agreement(choices: Sequence[Choice]) -> pd.DataFrame:
@@ -144,20 +151,20 @@ def chosen_agreement(choices: Sequence[Choice]) -> pd.DataFrame:
         if not same_samples(one.side, other.side):
             continue
         metric = one.side.metric
-        a, b = _pooled(
+        a, b = pool(
             one.side.predicted[one.row, one.column], other.side.predicted[other.row, other.column]
         )
         row: dict[str, Any] = {
             "pair": f"{one.side.label} and {other.side.label}",
             "same cell": (one.eta, one.lmbd) == (other.eta, other.lmbd),
-            "test difference": numbers.points(other.test - one.test, metric),
+            "test difference": numbers.points(one.test - other.test, metric),
         }
         if metric == "accuracy":
-            row["labelled alike"] = numbers.score(likeness(a, b, metric), metric)
+            row["labelled alike"] = numbers.score(float((a == b).mean()), metric)
             row["labels that differ"] = f"{int((a != b).sum())} of {len(a)}"
-            row["Cohen's kappa"] = f"{cohen_kappa(a, b):.4f}".replace("nan", "undefined")
+            row["Cohen's kappa"] = _shown(cohen_kappa(a[None], b[None])[0])
         else:
-            row["correlation of predictions"] = f"{likeness(a, b, metric):.6f}"
+            row["correlation of predictions"] = _shown(correlation(a, b), 6)
             row["largest difference of predictions"] = float(np.abs(a - b).max())
         rows.append(row)
     return pd.DataFrame(rows)
@@ -181,12 +188,16 @@ def summary(compared: Sequence[CellAgreement]) -> pd.DataFrame:
                 row["cells labelled identically"] = int((c.alike == 1).sum())
                 row["alike, median"] = numbers.score(float(np.nanmedian(c.alike)), metric)
                 row["alike, lowest"] = numbers.score(float(np.nanmin(c.alike)), metric)
-                row["kappa, lowest"] = f"{_least(c.kappa):.4f}".replace("nan", "undefined")
+                row["kappa, lowest"] = _shown(_least(c.kappa))
             else:
-                row["correlation, median"] = f"{np.nanmedian(c.alike):.6f}"
-                row["correlation, lowest"] = f"{_least(c.alike):.6f}"
+                row["correlation, median"] = _shown(float(np.nanmedian(c.alike)), 6)
+                row["correlation, lowest"] = _shown(_least(c.alike), 6)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _shown(value: float, digits: int = 4) -> str:
+    return "undefined" if np.isnan(value) else f"{value:.{digits}f}"
 
 
 def _least(values: NDArray[np.float64]) -> float:
@@ -214,8 +225,8 @@ def least_alike(compared: Sequence[CellAgreement]) -> pd.DataFrame:
             }
             if metric == "accuracy":
                 row["labelled alike"] = numbers.score(float(c.alike[at]), metric)
-                row["Cohen's kappa"] = f"{c.kappa[at]:.4f}".replace("nan", "undefined")
+                row["Cohen's kappa"] = _shown(c.kappa[at])
             else:
-                row["correlation of predictions"] = f"{c.alike[at]:.6f}"
+                row["correlation of predictions"] = _shown(c.alike[at], 6)
             rows.append(row)
     return pd.DataFrame(rows)

@@ -35,8 +35,7 @@ class Material:
     def compared(self) -> list[agreement.CellAgreement]:
         """Every side against its reference, cell by cell."""
         pairs = agreement.pairs([side for side in self.sides if side.ok.any()])
-        share = agreement.KAPPAS // max(1, len(pairs))
-        return [agreement.cells(side, reference, share) for side, reference in pairs]
+        return [agreement.cells(side, reference) for side, reference in pairs]
 
     @property
     def several(self) -> bool:

@@ -18,6 +18,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def factor(metric: str) -> float:
+    """What a score is multiplied by for a reader: accuracies are in percent."""
+    return 100.0 if metric == "accuracy" else 1.0
+
+
 def score(value: float, metric: str, digits: int = 2) -> str:
     """An accuracy in percent; any other score as it is, to one digit more."""
     if not np.isfinite(value):

@@ -54,7 +54,8 @@ def learning_curves(choices: Sequence[Choice]) -> Figure:
         above.set_yscale("log")
         above.set_ylim(losses[0] / 1.3, losses[1] * 1.3)
         ticks = _decades(*above.get_ylim())
-        above.set_yticks(ticks, [tick(t) for t in ticks] if k % columns == 0 else [""] * len(ticks))
+        names = [f"{t:g}" if losses[0] > 1e-3 and losses[1] < 1e3 else tick(t) for t in ticks]
+        above.set_yticks(ticks, names if k % columns == 0 else [""] * len(ticks))
         above.minorticks_off()
         margin = 0.05 * (scores[1] - scores[0]) or 0.05
         below.set_ylim(scores[0] - margin, scores[1] + margin)

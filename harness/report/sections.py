@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.report import outcome, overview, provenance, setup
+from harness.report import agreed, detail, overview, provenance, scores, setup, spread
 from harness.report.material import Material, material
 from harness.report.section import Section
 from harness.result import Result
@@ -19,12 +19,12 @@ def sections(results: Sequence[Result], extra: Sequence[Section] = ()) -> list[S
     found = [
         overview.verdict(m),
         overview.chosen(m),
-        outcome.side_by_side(m),
+        scores.side_by_side(m),
         overview.warned(m),
-        outcome.heatmaps(m),
-        outcome.repeats(m),
-        outcome.agreed(m),
-        outcome.near(m),
+        scores.heatmaps(m),
+        spread.repeats(m),
+        agreed.agreed(m),
+        detail.detail(m),
         *extra,
         setup.data(m),
         setup.grid(m),

@@ -11,14 +11,7 @@ from numpy.typing import NDArray
 
 from harness.report import numbers
 from harness.report.side import Side
-from harness.result import Result
-
-LEVEL = 0.95
-VARIES = {
-    "initialisation": "initial weights and minibatch order; split fixed",
-    "split": "initial weights, minibatch order and the split",
-    "folds": "initial weights, minibatch order and the test fold (cross-validation)",
-}
+from harness.statistics import repeats
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +66,7 @@ class Choice:
     @property
     def standard_error(self) -> float:
         """The binomial standard error sqrt(p (1 - p) / n) of a test accuracy p on n samples."""
-        p = min(max(self.test, 0.0), 1.0)
-        return float(np.sqrt(p * (1 - p) / self.samples))
+        return repeats.standard_error(self.test, self.samples)
 
 
 def choices(sides: Sequence[Side]) -> list[Choice]:
@@ -103,22 +95,6 @@ def _edges(side: Side, row: int, column: int) -> tuple[str, ...]:
         if len(axis) > 1 and k == len(axis) - 1:
             edges.append(f"largest {name}")
     return tuple(edges)
-
-
-def varies(result: Result) -> str:
-    """What differs between the repeats of a run."""
-    experiment = result.experiment
-    return VARIES["folds" if experiment.folds else experiment.vary]
-
-
-def interval(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The 95 % t-interval of the mean over the last axis, mean -+ t(0.975, n - 1) sd / sqrt(n)."""
-    from scipy import stats
-
-    n = values.shape[-1]
-    error = values.std(axis=-1, ddof=1) / np.sqrt(n)
-    half = stats.t.ppf((1 + LEVEL) / 2, n - 1) * error
-    return values.mean(axis=-1) - half, values.mean(axis=-1) + half
 
 
 def chosen_table(choices: Sequence[Choice]) -> pd.DataFrame:
@@ -151,8 +127,10 @@ def repeats_table(choices: Sequence[Choice]) -> pd.DataFrame:
     for choice in choices:
         metric = choice.side.metric
         test = choice.values(f"test_{metric}")
-        low, high = interval(test)
-        alone, gaps = _alone(choice)
+        low, high = (
+            ends[choice.row, choice.column] for ends in choice.side.interval(f"test_{metric}")
+        )
+        alone, optimism = _alone(choice)
         rows.append(
             {
                 "backend": choice.side.label,
@@ -163,23 +141,16 @@ def repeats_table(choices: Sequence[Choice]) -> pd.DataFrame:
                 "lowest": numbers.score(float(test.min()), metric),
                 "highest": numbers.score(float(test.max()), metric),
                 "chosen by how many repeats alone": f"{alone} of {len(test)}",
-                "optimism, each repeat choosing alone": numbers.points(
-                    float(np.mean(gaps)), metric
-                ),
+                "optimism, each repeat choosing alone": numbers.points(optimism, metric),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _alone(choice: Choice) -> tuple[int, list[float]]:
-    """How many repeats would have chosen this cell by themselves, and each one's selection optimism."""
+def _alone(choice: Choice) -> tuple[int, float]:
+    """How many repeats would have chosen this cell by themselves, and their mean selection optimism."""
     side = choice.side
-    validation = side.values(f"validation_{side.metric}").reshape(side.cells, -1)
-    test = side.values(f"test_{side.metric}").reshape(side.cells, -1)
-    loss = side.values("validation_loss").reshape(side.cells, -1)
-    same, gaps = 0, []
-    for v, t, c in zip(validation.T, test.T, loss.T, strict=True):
-        order = np.lexsort((c, -v))  # NaN sorts last
-        same += int(order[0] == choice.row * len(side.lmbd) + choice.column)
-        gaps.append(float(np.nanmax(t) - t[order[0]]))
-    return same, gaps
+    picks = repeats.choices(side.records, side.metric)
+    same = (picks["eta"] == choice.eta) & (picks["lmbd"] == choice.lmbd)
+    highest = np.nanmax(side.values(f"test_{side.metric}"), axis=(0, 1))
+    return int(same.sum()), float(np.mean(highest - picks["test"].to_numpy()))

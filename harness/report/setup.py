@@ -11,8 +11,8 @@ from harness.experiment import Recipe
 from harness.report import numbers
 from harness.report.material import Material
 from harness.report.section import NOTHING, Section, Table
-from harness.report.selection import varies
 from harness.result import Result
+from harness.statistics.repeats import what_varies
 
 WIDE = 12  # classes up to which a table has a column for each
 SCALES = {
@@ -133,7 +133,7 @@ def varies_in(result: Result) -> str:
     """What differs between a run's repeats, or that there is one only."""
     if result.experiment.repeats == 1:
         return "nothing, there is one"
-    return varies(result)
+    return what_varies(result.experiment)
 
 
 def _axis(values: Sequence[float]) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.report.section import slug
 from harness.result import KEY, Result
+from harness.statistics.repeats import summary
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +86,23 @@ class Side:
         """The standard deviation over repeats, n - 1 in the denominator; NaN as in :meth:`mean`."""
         return self.values(column).std(axis=2, ddof=1)
 
+    def interval(self, column: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper end of the 95 % interval of the mean over repeats, (eta, lmbd) each."""
+        frame = summary(self.records, column)
+        return self._on_grid(frame["low"])[..., 0], self._on_grid(frame["high"])[..., 0]
+
     @cached_property
     def predicted(self) -> NDArray[np.object_]:
         """The predicted classes (values) of the test samples, an array in each of (eta, lmbd, repeat)."""
         p = self.result.predictions
         own = p[p["backend"] == self.backend].sort_values(KEY)
-        return self._on_grid(own["predicted"])
+        found = self._on_grid(own["predicted"])
+        if self.metric != "accuracy":
+            return found
+        whole = np.empty_like(found)  # class numbers, also where a missing backend made them floats
+        for place, labels in np.ndenumerate(found):
+            whole[place] = np.asarray(labels, dtype=np.int64)
+        return whole
 
     def names(self, where: NDArray[np.bool_]) -> list[tuple[float, float]]:
         """The (eta, lmbd) of the marked cells."""
@@ -101,12 +113,14 @@ class Side:
 
 
 def sides(results: Sequence[Result]) -> list[Side]:
-    """Every backend of every run, in order."""
-    names = run_names(results)
+    """Every backend of every run; of several runs the same backend's stand next to each other."""
+    backends = dict.fromkeys(backend for result in results for backend in result.backends)
+    named = list(zip(run_names(results), results, strict=True))
     return [
-        Side(result, backend, backend if len(results) == 1 else f"{name}: {backend}")
-        for name, result in zip(names, results, strict=True)
-        for backend in result.backends
+        Side(result, backend, backend if len(results) == 1 else f"{backend} ({name})")
+        for backend in backends
+        for name, result in named
+        if backend in result.backends
     ]
 
 

@@ -11,6 +11,7 @@ from harness.report.material import Material
 from harness.report.selection import Choice
 from harness.report.side import Side
 from harness.result import Result
+from harness.statistics.repeats import collapsed, guessing
 
 REPEATS = 5  # fewer say little about spread
 COARSE = 0.01  # of accuracy: a test sample that is worth more makes a coarse test set
@@ -20,7 +21,7 @@ NAMED = 6  # cells that a warning names
 def warnings(material: Material) -> list[str]:
     """All warnings, the gravest first; what holds for several backends is said once."""
     found: list[str] = []
-    for kind in (_not_run, _diverged):
+    for kind in (_not_run, _diverged, _collapsed):
         found += _together((side.label, w) for side in material.sides for w in kind(side))
     found += _together((c.side.label, w) for c in material.choices for w in _choice(c))
     if material.several:
@@ -65,6 +66,25 @@ def _diverged(side: Side) -> Iterator[str]:
         )
 
 
+def _collapsed(side: Side) -> Iterator[str]:
+    """Cells that learnt in some repeats only; their mean says nothing."""
+    if side.metric != "accuracy" or side.repeats == 1:
+        return
+    chance, learned = guessing(side.result.target(0).astype(np.int64))
+    scores = side.values("test_accuracy").reshape(side.cells, -1)
+    times = collapsed(scores, chance, learned).sum(axis=1).reshape(side.ok.shape)
+    times = np.where(side.ok, times, 0)
+    if times.any():
+        cells = [
+            f"{numbers.cell(float(side.eta[i]), float(side.lmbd[j]))} ({times[i, j]} of {side.repeats})"
+            for i, j in np.argwhere(times)
+        ]
+        yield (
+            "some repeats learnt nothing in cells where others learnt, a mean over them says little: "
+            f"{numbers.listed(cells, NAMED)}"
+        )
+
+
 def _choice(choice: Choice) -> Iterator[str]:
     side = choice.side
     if choice.edges:
@@ -79,13 +99,11 @@ def _choice(choice: Choice) -> Iterator[str]:
             f"{ties} cells share the highest validation score; the lower validation loss decided"
         )
     if side.metric == "accuracy":
-        target = side.result.target(0)
-        common = float(np.bincount(target.astype(int)).max() / len(target))
-        if choice.test <= common:
+        chance, luck = guessing(side.result.target(0).astype(np.int64))
+        if choice.test <= luck:
             yield (
-                f"learnt nothing; its test accuracy of "
-                f"{numbers.score(choice.test, 'accuracy')} is not above the share of the commonest "
-                f"class, {numbers.score(common, 'accuracy')}"
+                f"learnt nothing that the test set could show: {numbers.score(choice.test, 'accuracy')}, "
+                f"where naming the commonest class gives {numbers.score(chance, 'accuracy')}"
             )
     elif choice.test <= 0:
         yield "learnt nothing; its test R² is not above that of the mean target, 0"
