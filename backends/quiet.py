@@ -6,6 +6,7 @@ Importing this module imports no framework.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import tempfile
@@ -35,7 +36,10 @@ def load(module: str) -> ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with _stderr_to_file():
-        return importlib.import_module(module)
+        loaded = importlib.import_module(module)
+    # TensorFlow warns of every function it traces anew, which a new shape of stack is
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    return loaded
 
 
 @contextmanager
