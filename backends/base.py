@@ -20,7 +20,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -378,6 +378,12 @@ class Backend(ABC):
             for eta, lmbd, stream in zip(cells.eta, cells.lmbd, cells.stream, strict=True)
         ]
         return Fit(tuple(Weights.stack(point) for point in zip(*paths, strict=True)))
+
+    def graph(self, network: Network, training: Training, rows: int) -> Any | None:
+        """The library's own graph of one step on a minibatch of ``rows``, a ``tf.Graph`` as TensorBoard
+        shows it; None if the library has no graph.
+        """
+        return None
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         """The output of the library's own forward pass, for every cell.

@@ -7,7 +7,7 @@ model serves the whole grid; it is built in :mod:`backends.keras_stack`, which i
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,12 @@ class KerasBackend(Backend):
         streams, per_group = cells.layout()
         stack = stack_for(network, training, len(streams), per_group)
         return Fit(tuple(stack.train(x, y, cells, plan.select(streams))))
+
+    def graph(self, network: Network, training: Training, rows: int) -> Any:
+        load("keras")
+        from backends.keras_stack import Stack
+
+        return Stack(network, training, 1, 1).graph(rows)
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         load("keras")

@@ -191,6 +191,27 @@ class Stack:
             p = ops.convert_to_numpy(keras.activations.sigmoid(z))
             return np.concatenate([1 - p, p], axis=-1)
 
+    def graph(self, rows: int) -> Any:
+        """The graph of one step on a minibatch of ``rows``: forward, objective, gradients, update."""
+        model, dtype = self.model, self.training.dtype
+
+        def training_step(x: Any, y: Any) -> None:
+            with tf.GradientTape() as tape:
+                z = model(x, training=True)
+                with tf.name_scope("objective"):
+                    objective = model.compute_loss(x, y, z)
+            variables = model.trainable_variables
+            with tf.name_scope("update"):
+                model.optimizer.apply(tape.gradient(objective, variables), variables)
+
+        target = tf.int32 if self.network.classes else dtype
+        with _floatx(dtype):
+            step = tf.function(training_step).get_concrete_function(
+                tf.TensorSpec([rows, self.shape[0], self.network.features], dtype, name="x"),
+                tf.TensorSpec([rows, self.shape[0]], target, name="y"),
+            )
+        return step.graph
+
     def weights(self) -> Weights:
         cells = self.shape[0] * self.shape[1]
         tensors = [t.reshape(cells, *t.shape[2:]) for t in self.model.get_weights()]

@@ -64,6 +64,23 @@ class TensorFlowBackend(Backend):
             path.append(stack.weights())
         return Fit(tuple(path))
 
+    def graph(self, network: Network, training: Training, rows: int) -> Any:
+        tf = load("tensorflow")
+        stack = _Stack(network, training, 1, 1, rows)
+        real = tf.as_dtype(training.dtype)
+
+        def training_step(x: Any, y: Any, scale: Any, penalty: Any, rate: Any) -> None:
+            gradients = stack.gradients(x, y, scale, penalty)
+            with tf.name_scope("update"):
+                stack.update(gradients, rate)
+
+        step = tf.function(training_step).get_concrete_function(
+            tf.TensorSpec([1, rows, network.features], real, name="x"),
+            tf.TensorSpec([1, rows], tf.int32 if network.classes else real, name="y"),
+            *(tf.TensorSpec(shape, real) for shape in ([rows], [], [])),
+        )
+        return step.graph
+
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         tf = load("tensorflow")
         W = [tf.constant(layer)[None] for layer in weights.W]
@@ -156,24 +173,27 @@ class _Stack:
         tf = load("tensorflow")
         for step in tf.range(first, last):
             rows = order[step]
-            gradients = self._gradients(
+            gradients = self.gradients(
                 tf.gather(x, rows), tf.gather(y, rows), scale[step], penalty[step]
             )
-            self._update(gradients, rate[step])
+            self.update(gradients, rate[step])
 
-    def _gradients(self, x: Any, y: Any, scale: Any, penalty: Any) -> Any:
+    def gradients(self, x: Any, y: Any, scale: Any, penalty: Any) -> Any:
         """Of the sum of all cells' objectives: no cell's objective depends on another's weights."""
         tf = load("tensorflow")
         with tf.GradientTape() as tape:
             z = _forward(tf, x, self.network, self.W, self.b)
-            objective = tf.reduce_sum(_cost(tf, z, y, self.network) * scale)
-            for layer, W in enumerate(self.W):
-                if self.training.penalty(1.0, 1, layer, len(self.W)):
-                    # sum over cells of lmbd * tf.nn.l2_loss(W of the cell)
-                    objective += tf.reduce_sum(penalty * self.lmbd * tf.square(W)) / 2
+            with tf.name_scope("cost"):
+                objective = tf.reduce_sum(_cost(tf, z, y, self.network) * scale)
+            with tf.name_scope("penalty"):
+                for layer, W in enumerate(self.W):
+                    if self.training.penalty(1.0, 1, layer, len(self.W)):
+                        # sum over cells of lmbd * tf.nn.l2_loss(W of the cell)
+                        objective += tf.reduce_sum(penalty * self.lmbd * tf.square(W)) / 2
         return tape.gradient(objective, self.W + self.b)
 
-    def _update(self, gradients: Sequence[Any], rate: Any) -> None:
+    def update(self, gradients: Sequence[Any], rate: Any) -> None:
+        """One step of the optimiser; ``rate`` is Adam's correction of eta, 1 for SGD."""
         tf = load("tensorflow")
         training = self.training
         for index, (theta, g) in enumerate(zip(self.W + self.b, gradients, strict=True)):
@@ -211,9 +231,11 @@ def _forward(tf: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence[An
         "leaky_relu": lambda z: tf.nn.leaky_relu(z, alpha=LEAKY_SLOPE),
         "elu": tf.nn.elu,
     }[network.activation]
-    z = tf.einsum("gnf,gcfh->gcnh", x, W[0]) + b[0]
-    for W_l, b_l in zip(W[1:], b[1:], strict=True):
-        z = tf.matmul(activate(z), W_l) + b_l
+    with tf.name_scope("layer_1"):
+        z = tf.einsum("gnf,gcfh->gcnh", x, W[0]) + b[0]
+    for layer, (W_l, b_l) in enumerate(zip(W[1:], b[1:], strict=True), start=2):
+        with tf.name_scope(f"layer_{layer}"):
+            z = tf.matmul(activate(z), W_l) + b_l
     return z
 
 
