@@ -1,0 +1,170 @@
+"""A verdict as a section: one screen for a person, the same words in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from harness.check.primaries import CHOSEN, Primary
+from harness.check.verdict import Verdict
+from harness.check.words import cell, change, count, probability
+from harness.report import numbers
+from harness.report.section import NOTHING, Section, Table
+
+SHOWN = 8  # rows of a listing
+
+WORDS = {
+    "identical": "the same predictions",
+    "same": "the same up to round-off",
+    "changed": "changed, and no worse",
+}
+
+
+def headline(verdict: Verdict) -> str:
+    """The answer in one line."""
+    what = f"{run_name(verdict)} against baseline {verdict.baseline.name}"
+    if verdict.outcome == "pass":
+        return f"pass: {what}: {WORDS[verdict.word]}"
+    if verdict.outcome == "not comparable":
+        return f"not comparable: {what}: {verdict.obstacles[0]}"
+    if verdict.outcome == "fail":
+        return f"fail: {what}: {count(len(verdict.failures), 'failure')}"
+    open_ = [p for p in verdict.primaries if p.outcome == "inconclusive"]
+    return f"inconclusive: {what}: {_needed(open_)}"
+
+
+def run_name(verdict: Verdict) -> str:
+    """The run's name; before there is one, words for it."""
+    return verdict.run.name if verdict.run else "a run"
+
+
+def _needed(open_: Sequence[Primary]) -> str:
+    needed = [p.needed for p in open_]
+    if not needed:
+        return "the baseline has no cell that trained in every repeat"
+    if min(needed) < 0:
+        return "a difference lies too close to the margin for any number of repeats"
+    return f"{max(needed)} repeats would decide"
+
+
+def section(verdict: Verdict) -> Section:
+    """The verdict, ready for a terminal, Markdown or a report."""
+    passed = verdict.outcome == "pass"
+    return Section(
+        "Check",
+        text=[f"{headline(verdict)}.", *([] if verdict.obstacles else [method(verdict)])],
+        points=points(verdict),
+        tables=[t for t in tables(verdict) if len(t.frame)],
+        kind="verdict" if passed else "warning",
+    )
+
+
+def points(verdict: Verdict) -> list[str]:
+    """What failed or hinders, what else a person should see; one line each."""
+    said = [f"not comparable: {obstacle}" for obstacle in verdict.obstacles]
+    said += [f"FAIL {finding}" for finding in verdict.failures]
+    said += [
+        f"OPEN {p.quantity.name}: {_open(p, verdict)}" for p in verdict.primaries if _is_open(p)
+    ]
+    if len(verdict.changed):
+        first = verdict.changed.iloc[0]
+        said.append(
+            f"changed: {count(len(verdict.changed), 'stable cell')} moved by more than round-off, most "
+            f"{first['backend']} at {cell(first['eta'], first['lmbd'])} (a loss by {first['shift']:.1e} "
+            "of itself)"
+        )
+    said += _still(verdict)
+    if len(verdict.fallen):
+        first = verdict.fallen.iloc[0]
+        said.append(
+            f"warning: {count(len(verdict.fallen), 'single cell')} fell, most {first['backend']} at "
+            f"{cell(first['eta'], first['lmbd'])} "
+            f"({numbers.points(first['difference'], verdict.metric)}); this never fails a check"
+        )
+    return [*said, *verdict.layer.words, *verdict.notes]
+
+
+def _is_open(primary: Primary) -> bool:
+    return primary.outcome == "inconclusive"
+
+
+def _open(primary: Primary, verdict: Verdict) -> str:
+    text = change(primary.difference, primary.low, primary.high, verdict.metric)
+    if primary.needed < 0:
+        return f"{text}; too close to the margin to be decided"
+    most = verdict.baseline.repeats
+    more = f"{text}; {primary.needed} repeats would decide, {verdict.repeats} were run"
+    if primary.needed > most:
+        return f"{more} (the baseline allows {most}: make one with {2 * primary.needed})"
+    return f"{more}: --repeats {primary.needed}"
+
+
+def _still(verdict: Verdict) -> list[str]:
+    """How many labels differ although nothing moved beyond round-off, and what chaos moved."""
+    moved = verdict.moved
+    if not len(moved) or verdict.word == "identical":
+        return []
+    said = []
+    other = moved[~moved["same_labels"] & ~moved["moved"]]
+    calm = other[~other["chaotic"]]
+    if len(calm):
+        said.append(f"{count(len(calm), 'network')} in stable cells differ in labels by round-off")
+    if wild := int(other["chaotic"].sum()):
+        said.append(f"{count(wild, 'network')} in chaotic cells differ in labels, as they may")
+    return said
+
+
+def tables(verdict: Verdict) -> list[Table]:
+    """The primaries, and the cells that moved most."""
+    metric = verdict.metric
+    rows = [
+        {
+            "quantity": primary.quantity.name,
+            "verdict": primary.outcome,
+            "baseline": numbers.score(primary.then, metric),
+            "now": numbers.score(primary.now, metric),
+            "change": _interval(primary, metric),
+            "worse": probability(primary.p_worse).removeprefix("p = "),
+            "test": "paired" if primary.pairs else "two samples",
+        }
+        for primary in verdict.primaries
+    ]
+    made = [Table(pd.DataFrame(rows), "Primary quantities")]
+    if len(verdict.changed):
+        shown = verdict.changed.head(SHOWN)
+        frame = pd.DataFrame(
+            {
+                "cell": [
+                    f"{b}, {cell(e, m)}"
+                    for b, e, m in zip(shown["backend"], shown["eta"], shown["lmbd"], strict=True)
+                ],
+                "baseline": [numbers.score(v, metric) for v in shown["then"]],
+                "now": [numbers.score(v, metric) for v in shown["now"]],
+                "loss moved by": [NOTHING if v != v else f"{v:.1e}" for v in shown["shift"]],
+            }
+        )
+        more = len(verdict.changed) - len(shown)
+        caption = "Stable cells that moved most" + (f" ({more} more)" if more else "")
+        made.append(Table(frame, caption, folded=True))
+    return made
+
+
+def _interval(primary: Primary, metric: str) -> str:
+    mean, low, high = (
+        numbers.difference(v, metric) for v in (primary.difference, primary.low, primary.high)
+    )
+    return mean if low == high else f"{mean} [{low}, {high}]"
+
+
+def method(verdict: Verdict) -> str:
+    """What was tested, how, on how much."""
+    samples = len(verdict.run.target(0)) if verdict.run else 0
+    chosen = any(p.quantity.kind == CHOSEN for p in verdict.primaries)
+    return (
+        f"Test {verdict.metric} of {', '.join(verdict.backends)} on {samples} samples; "
+        f"{count(verdict.repeats, 'repeat')} against {verdict.baseline.experiment.repeats}. Fails on a "
+        f"loss beyond {numbers.span(verdict.rules.margin, verdict.metric)} in "
+        f"{'a chosen cell or ' if chosen else ''}the mean of stable cells: one-sided t tests, Holm's "
+        f"correction over {count(len(verdict.primaries), 'test')}, family alpha {verdict.rules.alpha:g}."
+    )

@@ -1,0 +1,162 @@
+"""``harness check``: is a run as good as its baseline?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import DEBUG
+
+if TYPE_CHECKING:
+    from harness.check import Verdict
+
+TEST, OUT = "What is tested", "What is written"
+
+
+def check(
+    baseline: Annotated[
+        str,
+        typer.Option(help="Name of the baseline (see harness baseline list).", show_default=False),
+    ],
+    *,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run folder to judge, in place of running the baseline's experiment again.",
+            show_default=False,
+        ),
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these of the baseline's backends, comma-separated or repeated."),
+    ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option(help="Repeats of the new run. [half of the baseline's, the most]"),
+    ] = None,
+    margin: Annotated[
+        float,
+        typer.Option(
+            help="Losses up to this are let pass; 0.01 is one point.", rich_help_panel=TEST
+        ),
+    ] = 0.01,
+    alpha: Annotated[
+        float, typer.Option(help="Error of all tests together.", rich_help_panel=TEST)
+    ] = 0.01,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Fail where stable cells moved at all.", rich_help_panel=TEST
+        ),
+    ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Train nothing; say which drops would be caught, and how often it alarms falsely.",
+            rich_help_panel=TEST,
+        ),
+    ] = False,
+    runs_per_year: Annotated[
+        int, typer.Option(min=1, help="For --explain.", rich_help_panel=TEST)
+    ] = 250,
+    json: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write JSON; - prints it in place of the screen.",
+            rich_help_panel=OUT,
+        ),
+    ] = None,
+    junit: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write JUnit XML.", rich_help_panel=OUT)
+    ] = None,
+    markdown: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write Markdown, for a CI summary.", rich_help_panel=OUT),
+    ] = None,
+    github: Annotated[
+        bool | None,
+        typer.Option(
+            "--github/--no-github",
+            help="Print annotations for GitHub. [where GITHUB_ACTIONS is set]",
+            rich_help_panel=OUT,
+            show_default=False,
+        ),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Worker processes. [all cores]")] = None,
+    threads: Annotated[int, typer.Option(help="Threads of each worker's libraries.")] = 1,
+    output: Annotated[str, typer.Option(help="Where the new run's folder goes.")] = "results",
+    folder: Annotated[str, typer.Option(help="Where baselines are.")] = "results/baselines",
+    debug: DEBUG = False,
+) -> None:
+    """Run a baseline's experiment again, with its own seeds, and say whether anything got worse.
+
+    Exit codes: 0 pass; 1 a regression; 2 not comparable, or wrong usage; 3 inconclusive.
+    """
+    from harness import baseline as baselines
+    from harness.check import Rules
+    from harness.check import check as check_baseline
+    from harness.check.documents import github as annotations
+    from harness.check.explain import explain as explain_baseline
+    from harness.check.rerun import experiment_of
+    from harness.check.section import section
+    from harness.cli import console
+    from harness.cli.progress import progress_display
+    from harness.cli.sections import show
+    from harness.settings import execution_from
+
+    held = baselines.load(baseline, folder)
+    names = [n.strip() for part in backend or [] for n in part.split(",") if n.strip()]
+    experiment = experiment_of(held, names or None, repeats)
+    rules, out = Rules(margin, alpha, strict), console()
+    if explain:
+        show(
+            explain_baseline(
+                held, experiment.repeats, margin, alpha, experiment.backends, runs_per_year
+            ),
+            out,
+        )
+        return
+    settings = {"threads": threads, "output": output} | ({"jobs": jobs} if jobs else {})
+    quiet = json == "-"
+    with progress_display(console(stderr=True), quiet=quiet) as progress:
+        verdict = check_baseline(
+            held,
+            run,
+            backends=experiment.backends,
+            repeats=experiment.repeats,
+            rules=rules,
+            execution=execution_from(settings),
+            progress=progress,
+        )
+    if not quiet:
+        show(section(verdict), out)
+    _write(verdict, json, junit, markdown)
+    if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
+        print("\n".join(annotations(verdict)))
+    raise typer.Exit(verdict.exit_code)
+
+
+def _write(verdict: Verdict, json: str | None, junit: str | None, markdown: str | None) -> None:
+    """The files that were asked for; JSON to ``-`` is printed."""
+    from json import dumps
+    from pathlib import Path
+
+    from harness.check.documents import as_json, as_junit, as_markdown
+
+    if json == "-":
+        print(dumps(as_json(verdict), indent=2, allow_nan=False))
+    made: list[tuple[str | None, Callable[[Verdict], str]]] = [
+        (json, lambda v: dumps(as_json(v), indent=2, allow_nan=False) + "\n"),
+        (junit, as_junit),
+        (markdown, as_markdown),
+    ]
+    for place, content in made:
+        if place is not None and place != "-":
+            Path(place).parent.mkdir(parents=True, exist_ok=True)
+            Path(place).write_text(content(verdict), encoding="utf-8")

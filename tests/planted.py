@@ -1,0 +1,72 @@
+"""Faults for a check to find, and a change that is none. Not tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from faults import Plain
+
+from backends.numpy import NumPyBackend
+
+
+class StepTooLong(NumPyBackend):
+    """eta is a tenth too large."""
+
+    def train(self, x, y, network, training, cells, plan):
+        return super().train(x, y, network, training, replace(cells, eta=1.1 * cells.eta), plan)
+
+
+class Mislabelled(NumPyBackend):
+    """Samples of class 3 that make 3 % of the training data are labelled 8."""
+
+    def train(self, x, y, network, training, cells, plan):
+        rows = np.unique(plan.order)
+        threes = rows[y[rows] == 3][: round(0.03 * len(rows))]
+        wrong = y.copy()
+        wrong[threes] = 8
+        return super().train(x, wrong, network, training, cells, plan)
+
+
+class FrozenBias(Plain):
+    """The last layer's bias stays where it was."""
+
+    def gradients(self, x, t, W, b):
+        dW, db = super().gradients(x, t, W, b)
+        return dW, [*db[:-1], np.zeros_like(db[-1])]
+
+
+class PenaltyTwice(NumPyBackend):
+    """The penalty's gradient is 2 lmbd W, as of L2(lmbd) in Keras."""
+
+    def train(self, x, y, network, training, cells, plan):
+        twice = replace(training, penalty_factor=2 * training.penalty_factor)
+        return super().train(x, y, network, twice, cells, plan)
+
+
+class LastUnseen(NumPyBackend):
+    """Minibatches never hold the last 5 % of the training samples, but earlier ones in their place."""
+
+    def train(self, x, y, network, training, cells, plan):
+        rows = np.unique(plan.order)
+        first = rows[: round(0.95 * len(rows))]
+        seen = np.where(plan.order > first[-1], first[plan.order % len(first)], plan.order)
+        return super().train(x, y, network, training, cells, replace(plan, order=seen))
+
+
+class Garbage(NumPyBackend):
+    """Labels mean nothing: nothing can be learned."""
+
+    def train(self, x, y, network, training, cells, plan):
+        shuffled = np.random.default_rng(0).permutation(y)
+        return super().train(x, shuffled, network, training, cells, plan)
+
+
+class OtherOrder(NumPyBackend):
+    """No fault: the rows of a minibatch are summed in another order."""
+
+    def train(self, x, y, network, training, cells, plan):
+        return super().train(x, y, network, training, cells, plan.rows_permuted(7))
+
+
+FAULTS = (StepTooLong, Mislabelled, FrozenBias, PenaltyTwice, LastUnseen)

@@ -1,0 +1,485 @@
+"""A check passes what is as good, fails what is worse, and says when it cannot tell."""
+
+import dataclasses
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import planted
+import pytest
+import typer
+
+from backends import registry
+from harness import baseline as baselines
+from harness.check import Rules, check, judge
+from harness.check.documents import as_json, as_junit, as_markdown, github
+from harness.check.explain import explain
+from harness.check.layer import deterministic, paths
+from harness.check.rerun import experiment_of, redrawn, rerun
+from harness.check.section import headline, points
+from harness.errors import InputError
+from harness.execution import Execution
+from harness.experiment import experiment_from
+from harness.report.section import Section
+from harness.runner import run
+from harness.stability import stability
+
+DIGITS = {
+    "backends": ["numpy", "sklearn"],
+    "eta": [0.03, 0.3],
+    "lmbd": [1e-4, 1e-2],
+    "epochs": 8,
+    "batch_size": 50,
+    "repeats": 8,
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Where runs and baselines of this module lie."""
+    return tmp_path_factory.mktemp("check")
+
+
+@pytest.fixture(scope="module")
+def saved(home):
+    """A baseline of a small experiment, and the run that it was made from."""
+    result = run(
+        experiment_from(DIGITS), Execution(executor="serial", output=str(home), name="run")
+    )
+    held = baselines.save(
+        result,
+        "small",
+        str(home / "baselines"),
+        chaos=stability(result.experiment, result.backends),
+        parity=paths(result.experiment),
+    )
+    return held, result
+
+
+@pytest.fixture
+def plant(monkeypatch):
+    """Puts one of the planted backends in the place of scikit-learn's."""
+
+    def plant(cls):
+        monkeypatch.setitem(registry.BUILT_IN, "sklearn", f"planted:{cls.__name__}")
+
+    return plant
+
+
+@pytest.fixture
+def again(home):
+    """The baseline's experiment, run again with whatever backends are in place."""
+
+    def again(held, **how):
+        settings = {"executor": "serial", "output": str(home), "name": "again"} | how
+        return rerun(held, execution=Execution(**settings))
+
+    return again
+
+
+def changed(result, backend, column, change):
+    """The result with a column of one backend's records changed."""
+    records = result.records.copy()
+    own = records["backend"] == backend
+    records.loc[own, column] = change(records[own])
+    return dataclasses.replace(result, records=records)
+
+
+def lost(result, backend, status, where):
+    """The result with another status in some of a backend's records, and nothing measured there."""
+    records = result.records.copy()
+    rows = (records["backend"] == backend) & where(records)
+    records.loc[rows, "status"] = status
+    records.loc[rows, ["test_accuracy", "test_loss", "validation_loss"]] = np.nan
+    return dataclasses.replace(result, records=records)
+
+
+# passing
+
+
+def test_the_same_code_passes_with_identical_predictions(saved, again):
+    held, _ = saved
+    verdict = judge(held, again(held))
+    assert (verdict.outcome, verdict.word, verdict.exit_code) == ("pass", "identical", 0)
+    assert verdict.repeats == 4
+    assert "the same predictions" in headline(verdict)
+
+
+def test_another_thread_count_passes_unchanged_and_is_noted(saved, again):
+    held, _ = saved
+    verdict = judge(held, again(held, executor="processes", jobs=1, threads=2))
+    assert verdict.outcome == "pass"
+    assert verdict.word in ("identical", "same")
+    assert "threads: 1 in the baseline, 2 now" in points(verdict)
+
+
+def test_another_order_of_summation_passes_unchanged(saved, again, plant):
+    held, _ = saved
+    plant(planted.OtherOrder)
+    verdict = judge(held, again(held), rules=Rules(strict=True))
+    assert verdict.outcome == "pass"
+    assert verdict.word in ("identical", "same")
+    own = verdict.moved[verdict.moved["backend"] == "sklearn"]
+    assert own["shift"].max() > 0  # it was another order indeed
+
+
+# planted regressions
+
+
+@pytest.mark.parametrize("fault", planted.FAULTS, ids=lambda cls: cls.__name__)
+def test_a_planted_fault_is_seen_in_the_run(saved, again, plant, fault):
+    held, _ = saved
+    plant(fault)
+    verdict = judge(held, again(held))
+    assert verdict.outcome == "fail" or verdict.word == "changed"
+    assert set(verdict.changed["backend"]) == {"sklearn"}
+    assert judge(held, verdict.run, rules=Rules(strict=True)).exit_code == 1
+
+
+@pytest.mark.parametrize("fault", planted.FAULTS, ids=lambda cls: cls.__name__)
+def test_a_planted_fault_fails_the_deterministic_layer(saved, plant, fault):
+    held, _ = saved
+    plant(fault)
+    layer = deterministic(held, ["numpy", "sklearn"])
+    assert [finding.where for finding in layer.failures] == ["sklearn"]
+
+
+def test_equivalent_changes_pass_the_deterministic_layer(saved, plant):
+    held, _ = saved
+    plant(planted.OtherOrder)
+    assert deterministic(held, ["numpy", "sklearn"]).failures == ()
+
+
+def test_a_backend_that_disagreed_already_does_not_fail_the_layer(saved, plant):
+    held, _ = saved
+    facts = held.facts | {"parity": {"sklearn": {"outcome": "disagrees"}}}
+    plant(planted.StepTooLong)
+    layer = deterministic(dataclasses.replace(held, facts=facts), ["numpy", "sklearn"])
+    assert layer.failures == ()
+    assert "as in the baseline" in " ".join(layer.words)
+
+
+def test_a_check_fails_on_the_layer_even_where_no_accuracy_is_lost(saved, home, plant):
+    held, _ = saved
+    plant(planted.PenaltyTwice)
+    execution = Execution(executor="serial", output=str(home), name="whole")
+    verdict = check(held, execution=execution)
+    assert verdict.exit_code == 1
+    assert "parity" in {finding.kind for finding in verdict.failures}
+
+
+def test_what_learns_nothing_fails_in_every_way(saved, again, plant):
+    held, _ = saved
+    plant(planted.Garbage)
+    verdict = judge(held, again(held))
+    assert verdict.exit_code == 1
+    assert {"worse", "collapsed"} <= {finding.kind for finding in verdict.failures}
+    assert all(finding.where.startswith("sklearn") for finding in verdict.failures)
+    assert any("lost most" in finding.look for finding in verdict.failures)
+    assert set(verdict.fallen["backend"]) == {"sklearn"}
+
+
+# hard failures
+
+
+def test_a_missing_repeat_fails(saved):
+    held, result = saved
+    verdict = judge(held, lost(result, "numpy", "failed", lambda r: r["repeat"] == 1))
+    assert [f.kind for f in verdict.failures] == ["missing"]
+    assert "4 networks" in verdict.failures[0].what
+
+
+def test_lost_weights_fail(saved):
+    held, result = saved
+    gone = lost(result, "numpy", "diverged", lambda r: (r["repeat"] == 1) & (r["eta"] == 0.03))
+    assert "non-finite" in {f.kind for f in judge(held, gone).failures}
+
+
+def test_a_collapse_to_chance_fails(saved):
+    held, result = saved
+    down = changed(
+        result,
+        "numpy",
+        "test_accuracy",
+        lambda own: own["test_accuracy"].where((own["repeat"] > 0) | (own["eta"] > 0.1), 0.1),
+    )
+    verdict = judge(held, down)
+    assert "collapsed" in {finding.kind for finding in verdict.failures}
+
+
+def test_chaotic_cells_may_do_as_they_like(saved):
+    held, result = saved
+    chaos = held.chaos.assign(chaotic=held.chaos["eta"] == 0.03)
+    wild = dataclasses.replace(held, chaos=chaos)
+    run = lost(result, "numpy", "diverged", lambda r: (r["repeat"] == 1) & (r["eta"] == 0.03))
+    verdict = judge(wild, run)
+    assert verdict.outcome == "pass"
+    assert verdict.word != "changed"
+
+
+# the tests
+
+
+def test_a_drop_within_the_margin_passes_as_changed(saved):
+    held, result = saved
+    lower = changed(result, "numpy", "test_accuracy", lambda own: own["test_accuracy"] - 0.003)
+    lower = changed(lower, "numpy", "test_loss", lambda own: own["test_loss"] * 1.01)
+    verdict = judge(held, lower)
+    assert (verdict.outcome, verdict.word) == ("pass", "changed")
+    assert "changed, and no worse" in headline(verdict)
+    assert len(verdict.fallen) == 4  # the map warns
+    assert judge(held, lower, rules=Rules(strict=True)).exit_code == 1
+
+
+def test_a_drop_beyond_the_margin_fails_with_its_size(saved):
+    held, result = saved
+    noise = np.random.default_rng(0).normal(0.04, 0.002, len(result.of("numpy")))
+    verdict = judge(
+        held, changed(result, "numpy", "test_accuracy", lambda o: o["test_accuracy"] - noise)
+    )
+    failed = [primary for primary in verdict.primaries if primary.outcome == "fail"]
+    assert {primary.quantity.backend for primary in failed} == {"numpy"}
+    assert len(failed) == 2
+    assert all(
+        p.low < -0.04 < p.high and p.difference == pytest.approx(-0.04, abs=2e-3) for p in failed
+    )
+
+
+def test_an_erratic_run_is_inconclusive_and_says_what_it_needs(saved):
+    held, result = saved
+    noise = np.tile(np.array([0.05, -0.05, 0.04, -0.03, 0.0, 0.0, 0.0, 0.0]), 4)
+    verdict = judge(
+        held, changed(result, "numpy", "test_accuracy", lambda o: o["test_accuracy"] + noise)
+    )
+    assert (verdict.outcome, verdict.exit_code) == ("inconclusive", 3)
+    open_ = [primary for primary in verdict.primaries if primary.outcome == "inconclusive"]
+    assert all(primary.needed > 4 for primary in open_)
+    assert "would decide" in headline(verdict)
+
+
+def test_a_better_run_passes(saved):
+    held, result = saved
+    better = changed(result, "numpy", "test_accuracy", lambda own: own["test_accuracy"] + 0.02)
+    assert judge(held, better).exit_code == 0
+
+
+def test_other_draws_are_tested_as_new_samples(saved, home):
+    held, _ = saved
+    facts = held.facts | {"draws": dict.fromkeys(held.facts["draws"], "another")}
+    other = dataclasses.replace(held, facts=facts)
+    assert redrawn(other) == ["numpy", "sklearn"]
+    assert redrawn(held) == []
+    result = saved[1]
+    moved = changed(result, "numpy", "test_accuracy", lambda own: own["test_accuracy"] - 0.001)
+    verdict = judge(held, moved, redrawn=["numpy"])
+    pairs = {p.quantity.backend: p.quantity.paired for p in verdict.primaries}
+    assert pairs == {"numpy": False, "sklearn": True}
+
+
+def test_only_some_backends_can_be_checked(saved, again):
+    held, result = saved
+    verdict = judge(held, result, backends=["numpy"])
+    assert {primary.quantity.backend for primary in verdict.primaries} == {"numpy"}
+
+
+# not comparable
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"seed": 1}, "another split"),
+        ({"dataset": "wine"}, "other data"),
+        ({"epochs": 9}, "epochs: 8 in the baseline, 9 now"),
+        ({"eta": [0.03]}, "2 cells are missing"),
+        ({"hidden": [20]}, "another network"),
+        ({"backends": ["numpy"]}, "sklearn: not in the run"),
+    ],
+)
+def test_another_experiment_is_not_comparable(saved, home, settings, why):
+    held, _ = saved
+    name = "other-" + "-".join(settings)
+    short = {"repeats": 2, "backends": ["numpy"]} | settings
+    execution = Execution(executor="serial", output=str(home), name=name)
+    other = run(experiment_from(DIGITS | short), execution)
+    backends = None if "backends" in settings else ["numpy"]
+    verdict = judge(held, other, backends=backends)
+    assert (verdict.outcome, verdict.exit_code) == ("not comparable", 2)
+    assert any(why in obstacle for obstacle in verdict.obstacles)
+
+
+def test_more_cells_and_repeats_do_no_harm(saved, home):
+    held, _ = saved
+    wider = experiment_from(DIGITS | {"eta": [0.03, 0.1, 0.3], "backends": ["numpy"], "repeats": 9})
+    result = run(wider, Execution(executor="serial", output=str(home), name="wider"))
+    verdict = judge(held, result, backends=["numpy"])
+    assert (verdict.outcome, verdict.word, verdict.repeats) == ("pass", "identical", 4)
+
+
+def test_a_backend_that_is_not_installed_is_not_comparable(saved, monkeypatch):
+    held, _ = saved
+    monkeypatch.setitem(registry.BUILT_IN, "sklearn", "nowhere:Backend")
+    verdict = check(held)
+    assert verdict.exit_code == 2
+    assert "sklearn" in verdict.obstacles[0]
+
+
+# baselines
+
+
+def test_a_baseline_keeps_what_a_check_needs(saved):
+    held, result = saved
+    for column in ("test_accuracy", "validation_accuracy", "status"):
+        assert list(held.result.records[column]) == list(result.records[column])
+    kept = zip(held.result.predictions["predicted"], result.predictions["predicted"], strict=True)
+    assert all(np.array_equal(one, other) for one, other in kept)
+    columns = ["backend", "eta", "lmbd", "validation_accuracy", "test_accuracy"]
+    assert held.result.best()[columns].equals(result.best()[columns])
+    assert list(held.result.target(0)) == list(result.target(0))
+
+
+def test_a_baseline_is_small_text(saved):
+    held, _ = saved
+    files = sorted(path.name for path in Path(held.address).iterdir())
+    assert files == ["baseline.json", "chaos.csv", "experiment.toml", "labels.csv", "records.csv"]
+    sizes = [len((Path(held.address) / name).read_text("utf-8")) for name in files]
+    assert sum(sizes) < 40_000
+
+
+def test_a_baseline_is_not_overwritten_unless_told(saved, home):
+    _, result = saved
+    with pytest.raises(InputError, match="--replace"):
+        baselines.save(result, "small", str(home / "baselines"))
+
+
+def test_a_baseline_needs_enough_repeats(saved, home):
+    _, result = saved
+    few = dataclasses.replace(
+        result, experiment=result.experiment.model_copy(update={"repeats": 3})
+    )
+    with pytest.raises(InputError, match="4 or more"):
+        baselines.save(few, "few", str(home / "baselines"))
+
+
+def test_a_baseline_needs_a_complete_run(saved, home):
+    _, result = saved
+    with pytest.raises(InputError, match="not complete"):
+        baselines.save(
+            lost(result, "numpy", "timeout", lambda r: r["repeat"] == 0),
+            "part",
+            str(home / "baselines"),
+        )
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden"])
+def test_a_baselines_name_stays_in_its_folder(saved, home, name):
+    with pytest.raises(InputError, match="plain folder name"):
+        baselines.save(saved[1], name, str(home / "baselines"))
+
+
+def test_an_unknown_baseline_is_named_with_its_nearest(saved, home):
+    with pytest.raises(InputError, match="did you mean 'small'"):
+        baselines.load("smal", str(home / "baselines"))
+    assert baselines.names(str(home / "baselines")) == ["small"]
+
+
+def test_a_check_repeats_at_most_half(saved):
+    held, _ = saved
+    assert experiment_of(held).repeats == 4
+    assert experiment_of(held, repeats=2).repeats == 2
+    with pytest.raises(InputError, match="1 to 4, half of the 8"):
+        experiment_of(held, repeats=5)
+
+
+def test_regression_can_be_a_baseline(home):
+    settings = {"dataset": "diabetes", "task": "regression", "scale": "standard", "repeats": 4}
+    experiment = experiment_from(DIGITS | settings | {"backends": ["numpy"], "eta": [0.01, 0.03]})
+    result = run(experiment, Execution(executor="serial", output=str(home), name="diabetes"))
+    held = baselines.save(result, "diabetes", str(home / "diabetes"))
+    assert judge(held, result).word == "identical"
+    worse = changed(result, "numpy", "test_r2", lambda own: own["test_r2"] - 0.2)
+    assert judge(held, worse).exit_code == 1
+
+
+# what is written
+
+
+def failing(saved):
+    held, result = saved
+    noise = np.random.default_rng(0).normal(0.04, 0.002, len(result.of("numpy")))
+    return judge(
+        held, changed(result, "numpy", "test_accuracy", lambda o: o["test_accuracy"] - noise)
+    )
+
+
+def test_json_holds_the_verdict(saved):
+    stored = json.loads(json.dumps(as_json(failing(saved)), allow_nan=False))
+    assert (stored["outcome"], stored["exit_code"]) == ("fail", 1)
+    assert len(stored["failures"]) == 2
+    assert {primary["outcome"] for primary in stored["primaries"]} == {"fail", "pass"}
+
+
+def test_junit_counts_failures_and_skips_what_is_inconclusive(saved):
+    held, result = saved
+    suite = ElementTree.fromstring(as_junit(failing(saved))).find("testsuite")
+    assert (suite.get("failures"), suite.get("skipped"), suite.get("errors")) == ("2", "0", "0")
+    noise = np.tile(np.array([0.05, -0.05, 0.04, -0.03, 0.0, 0.0, 0.0, 0.0]), 4)
+    erratic = changed(result, "numpy", "test_accuracy", lambda o: o["test_accuracy"] + noise)
+    suite = ElementTree.fromstring(as_junit(judge(held, erratic))).find("testsuite")
+    assert int(suite.get("skipped")) > 0
+    assert "inconclusive" in suite.find("testcase/skipped").get("message")
+    other = dataclasses.replace(
+        result, manifest={**result.manifest, "dataset": {"sha256": "x", "name": "y"}}
+    )
+    suite = ElementTree.fromstring(as_junit(judge(held, other))).find("testsuite")
+    assert suite.get("errors") == "1"
+
+
+def test_markdown_says_what_the_screen_says(saved):
+    text = as_markdown(failing(saved))
+    assert "fail: run against baseline small" in text
+    assert "| quantity | verdict |" in text
+
+
+def test_github_is_told_of_failures_only(saved):
+    lines = github(failing(saved))
+    assert len(lines) == 2
+    assert all(line.startswith("::error title=harness check small::numpy") for line in lines)
+    assert all("\n" not in line and "% " not in line for line in lines)
+    assert github(judge(*saved)) == []
+
+
+def test_explain_says_what_would_be_caught(saved):
+    held, _ = saved
+    said = explain(held, 4, 0.01, 0.01, ["numpy"], runs_per_year=250)
+    assert isinstance(said, Section)
+    (table,) = said.tables
+    assert len(table.frame) == 2
+    text = " ".join(said.points)
+    assert "no false alarm" in text
+    assert "250 runs a year" in text
+
+
+def test_the_command_writes_what_is_asked_for_and_exits_with_the_verdict(saved, home, capsys):
+    from harness.cli.check import check as command
+
+    with pytest.raises(typer.Exit) as exit_:
+        command(
+            "small",
+            run=str(home / "run"),
+            folder=str(home / "baselines"),
+            json=str(home / "out" / "check.json"),
+            junit=str(home / "out" / "check.xml"),
+            markdown=str(home / "out" / "check.md"),
+        )
+    assert exit_.value.exit_code == 0
+    assert json.loads((home / "out" / "check.json").read_text())["change"] == "identical"
+    assert (home / "out" / "check.xml").exists()
+    assert (home / "out" / "check.md").exists()
+    assert "pass: run against baseline small" in capsys.readouterr().out
+
+
+def test_a_margin_must_be_one():
+    with pytest.raises(InputError, match="margin"):
+        Rules(margin=-0.1)
