@@ -7,7 +7,7 @@ DIRECTORY/BACKEND/eta=.. lmbd=..     loss and score by epoch, hyperparameters an
 from __future__ import annotations
 
 import importlib
-import os
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,40 +28,46 @@ if TYPE_CHECKING:
 HYPERPARAMETERS = ("backend", "eta", "lmbd", "repeat")
 
 
-def write_tensorboard(result: Result, directory: str) -> str:
-    """Write event files for a run into a directory; its address.
+def check_tensorboard(directory: str) -> None:
+    """Whether event files can be written there, without importing anything that takes time.
 
-    ``python -m tensorboard.main --logdir DIRECTORY`` shows them. A run that is there already is written
-    again beside it, so give each run a directory of its own. Raises
-    :class:`~harness.errors.InputError` if TensorBoard is not installed or the directory cannot be used.
+    Raises :class:`~harness.errors.InputError` if TensorBoard is not installed or the place is no
+    directory.
     """
-    tf, plugin = _tensorboard()
+    for module in ("tensorflow", "tensorboard"):
+        if importlib.util.find_spec(module) is None:
+            raise InputError(
+                f"tensorboard: {module} is not installed; install it with: "
+                f"python -m pip install {module}"
+            )
     try:
         Path(directory).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"tensorboard: {directory!r} cannot be a directory ({error})") from None
-    if any(Path(directory).iterdir()):
-        raise InputError(f"tensorboard: {directory!r} is not empty; allowed: a new directory")
-    _write_graphs(tf, result, directory)
-    _write_config(tf, plugin, result, directory)
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"tensorboard: {directory!r} cannot be a directory ({reason}); allowed: a local directory"
+        ) from None
+
+
+def write_tensorboard(result: Result, directory: str) -> str:
+    """Write event files for a run into a folder of its name in a directory; the folder's path.
+
+    ``python -m tensorboard.main --logdir DIRECTORY`` shows them, beside those of other runs there.
+    Written again, a run replaces its files. Raises as :func:`check_tensorboard`.
+    """
+    check_tensorboard(directory)
+    tf = load("tensorflow")
+    plugin = importlib.import_module("tensorboard.plugins.hparams.summary_v2")
+    folder = Path(directory) / result.name
+    for old in folder.rglob("events.out.tfevents.*"):
+        old.unlink()
+    _write_graphs(tf, result, str(folder))
+    _write_config(tf, plugin, result, str(folder))
     curves = dict(iter(result.curves.groupby(KEY, sort=False)))
     for record in result.records.to_dict("records"):
         key = tuple(record[name] for name in KEY)
-        _write_record(tf, plugin, result, directory, record, curves.get(key))
-    return directory
-
-
-def _tensorboard() -> tuple[Any, Any]:
-    """TensorFlow, and TensorBoard's module of hyperparameters."""
-    # protobuf's faster parser warns on start where TensorBoard's files are older than the library
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        return load("tensorflow"), importlib.import_module("tensorboard.plugins.hparams.summary_v2")
-    except ImportError as error:
-        raise InputError(
-            f"tensorboard: cannot be imported ({error}); install it with: "
-            "python -m pip install tensorboard"
-        ) from None
+        _write_record(tf, plugin, result, str(folder), record, curves.get(key))
+    return str(folder)
 
 
 def _write_graphs(tf: Any, result: Result, directory: str) -> None:
