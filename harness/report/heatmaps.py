@@ -31,6 +31,10 @@ MARKS: dict[str, tuple[str, str, str]] = {
     "unavailable": ("∅", "#f0f2f4", "oo"),
     "failed": ("!", "#ffd8d3", "xxxx"),
     "timeout": ("…", "#fff1c2", "----"),
+    "chaotic": ("~", "#e6e1f2", "\\\\\\\\"),
+    "bimodal": ("∨", "#fff1c2", "||||"),
+    "one diverged": ("×", "#ffd8d3", "////"),
+    "not run": ("!", "#ffd8d3", "xxxx"),
 }
 OTHER = ("?", "#f0f2f4", "++")
 

@@ -88,7 +88,9 @@ def tick(value: float) -> str:
     power = f"10{str(int(exponent)).translate(SUPERSCRIPT)}"
     if abs(float(mantissa) - 1) < 1e-9:
         return power
-    return f"{value:.2g}" if 1e-2 <= abs(value) < 1e3 else f"{float(mantissa):g}·{power}"
+    if not 1e-2 <= abs(value) < 1e3:
+        return f"{float(mantissa):g}·{power}"
+    return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
 
 
 def cell(eta: float, lmbd: float) -> str:
