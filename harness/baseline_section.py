@@ -7,7 +7,6 @@ import pandas as pd
 from harness.baseline import Baseline
 from harness.report import numbers
 from harness.report.section import Section, Table
-from harness.result import CELL
 from harness.statistics.repeats import FORMULA, selection_optimism, summary, what_varies
 
 
@@ -56,13 +55,12 @@ def _parity(baseline: Baseline) -> str:
 
 def _chosen(baseline: Baseline) -> pd.DataFrame:
     metric = baseline.result.metric
-    spread = summary(baseline.result.records, f"test_{metric}").set_index(
-        ["backend", "eta", "lmbd"]
-    )
+    cells = summary(baseline.result.records, f"test_{metric}").to_dict("records")
+    spread = {(row["backend"], row["eta"], row["lmbd"]): row for row in cells}
     rows = []
     for row in selection_optimism(baseline.result).to_dict("records"):
         cell = (row["backend"], row["eta"], row["lmbd"])
-        own = spread.xs(cell)
+        own = spread[cell]
         ends = " to ".join(numbers.score(own[end], metric) for end in ("low", "high"))
         rows.append(
             {
