@@ -129,7 +129,7 @@ def _drawn(comparison: Comparison, unit: str) -> Figure:
     maps = [_map(comparison, left, right, factor) for left, right in comparison.pairs]
     drawn = np.concatenate([np.abs(one.values[one.status == "ok"]) for one in maps])
     largest = float(np.nanmax(drawn, initial=comparison.margin * factor))
-    ends = {"ticks": [-largest, 0, largest], "format": "%+.2g"}
+    ends = {"ticks": [-largest, 0, largest], "format": "%.2g"}
     scale = Scale("vlag", -largest, largest, f"difference ({unit})", ends)
     return figure_of(maps, scale, columns=3 if len(maps) > 4 else 2)
 
@@ -143,7 +143,8 @@ def _map(comparison: Comparison, left: str, right: str, factor: float) -> Map:
     if max(values.shape) <= ANNOTATED:
         signs = grid["verdict"].map(SIGNS).fillna("").unstack("lmbd").to_numpy()
         for place, value in np.ndenumerate(values.to_numpy()):
-            texts[place] = f"{signs[place]}{numbers.difference(value, comparison.metric)}"
+            digits = 1 if abs(value) >= 0.1 else 2  # what fits into a cell
+            texts[place] = f"{signs[place]}{numbers.difference(value, comparison.metric, digits)}"
     return Map(
         f"{left} − {right}",
         values.index.to_numpy(),
