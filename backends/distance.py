@@ -77,10 +77,14 @@ def errors(
     }
 
 
+def relative_errors(weights: Weights, reference: Weights, start: Weights) -> Errors:
+    """The relative error of every tensor, in the order of :meth:`Weights.named`; (tensors, cells)."""
+    return np.array([relative for _, relative in errors(weights, reference, start).values()])
+
+
 def furthest(weights: Weights, reference: Weights, start: Weights) -> Errors:
     """The largest relative error of any tensor; (cells,), NaN or infinite as in :func:`error`."""
-    relative = [relative for _, relative in errors(weights, reference, start).values()]
-    worst: Errors = np.max(relative, axis=0)
+    worst: Errors = relative_errors(weights, reference, start).max(axis=0)
     return worst
 
 

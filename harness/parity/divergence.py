@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from backends.base import Array, Backend, Weights
-from backends.distance import Tolerance, furthest
+from backends.base import Backend, Weights
+from backends.distance import Tolerance, relative_errors
+from harness.parity.anatomy import taken_apart
 from harness.parity.explanation import Explanation, explained
 from harness.parity.group import Found, Task
-from harness.parity.probe import observed
-from harness.parity.step import Batch, Rules, Tensors, stepped, tensors, walked
+from harness.parity.step import walked
 from harness.parity.trial import Trial
 
 POINTS = 8  # checkpoints of one training that a bisection looks at, where it costs nothing
-LOCAL = {"float64": 1e-10, "float32": 1e-3}  # relative error of a tensor of one step
+TOGETHER = "together"
+NOT_TRAINED = ("loss", "output")  # what is compared beside weights and biases
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Divergence:
     ``step`` counts from 1 and is the first after which the weights differ; ``before`` and ``after`` are
     the largest relative errors before and after it. ``tensors``: each tensor of that step in the order of
     computation, with its errors, whether it was ``seen`` and whether it ``differs``. ``first`` is the
-    first that differs. Without a step (0) weights agree, and the backend's own forward pass differs.
+    first that differs. Without a step (0) the cell's weights agree, and what differs is the backend's
+    own forward pass (``output``), or the cell is only wrong where it is trained ``together`` with others.
     """
 
     backend: str
@@ -46,49 +47,73 @@ class Divergence:
 
 def divergence_of(task: Task, found: Found, name: str) -> Divergence:
     """Look where a backend that disagrees first does so: in its worst cell, in float64 if it can."""
-    errors = found.errors
-    wrong = errors[
-        (errors["backend"] == name)
-        & errors["enforced"]
-        & ~(errors["relative"] <= errors["tolerance"])
-    ]
+    errors = found.errors[(found.errors["backend"] == name) & found.errors["enforced"]]
+    wrong = errors[~(errors["relative"] <= errors["tolerance"])]
     dtype = "float64" if (wrong["dtype"] == "float64").any() else "float32"
     wrong = wrong[wrong["dtype"] == dtype]
-    weights = wrong[~wrong["tensor"].isin(["loss", "output"])]
+    weights = wrong[~wrong["tensor"].isin(NOT_TRAINED)]
     early = (weights if len(weights) else wrong).query("step == step.min()")
     shares = (early["relative"] / early["tolerance"]).fillna(np.inf)
     row = early.iloc[int(shares.to_numpy().argmax())]
-    cell = task.experiment.cells.index((row["eta"], row["lmbd"]))
-    trial = task.trial(name, dtype).of(np.array([cell]))
-    truth = task.trial(name, "float64" if row["held"] else dtype).of(np.array([cell]))
     known = (name, task.reference, dtype, float(row["eta"]), float(row["lmbd"]))
+    alike = Divergence(
+        *known, 0, None, 0.0, float(row["relative"]), pd.DataFrame(), str(row["tensor"]), None
+    )
     if not len(weights):
-        after = float(row["relative"])
-        return Divergence(*known, 0, None, 0.0, after, pd.DataFrame(), str(row["tensor"]), None)
+        return alike
     task.say(f"where {name} {dtype} parts from {task.reference}")
-    low = max((k for k in trial.checkpoints if k < row["step"]), default=0)
-    both = _Both(task.backends[name], task.backends[task.reference], trial, truth)
-    step = first_step(both, low, int(row["step"]), task.tolerance(dtype))
-    return _looked_into(known, both, step, task.tolerance(dtype))
+    same = (errors[["dtype", "step", "eta", "lmbd"]] == row[["dtype", "step", "eta", "lmbd"]]).all(
+        axis=1
+    )
+    both = _both(task, known, bool(row["held"]), set(errors.loc[same, "tensor"]))
+    tolerance, high = task.tolerance(dtype), int(row["step"])
+    if both.apart(high)[0] <= tolerance.at(high):
+        return replace(alike, first=TOGETHER)
+    low = max((k for k in both.trial.checkpoints if k < high), default=0)
+    return _looked_into(known, both, first_step(both, low, high, tolerance), tolerance)
 
 
 @dataclass(frozen=True)
 class _Both:
-    """A suspect and the reference, each with its trial of one cell."""
+    """A suspect and the reference, each with its trial of one cell.
+
+    ``tensors``: the places of those that are held to the tolerance.
+    """
 
     suspect: Backend
     reference: Backend
     trial: Trial
     truth: Trial
+    tensors: list[int]
 
-    def apart(self, steps: Sequence[int]) -> list[float]:
+    def seen(self, *steps: int) -> tuple[Weights, ...]:
+        """The suspect's weights after these numbers of steps.
+
+        The plan goes on to the end of the last one's epoch, the whole of which a backend may look at.
+        """
+        per_epoch = self.trial.plan.steps_per_epoch or 1
+        end = min(-(-max(steps) // per_epoch) * per_epoch, self.trial.plan.steps)
+        return self.trial.at(*steps, end).train(self.suspect)[: len(steps)]
+
+    def apart(self, *steps: int) -> list[float]:
         """The largest relative error of any tensor after each of these numbers of steps."""
         start = self.trial.plan.initial
-        paths = (
-            self.trial.at(*steps).train(self.suspect),
-            self.truth.at(*steps).train(self.reference),
-        )
-        return [float(furthest(mine, true, start)[0]) for mine, true in zip(*paths, strict=True)]
+        paths = (self.seen(*steps), self.truth.at(*steps).train(self.reference))
+        return [
+            float(relative_errors(mine, true, start)[self.tensors].max())
+            for mine, true in zip(*paths, strict=True)
+        ]
+
+
+def _both(
+    task: Task, known: tuple[str, str, str, float, float], held: bool, tensors: set[str]
+) -> _Both:
+    name, _, dtype, *cell = known
+    index = np.array([task.experiment.cells.index((cell[0], cell[1]))])
+    trial = task.trial(name, dtype).of(index)
+    truth = task.trial(name, "float64" if held else dtype).of(index)
+    places = [k for k, tensor in enumerate(trial.plan.initial.named()) if tensor in tensors]
+    return _Both(task.backends[name], task.backends[task.reference], trial, truth, places)
 
 
 def first_step(both: _Both, low: int, high: int, tolerance: Tolerance) -> int:
@@ -100,7 +125,7 @@ def first_step(both: _Both, low: int, high: int, tolerance: Tolerance) -> int:
     while high - low > 1:
         between = np.linspace(low, high, points + 2)[1:-1].round().astype(int)
         steps = sorted({min(max(int(k), low + 1), high - 1) for k in between})
-        for k, apart in zip(steps, both.apart(steps), strict=True):
+        for k, apart in zip(steps, both.apart(*steps), strict=True):
             if not apart <= tolerance.at(k):
                 high = k
                 break
@@ -114,82 +139,15 @@ def _looked_into(
     """Take a step apart: what of it can be seen, and what explains it."""
     trial, index = both.trial, step - 1
     start = trial.plan.initial
-    path = trial.at(*([index, step] if index else [step])).train(both.suspect)
-    before, after = (path[0], path[1]) if index else (start, path[0])
-    apart = [0.0, *both.apart([step])] if not index else both.apart([index, step])
+    before, after = both.seen(index, step) if index else (start, *both.seen(step))
+    apart = both.apart(index, step) if index else [0.0, *both.apart(step)]
     state = walked(trial, index).moved(before)
-    expected = tensors(state.weights, Batch.of(trial, trial.plan.rows(index)[0]), Rules.of(trial))
-    seen = observed(both.suspect, trial, index, before)
-    table = pd.DataFrame(_rows(expected, seen, trial.dtype))
-    batch = Batch.of(trial, trial.plan.rows(index)[0])
-    updated = stepped(state, batch, Rules.of(trial)).weights
-    table = pd.concat([table, pd.DataFrame(_updated(updated, after, start, tolerance.at(step)))])
-    table = table.reset_index(drop=True)
+    table = taken_apart(both.suspect, trial, index, state, before, after, tolerance)
     why = explained(trial, index, state, after, 10 * tolerance.at(1))
     differing = table.loc[table["differs"], "tensor"]
     first = str(differing.iloc[0]) if len(differing) else ""
-    if why is not None and (not first or first[0] in "Wb"):
-        first = why.tensor  # it shows in this step only, which the probes do not repeat
+    if why is not None:
+        first = why.tensor  # what happens in this step only, the probes do not see
     per_epoch = trial.plan.steps_per_epoch
     epoch = index // per_epoch + 1 if per_epoch else None
     return Divergence(*known, step, epoch, apart[0], apart[1], table, first, why)
-
-
-def _rows(expected: Tensors, seen: Tensors, dtype: str) -> list[dict[str, object]]:
-    """A row for each tensor up to the gradients."""
-    rows = []
-    for name, truth in expected.items():
-        tensor = seen.get(name)
-        if tensor is None:
-            rows.append({"tensor": name, "seen": False, "differs": False})
-            continue
-        gap, scale = _gap(name, tensor, truth, expected)
-        allowed = LOCAL[dtype]
-        if name.startswith("penalty") and scale:  # seen as the difference of two gradients
-            gradient = np.abs(expected[f"d{name.removeprefix('penalty of ')}"]).max()
-            allowed += float(32 * np.finfo(dtype).eps * gradient / scale)
-        relative = gap / scale if scale else np.nan
-        rows.append(
-            {
-                "tensor": name,
-                "seen": bool(scale) and np.isfinite(tensor).any(),
-                "absolute": gap,
-                "relative": relative,
-                "tolerance": allowed,
-                "differs": bool(relative > allowed),
-            }
-        )
-    return rows
-
-
-def _gap(name: str, tensor: Array, truth: Array, expected: Tensors) -> tuple[float, float]:
-    """The largest error among what was seen, and the scale it is measured by."""
-    truth = truth[: len(tensor)]
-    with np.errstate(all="ignore"):
-        gaps = np.abs(tensor - truth)
-    gap = float(np.nanmax(gaps)) if np.isfinite(gaps).any() else 0.0
-    if name.startswith("penalty of b"):  # nothing is expected: measured by what a penalty would be
-        W = expected[name.replace("of b", "of W")]
-        return gap, float(np.abs(W).max())
-    return gap, float(np.abs(truth).max())
-
-
-def _updated(
-    expected: Tensors, after: Weights, start: Weights, allowed: float
-) -> list[dict[str, object]]:
-    rows = []
-    for (name, tensor), first in zip(after.named().items(), start.named().values(), strict=True):
-        gap = float(np.abs(tensor[0] - expected[name]).max())
-        scale = max(float(np.abs(t).max()) for t in (expected[name], first))
-        relative = gap / scale if scale else gap
-        rows.append(
-            {
-                "tensor": name,
-                "seen": True,
-                "absolute": gap,
-                "relative": relative,
-                "tolerance": allowed,
-                "differs": not relative <= allowed,
-            }
-        )
-    return rows

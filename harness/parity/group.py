@@ -158,6 +158,6 @@ def _trained(task: Task, names: Sequence[str], trial: Trial, truth: Path, part: 
 
 def _updated(noise: RoundOff, closer: RoundOff, cells: NDArray[np.intp]) -> RoundOff:
     distance, swing = noise.distance.copy(), noise.swing.copy()
-    distance[:, cells] = np.maximum(distance[:, cells], closer.distance)
+    distance[..., cells] = np.maximum(distance[..., cells], closer.distance)
     swing[cells] = np.fmax(swing[cells], closer.swing)
     return RoundOff(noise.path, distance, swing)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from backends.base import Array, Backend, Weights
-from backends.distance import Errors, Tolerance, error, errors, furthest
+from backends.distance import Errors, Tolerance, error, errors, relative_errors
 from backends.formulas import logits, predict, sample_cost
 from harness.parity.chaos import RoundOff, stable
 from harness.parity.trial import Trial
 
 Path = tuple[Weights, ...]
+Where = NDArray[np.bool_]  # (checkpoints, tensors, cells)
 
 COLUMNS = [
     "backend",
@@ -51,29 +53,30 @@ class Paths:
     judged: Mapping[str, Path]
     tolerance: Tolerance
 
-    @property
-    def held(self) -> NDArray[np.bool_]:
-        """Where the dtype can hold the tolerance at all; (checkpoints, cells).
+    @cached_property
+    def held(self) -> Where:
+        """Where the dtype can hold the tolerance at all.
 
         In float32 an update below half a unit in the last place is lost, alike in every library. Where
         that takes the reference itself too far from its float64 path, it is the path in the dtype that
         others are compared with.
         """
         if self.trial.dtype == "float64":
-            return np.ones((len(self.truth), len(self.trial.cells)), dtype=bool)
+            return np.ones_like(self.own.distance, dtype=bool)
         start = self.trial.plan.initial
-        lost = [furthest(o, t, start) for o, t in zip(self.own.path, self.truth, strict=True)]
-        return stable(np.array(lost), self.trial, self.tolerance)
+        paths = zip(self.own.path, self.truth, strict=True)
+        lost = np.array([relative_errors(own, truth, start) for own, truth in paths])
+        return stable(lost, self.trial, self.tolerance)
 
-    @property
-    def enforced(self) -> NDArray[np.bool_]:
-        """Where the tolerance is enforced: round-off stays below it; (checkpoints, cells)."""
-        return stable(self.own.distance, self.trial, self.tolerance)
+    def enforced(self, name: str = "") -> Where:
+        """Where the tolerance is enforced on a backend: round-off stays below it.
 
-    def enforced_on(self, name: str) -> NDArray[np.bool_]:
-        """The same for one backend: the reference is not compared with itself."""
-        return self.enforced & self.held if name == self.reference else self.enforced
+        The reference is not compared with itself.
+        """
+        calm = stable(self.own.distance, self.trial, self.tolerance)
+        return calm & self.held if name == self.reference else calm
 
+    @cached_property
     def against(self) -> Path:
         """The path that is compared with: the truth where the dtype can hold it, else the own one."""
         return tuple(
@@ -83,12 +86,13 @@ class Paths:
 
     def exceeding(self) -> NDArray[np.bool_]:
         """The cells where a backend is beyond the tolerance that is enforced; (cells,)."""
-        allowed = np.array([self.tolerance.at(k) for k in self.trial.checkpoints])
-        against, start = self.against(), self.trial.plan.initial
+        allowed = np.array([self.tolerance.at(k) for k in self.trial.checkpoints])[:, None, None]
         found = np.zeros(len(self.trial.cells), dtype=bool)
+        start = self.trial.plan.initial
         for name, path in self.judged.items():
-            apart = np.array([furthest(w, r, start) for w, r in zip(path, against, strict=True)])
-            found |= (self.enforced_on(name) & ~(apart <= allowed[:, None])).any(axis=0)
+            pairs = zip(path, self.against, strict=True)
+            apart = np.array([relative_errors(mine, true, start) for mine, true in pairs])
+            found |= (self.enforced(name) & ~(apart <= allowed)).any(axis=(0, 1))
         return found
 
 
@@ -98,24 +102,27 @@ def measured(paths: Paths, backends: Mapping[str, Backend]) -> pd.DataFrame:
     Columns: backend, dtype, step, tensor, eta, lmbd, absolute, relative, tolerance, enforced, values
     (numbers in the tensor) and ``held`` (compared with the float64 path, not with the own one).
     """
-    trial, against = paths.trial, paths.against()
+    trial, against = paths.trial, paths.against
     rows = trial.split.train[:SAMPLES]
     start_loss = _loss(trial, rows, trial.plan.initial)
     frames = []
     for name, path in paths.judged.items():
+        enforced = paths.enforced(name)
         for k, steps in enumerate(trial.checkpoints):
             found = errors(path[k], against[k], trial.plan.initial)
+            where = dict(zip(found, zip(enforced[k], paths.held[k], strict=True), strict=True))
+            sizes = {tensor: t[0].size for tensor, t in path[k].named().items()}
+            allowed = dict.fromkeys([*found, "loss"], paths.tolerance.at(steps))
+            everywhere = (enforced[k].all(axis=0), paths.held[k].all(axis=0))
             mine, true = (_loss(trial, rows, weights) for weights in (path[k], against[k]))
-            found["loss"] = error(mine, true, start_loss)
-            sizes = {n: t[0].size for n, t in path[k].named().items()} | {"loss": 1}
-            allowed = dict.fromkeys(found, paths.tolerance.at(steps))
+            found["loss"], sizes["loss"] = error(mine, true, start_loss), 1
             if steps == trial.checkpoints[-1]:
                 given = backends[name].predict_proba(trial.x[rows], trial.network, path[k])
                 expected = predict(_exact(trial.x[rows]), trial.network, path[k].astype("float64"))
-                found["output"] = error(given, expected)
-                sizes["output"] = given[0].size
+                found["output"], sizes["output"] = error(given, expected), given[0].size
                 allowed["output"] = paths.tolerance.at(max(steps, FULL))
             for tensor, (absolute, relative) in found.items():
+                calm, held = where.get(tensor, everywhere)
                 frames.append(
                     pd.DataFrame(
                         {
@@ -128,8 +135,8 @@ def measured(paths: Paths, backends: Mapping[str, Backend]) -> pd.DataFrame:
                             "absolute": absolute,
                             "relative": relative,
                             "tolerance": allowed[tensor],
-                            "enforced": paths.enforced_on(name)[k],
-                            "held": paths.held[k],
+                            "enforced": calm,
+                            "held": held,
                             "values": sizes[tensor],
                         }
                     )
@@ -147,20 +154,19 @@ def ratios(paths: Paths) -> tuple[list[str], Errors]:
     for i, one in enumerate(everybody.values()):
         for j, other in enumerate(list(everybody.values())[:i]):
             for k, steps in enumerate(paths.trial.checkpoints):
-                apart = furthest(one[k], other[k], start)[paths.enforced[k]]
+                apart = relative_errors(one[k], other[k], start)[paths.enforced()[k]]
                 worst = np.nan_to_num(apart, nan=np.inf).max(initial=0.0)
                 matrix[i, j] = max(matrix[i, j], worst / paths.tolerance.at(steps))
     return list(everybody), np.maximum(matrix, matrix.T)
 
 
 def _chosen(held: NDArray[np.bool_], truth: Weights, own: Weights) -> Weights:
-    def pick(one: Array, other: Array) -> Array:
-        return np.where(held.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
-
-    return Weights(
-        tuple(pick(a, b) for a, b in zip(truth.W, own.W, strict=True)),
-        tuple(pick(a, b) for a, b in zip(truth.b, own.b, strict=True)),
-    )
+    """One path's tensor or the other's, for every tensor and cell; held: (tensors, cells)."""
+    picked = [
+        np.where(calm.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
+        for calm, one, other in zip(held, truth.named().values(), own.named().values(), strict=True)
+    ]
+    return Weights(tuple(picked[0::2]), tuple(picked[1::2]))
 
 
 def _loss(trial: Trial, rows: NDArray[np.intp], weights: Weights) -> Errors:

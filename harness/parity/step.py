@@ -132,7 +132,8 @@ def tensors(weights: Tensors, batch: Batch, rules: Rules) -> Tensors:
     """Every tensor up to the gradients, in the order of computation.
 
     ``rows`` are the inputs; z and a of each layer; the ``output``; ``cross-entropy`` is its derivative
-    by the output layer's z, sample by sample; then the gradient of cost and that of the penalty.
+    by the output layer's z, sample by sample; then the gradient of the penalty, and that of the cost
+    from the last layer back to the first.
     """
     layers = range(1, rules.network.layers + 1)
     found: Tensors = {"rows": batch.x}
@@ -150,8 +151,7 @@ def tensors(weights: Tensors, batch: Batch, rules: Rules) -> Tensors:
     cost: Tensors = {}
     for layer in reversed(layers):
         before = found["rows" if layer == 1 else f"a{layer - 1}"]
-        cost[f"db{layer}"] = delta.sum(axis=0)
-        cost[f"dW{layer}"] = before.T @ delta
+        cost[f"dW{layer}"], cost[f"db{layer}"] = before.T @ delta, delta.sum(axis=0)
         if layer > 1:
             slope = FUNCTIONS[rules.functions[layer - 2]][1](found[f"z{layer - 1}"])
             delta = (delta @ weights[f"W{layer}"].T) * slope
@@ -159,9 +159,7 @@ def tensors(weights: Tensors, batch: Batch, rules: Rules) -> Tensors:
         p = rules.training.penalty(rules.lmbd, n, layer - 1, rules.network.layers)
         found[f"penalty of W{layer}"] = rules.penalty[layer - 1] * p * weights[f"W{layer}"]
         found[f"penalty of b{layer}"] = rules.bias_penalty[layer - 1] * p * weights[f"b{layer}"]
-    for layer in layers:
-        found[f"dW{layer}"], found[f"db{layer}"] = cost[f"dW{layer}"], cost[f"db{layer}"]
-    return found
+    return found | cost
 
 
 def _unclipped(output: Array, batch: Batch, rules: Rules) -> Array:

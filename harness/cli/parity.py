@@ -1,0 +1,101 @@
+"""``harness parity``: do the backends take the same path?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli.options import takes_experiment
+
+PANEL = "How to compare"
+
+
+@takes_experiment
+def parity(
+    settings: dict[str, Any],
+    *,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Optimiser steps to take. [all of the experiment's epochs]",
+            rich_help_panel=PANEL,
+            show_default=False,
+        ),
+    ] = None,
+    rtol: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest relative error that passes. [float32 1e-6 after one step to 1e-5 after a "
+            "thousand; float64 1e-14 to 1e-12]",
+            rich_help_panel=PANEL,
+            show_default=False,
+        ),
+    ] = None,
+    reference: Annotated[
+        str,
+        typer.Option(
+            help="Backend whose float64 run the others are compared with.",
+            metavar="BACKEND",
+            rich_help_panel=PANEL,
+        ),
+    ] = "numpy",
+    output: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder for parity.md, .html, .json, the errors, the chaos map and the figures. "
+            "[results/RUN/parity]",
+            rich_help_panel=PANEL,
+            show_default=False,
+        ),
+    ] = None,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print the outcome as JSON.", rich_help_panel=PANEL, show_default=False
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Do not say what is being done.", show_default=False),
+    ] = False,
+) -> None:
+    """Train every backend along one plan and compare every weight, step by step, with a reference.
+
+    Each backend is judged in float32 and in float64, where round-off alone stays below the tolerance.
+    One that disagrees is followed to the first step and the first tensor that differ, and the mistake is
+    named if one of those known explains it.
+
+    Exit codes: 0 all agree; 1 somebody disagrees; 3 nothing could be compared.
+    """
+    from harness.cli import console
+    from harness.execution import Execution
+    from harness.experiment import experiment_from
+    from harness.parity.comparison import parity as compare
+    from harness.parity.writer import write
+    from harness.runner import address_of
+
+    experiment = experiment_from(settings)
+    out, doing = console(), console(stderr=True)
+    with doing.status("starting", spinner="dots") as status:
+        result = compare(
+            experiment,
+            steps=steps,
+            rtol=rtol,
+            reference=reference,
+            say=(lambda text: None) if quiet else (lambda text: status.update(f"training {text}")),
+        )
+    page = write(result, output or f"{address_of(result.experiment, Execution())}/parity")
+    if json:
+        from json import dumps
+
+        from harness.parity.record import as_json
+
+        print(dumps(as_json(result), indent=2, allow_nan=False))
+    else:
+        from harness.cli.sections import show
+        from harness.parity.section import verdict_section
+
+        show(verdict_section(result), out)
+        out.print(f"{result.seconds:.1f} s; parity: {page}", highlight=False, soft_wrap=True)
+    raise typer.Exit(result.exit_code)
