@@ -21,7 +21,7 @@ from backends.base import Array, Backend, Cells, Fit, Network, Training, Weights
 from backends.formulas import logits, sample_cost
 from backends.plan import Plan
 from backends.registry import Unavailable, find, start
-from harness.data import Dataset, Split, scaled, split_rows
+from harness.data import Dataset, Split, scaled, split_rows, target_scale
 from harness.experiment import Experiment
 from harness.stream import Stream, drawn, train_in_turn
 from harness.units import Unit, in_turn
@@ -33,7 +33,10 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that a backend is given for some repeats of an experiment."""
+    """Everything that a backend is given for some repeats of an experiment.
+
+    ``target_scale``: what was subtracted from real targets, and what they were then divided by.
+    """
 
     x: Array
     y: NDArray[Any]
@@ -41,6 +44,12 @@ class Prepared:
     network: Network
     training: Training
     plan: Plan
+    target_scale: tuple[float, float] = (0.0, 1.0)
+
+    def in_units(self, targets: NDArray[Any]) -> NDArray[Any]:
+        """Real targets or predictions, as trained on, in the units the data came in."""
+        shift, width = self.target_scale
+        return targets * width + shift if width != 1 or shift else targets
 
 
 def prepare(
@@ -58,13 +67,15 @@ def prepare(
     split = split_rows(dataset, experiment, repeats[0])
     dtype = experiment.recipe(backend).dtype
     x = scaled(dataset, split, experiment).astype(dtype)
-    y = dataset.y if dataset.classes else dataset.y.astype(dtype)
+    shift, width = target_scale(dataset, split, experiment)
+    y = dataset.y if dataset.classes else ((dataset.y - shift) / width).astype("f4").astype(dtype)
     network = experiment.network(backend, x.shape[1], len(dataset.classes))
     if experiment.draws == "notebook":
         plan = _notebook_plan(experiment, dataset, backend, split.train, repeats, cells)
     else:
         plan = draw_plan(experiment, backend, network, split.train, repeats)
-    return Prepared(x, y, split, network, experiment.training(backend), plan)
+    training = experiment.training(backend)
+    return Prepared(x, y, split, network, training, plan, (shift, width))
 
 
 def draw_plan(
@@ -189,11 +200,13 @@ def _final(
         outputs = backend.predict_proba(prepared.x, prepared.network, weights[block])
         losses = _costs(prepared.x, prepared.y, prepared.network, weights[block])
         finite[block] &= np.isfinite(outputs).all(axis=(1, 2)) & np.isfinite(losses).all(axis=1)
-        labels = outputs.argmax(axis=2) if experiment.metrics[0] == "accuracy" else outputs[..., 0]
+        labels, true = outputs.argmax(axis=2), prepared.y
+        if experiment.metrics[0] != "accuracy":
+            labels, true = prepared.in_units(outputs[..., 0]), prepared.in_units(prepared.y)
         for part, rows in prepared.split.items():
             scores[f"{part}_loss"][block] = losses[:, rows].mean(axis=1)
             for metric in experiment.metrics:
-                scores[f"{part}_{metric}"][block] = score(metric, labels[:, rows], prepared.y[rows])
+                scores[f"{part}_{metric}"][block] = score(metric, labels[:, rows], true[rows])
         predicted.extend(labels[:, prepared.split.test])
     for values in scores.values():
         values[~finite] = np.nan

@@ -53,7 +53,13 @@ FLAGS: dict[str, tuple[Any, Any]] = {
         float,
         _flag(DATA, "Share of the rest held out to choose the best cell. [0.2]"),
     ),
-    "scale": (str, _flag(DATA, "none (default), standard or minmax; fitted on the training part.")),
+    "scale": (
+        str,
+        _flag(
+            DATA,
+            "none (default), standard or minmax, fitted on the training part; real targets too.",
+        ),
+    ),
     "hidden": (str, _flag(NETWORK, "Units of the hidden layers, such as 100,50. [50]")),
     "activation": (
         str,
