@@ -60,7 +60,7 @@ class Result:
     @property
     def backends(self) -> list[str]:
         """The run's backends, in the order they were asked for."""
-        return list(dict.fromkeys(self.records["backend"]))
+        return [str(name) for name in self.records["backend"].unique()]
 
     @property
     def metric(self) -> str:
