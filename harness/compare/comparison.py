@@ -183,12 +183,10 @@ def _agreement(frame: pd.DataFrame, left: Side, right: Side) -> None:
     frame["labels"] = measured * a.shape[2]
     frame["flip_share"] = frame["flips"] / frame["labels"].where(frame["labels"] > 0)
     frame["kappa"] = agreement.kappa(a, b, classes)
-    shared_split = (left.result.targets["repeat"] == -1).all()
     chance, luck = guessing(target)
     lost = []
     for name, side in (("left", left), ("right", right)):
-        own = agreement.own_flips(side.labels, classes) if shared_split else (np.nan, np.nan)
-        frame[f"own_flips_{name}"], frame[f"own_kappa_{name}"] = own
+        frame[f"own_flips_{name}"], frame[f"own_kappa_{name}"] = side.own_flips
         lost.append(collapsed(side.scores, chance, luck))
         frame[f"collapsed_{name}"] = lost[-1].sum(axis=1)
     frame["learned"] = np.asarray((np.fmin(left.scores, right.scores) > luck).all(axis=1))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.errors import InputError
 from harness.result import Result
+from harness.statistics import agreement
 from harness.statistics.agreement import MISSING
 from harness.statistics.repeats import table
 
@@ -24,7 +25,8 @@ NOT_MEASURED = ("unsupported", "unavailable", "failed", "timeout")
 class Side:
     """One backend of one run on some cells and repeats.
 
-    cells: pairs (eta, lmbd); repeats: their numbers. Arrays follow these orders.
+    cells: pairs (eta, lmbd); repeats: their numbers. Arrays follow these orders. chosen: the run's
+    chosen cell of this backend, None if it has none.
     """
 
     result: Result
@@ -32,6 +34,7 @@ class Side:
     label: str
     cells: tuple[Cell, ...]
     repeats: tuple[int, ...]
+    chosen: Cell | None
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:
@@ -59,11 +62,15 @@ class Side:
         return labels
 
     @cached_property
-    def chosen(self) -> Cell | None:
-        """The run's chosen cell of this backend; None if it has none."""
-        best = self.result.best()
-        own = best[best["backend"] == self.backend]
-        return (float(own["eta"].iloc[0]), float(own["lmbd"].iloc[0])) if len(own) else None
+    def own_flips(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Share of labels that differ between its own repeats, and their kappa; (cells,) each.
+
+        NaN where repeats were tested on samples of their own.
+        """
+        if (self.result.targets["repeat"] == -1).all():
+            return agreement.own_flips(self.labels, int(self.labels.max(initial=0)) + 1)
+        nothing = np.full(len(self.cells), np.nan)
+        return nothing, nothing
 
     def _rows(self, wide: pd.DataFrame) -> pd.DataFrame:
         index = pd.MultiIndex.from_tuples(self.cells, names=["eta", "lmbd"])
@@ -110,9 +117,16 @@ def _sides(result: Result, other: Result, run: str) -> dict[str, Side]:
             f"compare: {result.name!r} and {other.name!r} share no cell of the grid; "
             "allowed: runs with a common eta and lmbd"
         )
+    best = result.best()
+    chosen = dict(zip(best["backend"], zip(best["eta"], best["lmbd"], strict=True), strict=True))
     return {
         backend: Side(
-            result, backend, f"{backend} ({run})" if run else backend, tuple(cells), tuple(repeats)
+            result,
+            backend,
+            f"{backend} ({run})" if run else backend,
+            tuple(cells),
+            tuple(repeats),
+            chosen.get(backend),
         )
         for backend in result.backends
         if not result.of(backend)["status"].isin(NOT_MEASURED).all()
