@@ -111,7 +111,7 @@ def draw(axis: Axes, one: Map, scale: Scale, bar: Axes | None = None) -> None:
         rasterized=not small,
     )
     if bar is not None:
-        bar.tick_params(labelsize=8.5, length=2.5)
+        _name_colours(bar)
     axis.set_title(one.title)
     axis.set_ylabel("learning rate eta (η)")
     axis.set_xlabel("penalty lmbd (λ)")
@@ -135,6 +135,17 @@ def draw(axis: Axes, one: Map, scale: Scale, bar: Axes | None = None) -> None:
             columnspacing=1.2,
             handletextpad=0.5,
         )
+
+
+def _name_colours(bar: Axes) -> None:
+    """The values at a colour bar, as texts like all others here."""
+    low, high = sorted(bar.get_ylim())
+    values = [v for v in bar.get_yticks() if low <= v <= high]
+    words = [f"{v:g}".replace("-", "−") for v in values]
+    bar.tick_params(length=2.5, labelright=False)
+    right = np.array([(bar.get_xlim()[1], v) for v in values])
+    Words(bar, words, right, size=8.5, colours=INK, across="left", offset=(5, 0))
+    bar.yaxis.set_label_coords(3.9, 0.5)
 
 
 def is_small(values: NDArray[Any]) -> bool:

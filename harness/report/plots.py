@@ -29,9 +29,9 @@ def learning_curves(choices: Sequence[Choice]) -> Figure:
     All losses have one scale and all scores another.
     """
     columns = min(COLUMNS, len(choices))
-    frame = Frame(width=2.45, height=1.75, left=0.34, right=0.1, top=0.36, bottom=0.36)
+    frame = Frame(width=2.45, height=1.75, left=0.34, right=0.1, top=0.36, bottom=0.1)
     places = [(k // columns * 2 * columns + k % columns) for k in range(len(choices))]
-    figure, axes = panels(max(places) + columns + 1, columns, frame, left=0.42, bottom=0.2)
+    figure, axes = panels(max(places) + columns + 1, columns, frame, left=0.42, bottom=0.44)
     metric = choices[0].side.metric
     drawn = [_over_epochs(choice) for choice in choices]
     losses = _range(drawn, "loss")
@@ -59,6 +59,7 @@ def learning_curves(choices: Sequence[Choice]) -> Figure:
         above.minorticks_off()
         margin = 0.05 * (scores[1] - scores[0]) or 0.05
         below.set_ylim(scores[0] - margin, scores[1] + margin)
+        above.tick_params(labelbottom=False)
         below.set_xlabel("epoch")
         if k % columns == 0:
             above.set_ylabel("loss, without penalty")

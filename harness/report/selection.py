@@ -71,7 +71,8 @@ class Choice:
 
 def choices(sides: Sequence[Side]) -> list[Choice]:
     """The choice of every side that has a cell which is ok in every repeat."""
-    chosen = {id(side.result): side.result.best() for side in sides}
+    results = {id(side.result): side.result for side in sides}
+    chosen = {key: result.best() for key, result in results.items()}
     found = []
     for side in sides:
         best = chosen[id(side.result)]

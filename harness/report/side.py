@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from harness.report.section import slug
 from harness.result import KEY, Result
 from harness.statistics.repeats import summary
+from harness.training import PARTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +76,18 @@ class Side:
 
     def values(self, column: str) -> NDArray[np.float64]:
         """A measured column, (eta, lmbd, repeat); NaN where the record is not ok."""
-        measured = self.records[column].where(self.records["status"] == "ok")
-        return self._on_grid(measured).astype(np.float64)
+        return self._measured[column]
+
+    @cached_property
+    def _measured(self) -> dict[str, NDArray[np.float64]]:
+        """Every score and loss, as :meth:`values` gives it."""
+        parts = tuple(f"{part}_" for part in PARTS)
+        columns = [str(c) for c in self.records.columns if str(c).startswith(parts)]
+        ok = self.statuses == "ok"
+        return {
+            c: np.where(ok, self._on_grid(self.records[c]).astype(np.float64), np.nan)
+            for c in columns
+        }
 
     def mean(self, column: str) -> NDArray[np.float64]:
         """The mean over repeats, (eta, lmbd); NaN unless every repeat is ok."""
