@@ -152,6 +152,20 @@ class Training:
         return 1.0 / rows if self.cost == "mean" else 1.0
 
 
+# what a backend may leave out: settings with which a training is more than plain gradient descent or
+# Adam on the canonical objective
+OPTIONS = (
+    "momentum",
+    "nesterov",
+    "cost",
+    "penalty_factor",
+    "penalty_per_sample",
+    "penalised",
+    "patience",
+)
+PLAIN = Training()
+
+
 @dataclass(frozen=True)
 class Weights:
     """Weights and biases of a stack of networks.
@@ -299,7 +313,8 @@ class Backend(ABC):
     ``modules``     what is imported before training; a backend that fails to import is unavailable.
     ``activations`` and ``optimizers`` that it can do.
     ``stacks``      whether ``train`` trains all cells at once.
-    ``stops_early`` whether it heeds ``Training.patience``.
+    ``heeds``       the settings of a Training, of ``OPTIONS``, that it heeds; asked for another one, it
+                    refuses, so that what a backend does not know it cannot do wrong.
     ``conventions`` how the canonical quantities are told to the library.
     """
 
@@ -309,7 +324,7 @@ class Backend(ABC):
     activations: ClassVar[tuple[str, ...]] = ACTIVATIONS
     optimizers: ClassVar[tuple[str, ...]] = OPTIMIZERS
     stacks: ClassVar[bool] = False
-    stops_early: ClassVar[bool] = False
+    heeds: ClassVar[tuple[str, ...]] = ()
     conventions: ClassVar[tuple[Convention, ...]] = ()
 
     def unsupported(self, network: Network, training: Training) -> str | None:
@@ -320,8 +335,11 @@ class Backend(ABC):
         if training.optimizer not in self.optimizers:
             known = ", ".join(self.optimizers)
             return f"{self.name} has no optimizer {training.optimizer!r} (it has {known})"
-        if training.patience is not None and not self.stops_early:
-            return f"{self.name} does not stop early (patience {training.patience})"
+        for option in OPTIONS:
+            value = getattr(training, option)
+            if value != getattr(PLAIN, option) and option not in self.heeds:
+                what = "stop early" if option == "patience" else "heed it"
+                return f"{option} is {value!r}, and {self.name} does not {what}"
         return None
 
     def train_one(

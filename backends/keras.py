@@ -12,7 +12,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.base import Array, Backend, Cells, Convention, Fit, Network, Training, Weights
+from backends.base import (
+    OPTIONS,
+    Array,
+    Backend,
+    Cells,
+    Convention,
+    Fit,
+    Network,
+    Training,
+    Weights,
+)
 from backends.plan import Plan
 from backends.quiet import load
 
@@ -24,6 +34,7 @@ class KerasBackend(Backend):
     library = "keras"
     modules = ("tensorflow", "keras")
     stacks = True
+    heeds = tuple(option for option in OPTIONS if option != "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
             "penalty",

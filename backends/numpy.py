@@ -20,7 +20,17 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.base import Array, Backend, Cells, Convention, Fit, Network, Training, Weights
+from backends.base import (
+    OPTIONS,
+    Array,
+    Backend,
+    Cells,
+    Convention,
+    Fit,
+    Network,
+    Training,
+    Weights,
+)
 from backends.formulas import forward, sum_samples, targets, times_derivative
 from backends.plan import Plan
 
@@ -34,6 +44,7 @@ class NumPyBackend(Backend):
     name = "numpy"
     library = "numpy"
     stacks = True
+    heeds = tuple(option for option in OPTIONS if option != "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention("penalty", "gradient += lmbd * W", "written out here, nothing to translate"),
         Convention("cost of a minibatch", "mean over the samples", "the notes' own class: sum"),

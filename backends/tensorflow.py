@@ -14,7 +14,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.base import Array, Backend, Cells, Convention, Fit, Network, Training, Weights
+from backends.base import (
+    OPTIONS,
+    Array,
+    Backend,
+    Cells,
+    Convention,
+    Fit,
+    Network,
+    Training,
+    Weights,
+)
 from backends.formulas import LEAKY_SLOPE
 from backends.numpy import adam_correction
 from backends.plan import Plan
@@ -28,6 +38,7 @@ class TensorFlowBackend(Backend):
     library = "tensorflow"
     modules = ("tensorflow",)
     stacks = True
+    heeds = tuple(option for option in OPTIONS if option != "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention("penalty", "lmbd * tf.nn.l2_loss(W), which is lmbd ||W||^2 / 2", "none"),
         Convention("cost of a minibatch", "tf.reduce_sum of cost / n", "left to the programmer"),
