@@ -32,7 +32,7 @@ class SklearnBackend(Backend):
     library = "scikit-learn"
     modules = ("sklearn.neural_network",)
     activations = tuple(_ACTIVATION)
-    stops_early = True
+    heeds = ("momentum", "nesterov", "penalty_factor", "penalty_per_sample", "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
             "penalty",
@@ -60,13 +60,11 @@ class SklearnBackend(Backend):
     )
 
     def unsupported(self, network: Network, training: Training) -> str | None:
-        if reason := super().unsupported(network, training):
-            return reason
         if training.cost != "mean":
             return "MLPClassifier averages the cost over the minibatch and cannot sum it"
         if training.penalised != "all":
             return "MLPClassifier penalises every layer's weights and cannot leave one out"
-        return None
+        return super().unsupported(network, training)
 
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
@@ -267,12 +265,11 @@ def _predict_one(x: Array, network: Network, weights: Weights) -> Array:
         shuffle=False,
         random_state=_Handout([tensor[0] for tensor in weights.named().values()]),
     )
-    if network.output == "identity":
-        estimator.partial_fit(x[:1], np.zeros(1, x.dtype))
-    else:
-        estimator.partial_fit(x[:1], np.zeros(1, np.int64), classes=np.arange(network.classes))
-    estimator.coefs_ = [W[0] for W in weights.W]
-    estimator.intercepts_ = [b[0] for b in weights.b]
-    if network.output == "identity":
-        return estimator.predict(x).reshape(-1, 1)
-    return estimator.predict_proba(x)
+    no_target = np.zeros(1, x.dtype if network.output == "identity" else np.int64)
+    with np.errstate(all="ignore"):
+        estimator.partial_fit(x[:1], no_target, **_classes(network))
+        estimator.coefs_ = [W[0] for W in weights.W]
+        estimator.intercepts_ = [b[0] for b in weights.b]
+        if network.output == "identity":
+            return estimator.predict(x).reshape(-1, 1)
+        return estimator.predict_proba(x)
