@@ -21,7 +21,9 @@ class Plain(Backend):
 
     name = "plain"
     activations = ("sigmoid", "tanh", "relu")
+    heeds = ("momentum", "nesterov")
 
+    @np.errstate(all="ignore")
     def train_one(self, x, y, network, training, eta, lmbd, plan):
         self.network, self.training, self.batch_size = network, training, plan.batch_size
         W, b = plan.start()

@@ -1,0 +1,275 @@
+"""What a backend must do, a function for each point.
+
+A check gives pairs (what was compared, error, tolerance), or a reason why there is nothing to check, and
+raises AssertionError for what no tolerance can be put to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backends.base import ACTIVATIONS, OPTIONS, Activation, Backend, Cells, Network, Training
+from backends.formulas import predict
+from backends.testing.problem import GRID, SAMPLES, network_of, problem
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One comparison: what, the largest relative error, and how large it may be."""
+
+    what: str
+    error: float
+    allowed: float
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something a backend says it cannot do, in its words."""
+
+    reason: str
+
+
+Checked = Iterator[Compared | Skipped]
+Check = Callable[[Backend], Checked]
+
+CALM = Cells(GRID.eta / 10, GRID.lmbd, GRID.stream)  # for a summed cost, ten times as steep
+ADAM = 3.0  # it divides by the root of a gradient that may be small: float32 loses a digit there
+OPTIMIZERS: dict[str, Training] = {
+    "gradient descent": Training(),
+    "momentum": Training(momentum=0.9),
+    "Nesterov momentum": Training(momentum=0.9, nesterov=True),
+    "Adam": Training(optimizer="adam"),
+}
+
+
+def _compared(
+    backend: Backend,
+    what: str,
+    network: Network,
+    training: Training,
+    cells: Cells = GRID,
+    **plan: object,
+) -> Checked:
+    """The weights of one training against the reference, or the backend's reason not to train it."""
+    if reason := backend.unsupported(network, training):
+        yield Skipped(reason)
+        return
+    task = problem(network, training)
+    drawn = task.plan(**plan)  # type: ignore[arg-type]
+    rounding = ADAM if training.optimizer == "adam" and training.dtype == "float32" else 1.0
+    yield Compared(what, task.error(backend, drawn, cells), rounding * task.allowed(drawn))
+
+
+def every_optimizer_follows_the_reference(backend: Backend) -> Checked:
+    """Plain, with momentum, with Nesterov's, and Adam: the NumPy backend's weights, in both dtypes."""
+    for name, training in OPTIMIZERS.items():
+        for dtype in ("float32", "float64"):
+            exact = replace(training, dtype=dtype)  # type: ignore[arg-type]
+            yield from _compared(backend, f"{name}, {dtype}", network_of(), exact)
+
+
+def every_activation_follows_the_reference(backend: Backend) -> Checked:
+    """Every activation that the backend says it has, through three hidden layers."""
+    for activation in ACTIVATIONS:
+        network = network_of(activation=activation, layers=3)
+        yield from _compared(backend, activation, network, Training(dtype="float64"))
+
+
+def two_classes_have_one_logistic_output(backend: Backend) -> Checked:
+    """Two classes: one output unit, not a softmax of two."""
+    yield from _compared(backend, "two classes", network_of("two"), Training(dtype="float64"))
+
+
+def regression_follows_the_reference(backend: Backend) -> Checked:
+    """An identity output with half the squared error."""
+    yield from _compared(backend, "regression", network_of("regression"), Training(dtype="float64"))
+
+
+def a_short_last_minibatch_is_penalised_as_the_others(backend: Backend) -> Checked:
+    """A kept short minibatch: its cost is averaged over its own rows, its penalty is not scaled."""
+    training = Training(dtype="float64")
+    yield from _compared(backend, "kept", network_of(), training, keep_last_batch=True)
+
+
+def minibatches_may_be_of_one_sample(backend: Backend) -> Checked:
+    """Minibatches of one row each."""
+    training = Training(dtype="float64")
+    yield from _compared(backend, "one row", network_of(), training, batch_size=1, epochs=1)
+
+
+def minibatches_may_repeat_samples(backend: Backend) -> Checked:
+    """Independent minibatches: the plan's rows as they are, no epoch is a permutation."""
+    training = Training(dtype="float64")
+    yield from _compared(backend, "independent", network_of(), training, minibatches="independent")
+
+
+def other_objectives_are_trained_or_refused(backend: Backend) -> Checked:
+    """A summed cost, other penalties: right, or refused with a reason."""
+    for what, training in {
+        "summed cost": Training(dtype="float64", cost="sum"),
+        "penalty per sample": Training(dtype="float64", penalty_per_sample=True),
+        "hidden layers penalised": Training(
+            dtype="float64", penalised="hidden", penalty_factor=2.0
+        ),
+    }.items():
+        yield from _compared(backend, what, network_of(), training, CALM, keep_last_batch=True)
+
+
+def only_the_plans_rows_are_seen(backend: Backend) -> Checked:
+    """Samples that are in no minibatch are never looked at: they may be anything."""
+    training = Training(dtype="float64")
+    if reason := backend.unsupported(network_of(), training):
+        yield Skipped(reason)
+        return
+    task = problem(network_of(), training)
+    whole = task.plan()
+    plan = replace(whole, order=whole.order % (SAMPLES // 2))
+    expected = task.train(backend, plan)[-1]
+    task.x[SAMPLES // 2 :] = 1e6
+    yield Compared(
+        "other samples changed", task.apart(task.train(backend, plan)[-1], expected, plan), 0.0
+    )
+
+
+def cells_are_trained_each_for_itself(backend: Backend) -> Checked:
+    """A stack of cells gives what its cells give alone, whatever streams they are on."""
+    training = Training(dtype="float64")
+    if reason := backend.unsupported(network_of(), training):
+        yield Skipped(reason)
+        return
+    task = problem(network_of(), training)
+    cells = Cells.grid([0.05, 0.4], [0.0, 0.2], streams=2)
+    plan = task.plan(seeds=(1, 2))
+    stack = task.train(backend, plan, cells)[-1]
+    for cell in (0, 3, 6):
+        index = np.array([cell])
+        alone = task.train(backend, plan, cells[index])[-1]
+        apart = task.apart(alone, stack[index], plan, cells[index])
+        yield Compared(f"cell {cell} in a stack and alone", apart, task.allowed(plan))
+
+
+def checkpoints_are_trainings_cut_short(backend: Backend) -> Checked:
+    """The weights after k steps are those of a training of k steps; after none, the initial ones."""
+    for what, training in OPTIMIZERS.items():
+        training = replace(training, dtype="float64")
+        if reason := backend.unsupported(network_of(), training):
+            yield Skipped(reason)
+            continue
+        task = problem(network_of(), training)
+        plan = task.plan(keep_last_batch=True)
+        path = task.train(backend, plan.at([0, 3, 6, plan.steps]))
+        assert len(path) == 4, f"4 checkpoints were asked for, {len(path)} came back"
+        short = task.train(backend, plan.first(3))[-1]
+        start = plan.initial[GRID.stream]
+        yield Compared(f"{what}, after no step", task.apart(path[0], start, plan), 0.0)
+        yield Compared(
+            f"{what}, after 3 steps", task.apart(path[1], short, plan), task.allowed(plan)
+        )
+
+
+def training_is_a_pure_function(backend: Backend) -> Checked:
+    """The same call twice gives the same bits, and changes none of its arguments."""
+    training = Training(dtype="float32")
+    if reason := backend.unsupported(network_of(), training):
+        yield Skipped(reason)
+        return
+    task = problem(network_of(), training)
+    plan = task.plan()
+    given = [task.x, task.y, plan.order, *plan.initial.W, *plan.initial.b, GRID.eta, GRID.lmbd]
+    before = [array.copy() for array in given]
+    first = backend.train(task.x, task.y, task.network, training, GRID, plan).weights
+    for array, kept in zip(given, before, strict=True):
+        assert np.array_equal(array, kept), "training changed an array that it was given"
+    second = backend.train(task.x, task.y, task.network, training, GRID, plan).weights
+    yield Compared("the same call twice", task.apart(first, second, plan), 0.0)
+
+
+def a_diverging_cell_leaves_its_neighbours_alone(backend: Backend) -> Checked:
+    """Weights that overflow come back as they are, and no other cell is touched."""
+    training = Training(dtype="float32")
+    if reason := backend.unsupported(network_of(), training):
+        yield Skipped(reason)
+        return
+    task = problem(network_of(), training)
+    plan = task.plan()
+    wild = Cells.of(
+        [0.05, 1e30, 0.4, 0.4], [0.0, 1e3, 0.0, 0.2]
+    )  # a step makes W 1e33 times larger
+    weights = task.train(backend, plan, wild)[-1]
+    assert not weights.finite()[1], "weights that must overflow are finite"
+    tame = task.train(backend, plan)[-1]
+    calm = np.array([0, 2, 3])
+    apart = task.apart(weights[calm], tame[calm], plan, wild[calm])
+    yield Compared("neighbours", apart, task.allowed(plan))
+
+
+def weights_have_the_shapes_and_dtype_asked_for(backend: Backend) -> Checked:
+    """W (cells, inputs, outputs) and b (cells, outputs), first layer first, in the training's dtype."""
+    for dtype in ("float32", "float64"):
+        training = Training(dtype=dtype)  # type: ignore[arg-type]
+        network = network_of()
+        if reason := backend.unsupported(network, training):
+            yield Skipped(reason)
+            continue
+        task = problem(network, training)
+        weights = task.train(backend, task.plan())[-1]
+        for layer, (W, b) in enumerate(zip(weights.W, weights.b, strict=True)):
+            inputs, outputs = network.shapes[layer]
+            assert W.shape == (len(GRID), inputs, outputs), f"W{layer + 1} has shape {W.shape}"
+            assert b.shape == (len(GRID), outputs), f"b{layer + 1} has shape {b.shape}"
+            assert W.dtype == b.dtype == dtype, (
+                f"layer {layer + 1} came back in {W.dtype}, {b.dtype}"
+            )
+        yield Compared(f"layers, {dtype}", abs(len(weights.W) - network.layers), 0.0)
+
+
+def probabilities_are_those_of_the_weights(backend: Backend) -> Checked:
+    """predict_proba: (cells, samples, classes), two columns for two classes; targets for regression."""
+    for kind, columns in {"several": 3, "two": 2, "regression": 1}.items():
+        network, training = network_of(kind), Training(dtype="float64")
+        if reason := backend.unsupported(network, training):
+            yield Skipped(reason)
+            continue
+        task = problem(network, training)
+        weights = task.plan(seeds=(1, 2)).initial
+        found = backend.predict_proba(task.x, network, weights)
+        assert found.shape == (2, SAMPLES, columns), f"{kind}: shape {found.shape}"
+        error = float(np.abs(found - predict(task.x, network, weights)).max())
+        yield Compared(f"{kind}", error, 1e-13)
+
+
+def what_cannot_be_done_is_said(backend: Backend) -> Checked:
+    """``unsupported`` gives a reason for whatever the backend does not say it has."""
+    unknown: Activation = "no such activation"  # type: ignore[assignment]
+    assert backend.unsupported(network_of(activation=unknown), Training()), "an unknown activation"
+    other = Training(optimizer="no such optimizer")  # type: ignore[arg-type]
+    assert backend.unsupported(network_of(), other), "an unknown optimizer"
+    for option in (option for option in OPTIONS if option not in backend.heeds):
+        value = {"cost": "sum", "penalised": "hidden", "patience": 3}.get(option, 0.5)
+        asked = replace(Training(), **{option: value})  # type: ignore[arg-type]
+        assert backend.unsupported(network_of(), asked), f"{option} {value!r}"
+    able = [a for a in ACTIVATIONS if not backend.unsupported(network_of(activation=a), Training())]
+    yield Compared("no activation at all", float(not able), 0.0)
+
+
+CHECKS: tuple[Check, ...] = (
+    every_optimizer_follows_the_reference,
+    every_activation_follows_the_reference,
+    two_classes_have_one_logistic_output,
+    regression_follows_the_reference,
+    a_short_last_minibatch_is_penalised_as_the_others,
+    minibatches_may_be_of_one_sample,
+    minibatches_may_repeat_samples,
+    other_objectives_are_trained_or_refused,
+    only_the_plans_rows_are_seen,
+    cells_are_trained_each_for_itself,
+    checkpoints_are_trainings_cut_short,
+    training_is_a_pure_function,
+    a_diverging_cell_leaves_its_neighbours_alone,
+    weights_have_the_shapes_and_dtype_asked_for,
+    probabilities_are_those_of_the_weights,
+    what_cannot_be_done_is_said,
+)
