@@ -83,9 +83,8 @@ class ExactAdam(_per_cell(keras.optimizers.Adam)):  # type: ignore[misc]
     def correction(self) -> Any:
         if self.eta.dtype == "float64":
             return 1
-        exact = _bias_correction(
-            *(np.float64(beta) for beta in (self.beta_1, self.beta_2)), self.iterations, "float64"
-        )
+        beta_1, beta_2 = np.float64(self.beta_1), np.float64(self.beta_2)
+        exact = _bias_correction(beta_1, beta_2, self.iterations, "float64")
         rounded = _bias_correction(self.beta_1, self.beta_2, self.iterations, "float32")
         return ops.cast(exact / ops.cast(rounded, "float64"), "float32")
 
@@ -218,7 +217,7 @@ class Stack:
         return Weights(tuple(tensors[0::2]), tuple(tensors[1::2]))
 
 
-stack_for = lru_cache(maxsize=4)(Stack)
+stack_for = lru_cache(maxsize=16)(Stack)
 
 
 def _activation(name: str) -> Any:

@@ -229,7 +229,7 @@ class _Stack:
                 theta.assign_sub(self.eta * g)
 
 
-_stack = lru_cache(maxsize=4)(_Stack)
+_stack = lru_cache(maxsize=16)(_Stack)
 
 
 def _forward(tf: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence[Any]) -> Any:
