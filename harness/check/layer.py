@@ -27,14 +27,15 @@ class Layer:
 
 
 def paths(experiment: Experiment) -> dict[str, dict[str, Any]]:
-    """By backend, how it stands to the reference over ``STEPS`` steps in the experiment's dtype.
+    """By backend, how it stands to the reference over ``STEPS`` steps in its own dtype.
 
     outcome (of :class:`harness.parity.verdict.Verdict`), needed (the tolerance that would have been) and
     where (the step, tensor and cell that used most of it).
     """
-    found = parity(experiment, steps=STEPS, dtypes=(experiment.dtype,))
+    own = {name: experiment.recipe(name).dtype for name in experiment.backends}
+    found = parity(experiment, steps=STEPS, dtypes=sorted(set(own.values())))
     facts = {}
-    for verdict in found.verdicts:
+    for verdict in (v for v in found.verdicts if v.dtype == own[v.backend]):
         worst = verdict.worst or {}
         where = (
             f"step {worst['step']}, {worst['tensor']}, {cell(worst['eta'], worst['lmbd'])}"
@@ -62,7 +63,7 @@ def deterministic(baseline: Baseline, backends: Sequence[str]) -> Layer:
         )
         what = f"left the reference's path within {STEPS} steps ({needed} would be needed)"
         failures.append(Finding("parity", backend, what, f"first at {found['where']}"))
-    agree = [b for b, found in now.items() if found["outcome"] in ("agrees", "reference")]
+    agree = [backend for backend, found in now.items() if found["outcome"] == "agrees"]
     if agree:
         words.insert(0, f"{', '.join(agree)}: on the reference's path for {STEPS} steps")
     return Layer(tuple(failures), tuple(words))

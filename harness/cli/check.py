@@ -136,6 +136,8 @@ def check(
         )
     if not quiet:
         show(section(verdict), out)
+        if verdict.run:
+            out.print(f"run: {verdict.run.address}", highlight=False, soft_wrap=True)
     _write(verdict, json, junit, markdown)
     if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
         print("\n".join(annotations(verdict)))

@@ -49,7 +49,9 @@ def sentence(comparison: Comparison, left: str, right: str) -> str:
     identical, agreeing = count.get("identical", 0), int(stable["verdict"].isin(AGREEING).sum())
     margin = amount(comparison.margin, comparison.metric)
     kind = "stable cells" if comparison.chaos_known else "cells"
-    if len(stable) and identical == len(stable):
+    if not len(stable):
+        parts = [f"{left} and {right} have no stable cell to be compared in"]
+    elif identical == len(stable):
         parts = [f"{left} and {right} have identical scores in all {len(stable)} {kind}"]
         parts.append(_flipped(stable))
     else:
@@ -150,7 +152,12 @@ def method(comparison: Comparison) -> str:
             f"one-sided t tests beyond it; both with Holm's correction over all cells and pairs, "
             f"family alpha {comparison.alpha:g}. Interval: {FORMULA}. "
         )
-    text += "Claims are about this split."
+    if "split fixed" in comparison.varies:
+        text += "Claims are about this split."
+    else:  # a t test takes repeats to be independent, and these have rows in common
+        text += (
+            "Repeats share rows: intervals describe these runs and claim nothing about new data."
+        )
     if not comparison.chaos_known:
         text += " Chaotic cells were not told apart."
     return text
