@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from harness.errors import InputError, unknown
 from harness.experiment import Experiment
 from harness.store import RunFolder
+
+if TYPE_CHECKING:
+    from harness.report import Section
 
 CELL = ["backend", "eta", "lmbd"]
 KEY = [*CELL, "repeat"]
@@ -141,11 +145,14 @@ class Result:
         """Whether every record was measured or can never be: nothing failed, nothing is missing."""
         return bool(self.records["status"].isin(["ok", "diverged", "unsupported"]).all())
 
-    def report(self) -> str:
-        """Write figures, report.md and report.html into the run folder; the page's address."""
+    def report(self, extra: Sequence[Section] = ()) -> str:
+        """Write figures, report.md and report.html into the run folder; the page's address.
+
+        ``extra`` sections stand after the results.
+        """
         from harness.report import write_report
 
-        return write_report([self])
+        return write_report([self], extra=extra)
 
 
 def load_result(address: str) -> Result:

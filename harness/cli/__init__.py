@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from harness.cli import bench, listing, report, run
+from harness.cli import bench, lecture, listing, report, run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +32,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "report": report.report,
     "bench": bench.bench,
+    "lecture": lecture.lecture,
     "list": listing.listing,
 }
 for verb, command in VERBS.items():

@@ -10,7 +10,10 @@ import typer
 from harness.cli.options import EXECUTION, takes_run
 
 if TYPE_CHECKING:
+    from harness.report import Section
     from harness.result import Result
+
+REPORT = "Beside the report"
 
 
 @takes_run
@@ -26,6 +29,25 @@ def run(
             show_default=False,
         ),
     ] = False,
+    references: Annotated[
+        bool,
+        typer.Option(
+            "--references",
+            help="Add other methods on the same split to the report: logistic (linear) regression, "
+            "random forest, gradient boosting, nearest neighbours.",
+            rich_help_panel=REPORT,
+            show_default=False,
+        ),
+    ] = False,
+    tensorboard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write graphs, curves and the grid for TensorBoard into a folder there.",
+            rich_help_panel=REPORT,
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[
         bool,
         typer.Option("--quiet", "-q", help="Print only what went wrong.", show_default=False),
@@ -49,21 +71,37 @@ def run(
 
         show(plan_work(experiment), execution, out)
         return
+    if tensorboard is not None:
+        from harness.tensorboard import check_tensorboard, write_tensorboard
+
+        check_tensorboard(tensorboard)
     with progress_display(out, quiet=quiet) as progress:
         try:
             result = run_experiment(experiment, execution, progress=progress)
         except KeyboardInterrupt:
             progress.interrupted()
             raise typer.Exit(3) from None
-        page = result.report()
+        page = result.report(_references(result) if references else ())
     if not quiet:
         _print(result, page, out)
+    if tensorboard is not None:
+        events = write_tensorboard(result, tensorboard)
+        if not quiet:
+            out.print(f"TensorBoard: {events}", highlight=False, soft_wrap=True)
     for status, reason, count in _failures(result):
         console(stderr=True).print(
             f"[red]{status}[/red] ({count} networks): {reason}", highlight=False
         )
     if not result.complete:
         raise typer.Exit(3)
+
+
+def _references(result: Result) -> list[Section]:
+    """The section on other methods on the run's split."""
+    from harness.data import load_dataset
+    from harness.references import section
+
+    return [section(result, load_dataset(result.experiment))]
 
 
 def _print(result: Result, page: str, out: Any) -> None:
