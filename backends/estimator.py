@@ -1,0 +1,231 @@
+"""scikit-learn estimators over any backend: one network with one eta and one lmbd.
+
+>>> from backends import MLPBackendClassifier
+>>> from sklearn.datasets import load_iris
+>>> x, y = load_iris(return_X_y=True)
+>>> model = MLPBackendClassifier(backend="numpy", random_state=0).fit(x, y)
+>>> model.predict_proba(x[:2]).shape
+(2, 3)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from backends.base import Array, Backend, Cells, Network, Training, Weights
+from backends.formulas import logits, penalty, sample_cost
+from backends.plan import Plan
+from backends.registry import Unavailable, find, start
+
+LOSS_POINTS = 16  # of a loss curve; each one interrupts the library's training
+
+
+class _MLPBackend(BaseEstimator):
+    """What classifier and regressor share: parameters, training and the loss curve."""
+
+    def __init__(
+        self,
+        backend: str = "numpy",
+        hidden: tuple[int, ...] = (50,),
+        *,
+        activation: str = "relu",
+        eta: float = 0.01,
+        lmbd: float = 1e-4,
+        optimizer: str = "adam",
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        epochs: int = 100,
+        batch_size: int = 32,
+        keep_last_batch: bool = True,
+        dtype: Literal["float32", "float64"] = "float64",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.backend = backend
+        self.hidden = hidden
+        self.activation = activation
+        self.eta = eta
+        self.lmbd = lmbd
+        self.optimizer = optimizer
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.keep_last_batch = keep_last_batch
+        self.dtype = dtype
+        self.random_state = random_state
+
+    def _train(self, x: Array, y: NDArray[Any], network: Network) -> Self:
+        backend = self._backend()
+        training = Training(
+            optimizer=self.optimizer,  # type: ignore[arg-type]  # checked by ``unsupported``
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            dtype=self.dtype,
+        )
+        if reason := backend.unsupported(network, training):
+            raise ValueError(reason)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        plan = Plan.draw(
+            network,
+            np.arange(len(x)),
+            [int(seed)],
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            keep_last_batch=self.keep_last_batch,
+            dtype=self.dtype,
+        )
+        per_epoch = plan.steps // self.epochs
+        points = np.geomspace(1, self.epochs, min(LOSS_POINTS, self.epochs)).round().astype(int)
+        self.loss_epochs_ = np.unique(points)
+        cells = Cells.of(self.eta, self.lmbd)
+        fit = backend.train(
+            x, y, network, training, cells, plan.at((self.loss_epochs_ * per_epoch).tolist())
+        )
+        if not fit.weights.finite().all():
+            raise ValueError(
+                f"training diverged: weights are not finite with eta={self.eta} and "
+                f"lmbd={self.lmbd}; try a smaller eta, or scale the features"
+            )
+        self.network_ = network
+        self.coefs_ = [W[0] for W in fit.weights.W]
+        self.intercepts_ = [b[0] for b in fit.weights.b]
+        self.loss_curve_ = [
+            float(
+                sample_cost(logits(x, network, weights), y, network).mean()
+                + penalty(weights, cells.lmbd, training, plan.batch_size)[0]
+            )
+            for weights in fit.path
+        ]
+        self.loss_ = self.loss_curve_[-1]
+        self.n_iter_ = self.epochs
+        return self
+
+    def _backend(self) -> Backend:
+        try:
+            backend = find(self.backend)
+        except KeyError:
+            raise ValueError(f"backend: {self.backend!r} is not known") from None
+        missing = backend if isinstance(backend, Unavailable) else start(backend)
+        if missing is not None:
+            raise ValueError(f"backend {self.backend!r}: {missing.reason}")
+        assert isinstance(backend, Backend)
+        return backend
+
+    def _outputs(self, x: Any) -> Array:
+        check_is_fitted(self)
+        x = validate_data(self, x, reset=False, dtype=np.dtype(self.dtype))
+        weights = Weights.stack([(self.coefs_, self.intercepts_)])
+        return self._backend().predict_proba(x, self.network_, weights)[0]
+
+
+_PARAMETERS = """
+    Parameters
+    ----------
+    backend : str
+        ``numpy``, ``sklearn``, ``tensorflow``, ``keras``, an installed one, or ``module:Class``.
+    hidden : tuple of int
+        Units of the hidden layers.
+    activation : {"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"}
+    eta, lmbd : float
+        Learning rate; L2 strength of the canonical objective (:mod:`backends.base`).
+    optimizer : {"sgd", "adam"}
+    momentum, nesterov
+        Of sgd.
+    epochs, batch_size, keep_last_batch
+        Passes through the data, samples in a minibatch, whether a short last one is used.
+    dtype : {"float64", "float32"}
+    random_state : int, RandomState or None
+        Of initial weights and minibatch order; an int gives the same network every time, and from the
+        same start on every backend.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : lists of arrays
+        Weight matrices (inputs, outputs) and biases (outputs,) of each layer.
+    loss_curve_ : list of float
+        The objective on the training data, penalty included, with the weights after each epoch of
+        ``loss_epochs_``.
+    loss_ : float
+        Its last value.
+    network_ : Network
+    n_features_in_, feature_names_in_, n_iter_
+        As everywhere in scikit-learn.
+"""
+
+
+class MLPBackendClassifier(ClassifierMixin, _MLPBackend):
+    __doc__ = f"""A multi-layer perceptron for classification, trained by any backend.
+
+    Sample weights are not offered: not every library has them in the same sense.
+    {_PARAMETERS.strip()}
+    classes_ : array
+        The labels, sorted; probabilities have their order.
+
+    Raises
+    ------
+    ValueError
+        From ``fit``: a backend that is not known, not installed or cannot train the network; training
+        that diverged.
+    """
+
+    classes_: NDArray[Any]
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on X (samples, features) and labels y (samples,)."""
+        x, y = validate_data(self, X, y, dtype=np.dtype(self.dtype))
+        check_classification_targets(y)
+        y = column_or_1d(y, warn=True)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("y has one class only; a classifier needs two or more classes")
+        network = Network.classifier(
+            x.shape[1],
+            self.hidden,
+            len(self.classes_),
+            self.activation,  # type: ignore[arg-type]  # checked by ``unsupported``
+        )
+        return self._train(x, codes.astype(np.int64), network)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Class probabilities (samples, classes), by the library's own forward pass."""
+        return self._outputs(X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable labels (samples,)."""
+        most = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[most]
+
+
+class MLPBackendRegressor(RegressorMixin, _MLPBackend):
+    __doc__ = f"""A multi-layer perceptron for regression on one target, trained by any backend.
+
+    The objective is half the squared error, averaged over the minibatch, and the penalty.
+    {_PARAMETERS.strip()}
+
+    Raises
+    ------
+    ValueError
+        As :class:`MLPBackendClassifier`.
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on X (samples, features) and targets y (samples,)."""
+        x, y = validate_data(self, X, y, dtype=np.dtype(self.dtype), y_numeric=True)
+        y = column_or_1d(y, warn=True).astype(self.dtype)
+        network = Network.regressor(
+            x.shape[1],
+            self.hidden,
+            self.activation,  # type: ignore[arg-type]  # checked by ``unsupported``
+        )
+        return self._train(x, y, network)
+
+    def predict(self, X: Any) -> Array:
+        """The predicted targets (samples,)."""
+        return self._outputs(X)[:, 0]
