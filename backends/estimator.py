@@ -24,7 +24,7 @@ from backends.formulas import logits, penalty, sample_cost
 from backends.plan import Plan
 from backends.registry import Unavailable, find, start
 
-LOSS_POINTS = 16  # of a loss curve; each one interrupts the library's training
+LOSS_POINTS = 8  # of a loss curve; each one interrupts the library's training
 
 
 class _MLPBackend(BaseEstimator):
