@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.options import DEBUG
+
 
 def lecture(
     exhibit: Annotated[
@@ -20,9 +22,12 @@ def lecture(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print only what went wrong.", show_default=False)
     ] = False,
+    debug: DEBUG = False,
 ) -> None:
-    """Compute what the lecture notes show: activation functions, the first digits, back-propagation
-    checked, vanishing gradients, dying ReLU and more; pictures and one page.
+    """Compute what the lecture notes show, as pictures and one page.
+
+    Activation functions, the first digits, the training that fails, universal approximation,
+    back-propagation checked, vanishing gradients, dying ReLU, mismatched test sets, other methods.
     """
     from backends.quiet import set_threads
 
