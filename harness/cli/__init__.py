@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from harness.cli import bench, lecture, listing, report, run
+from harness.cli import baseline, bench, check, compare, lecture, listing, parity, report, run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,12 +31,16 @@ app = typer.Typer(
 VERBS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "report": report.report,
+    "parity": parity.parity,
+    "compare": compare.compare,
+    "check": check.check,
     "bench": bench.bench,
     "lecture": lecture.lecture,
     "list": listing.listing,
 }
 for verb, command in VERBS.items():
     app.command(verb)(command)
+app.add_typer(baseline.app, name="baseline")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -85,7 +89,7 @@ def _usage(error: typer.TyperException, given: Sequence[str]) -> str:
     possibilities = getattr(error, "possibilities", None)
     if possibilities:
         return f"{error.message}; did you mean {possibilities[0]}?"
-    verb = [given[0]] if given and given[0] in VERBS else []
+    verb = [given[0]] if given and given[0] in (*VERBS, "baseline") else []
     return (
         f"{error.format_message().rstrip('.')}; see {' '.join(['python -m harness', *verb])} --help"
     )
