@@ -121,7 +121,7 @@ def test_the_chosen_cell_is_outlined():
         (axis,) = drawn(figure_of([grid(3, 3, chosen=(1, 2))], SCALE, 1))
     outline = axis.patches[-1]
     assert outline.get_xy() == pytest.approx((2, 1), abs=0.1)
-    assert legend(axis) == ["chosen on validation"]
+    assert legend(axis) == ["chosen cell"]
 
 
 def test_all_backends_and_parts_share_one_colour_scale(iris):

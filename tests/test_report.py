@@ -510,6 +510,16 @@ def test_runs_of_the_same_name_can_be_told_apart(iris):
     assert material([iris, iris]).names == ["iris (1)", "iris (2)"]
 
 
+def test_choosing_on_the_test_set_is_called_what_it_is(trained):
+    result = trained("cardinal", validation_size=0, backends=["numpy"])
+    assert section([result], "Verdict").text[0].startswith("Chosen on the test set itself")
+    assert "cells are chosen on the test part" in warned([result])[0]
+    words = said([result], "Chosen cells")
+    assert "The test set has no part in it" not in words
+    assert "judged by its test part instead" in words
+    assert "no part for validation" in table([result], "Data").set_index("data")["value"]["split"]
+
+
 def test_what_was_run_is_stated(iris):
     data = table([iris], "Data").set_index("data")["value"]
     assert data["SHA-256 of the split"] == iris.manifest["dataset"]["split_sha256"]

@@ -250,7 +250,7 @@ def _outline(axis: Axes, one: Map) -> Rectangle:
             linewidth=width,
             clip_on=False,
             zorder=5,
-            label="chosen on validation",
+            label="chosen cell",
         )
         axis.add_patch(frame)
     return frame

@@ -56,22 +56,23 @@ def _scores(own: Sequence[Choice], result: Result) -> Iterator[str]:
         return
     metric = result.metric
     name = numbers.NAMES[metric]
+    judge = f"validation {name}" if result.experiment.validation_size else "the test set itself"
     ranked = sorted(own, key=lambda c: c.test)
     low, high = ranked[0], ranked[-1]
     samples = numbers.count(own[0].samples, "test sample")
     if len(own) == 1:
         yield (
-            f"Chosen on validation {name}, {low.side.backend} reaches a test {name} of "
+            f"Chosen on {judge}, {low.side.backend} reaches a test {name} of "
             f"{numbers.score(low.test, metric)} on {samples}."
         )
     elif high.test == low.test:
         yield (
-            f"Chosen on validation {name}, all {len(own)} backends reach the same test {name} of "
+            f"Chosen on {judge}, all {len(own)} backends reach the same test {name} of "
             f"{numbers.score(low.test, metric)} on {samples}."
         )
     else:
         yield (
-            f"Chosen on validation {name}, the {len(own)} backends reach a test {name} of "
+            f"Chosen on {judge}, the {len(own)} backends reach a test {name} of "
             f"{numbers.score(low.test, metric)} ({_who(own, low)}) to "
             f"{numbers.score(high.test, metric)} ({_who(own, high)}) on {samples}: "
             f"{numbers.span(high.test - low.test, metric)} apart."
@@ -142,11 +143,17 @@ def chosen(material: Material) -> Section | None:
     text = [
         "Selection rule: the cell with the highest mean validation "
         + " or ".join(numbers.NAMES[m] for m in material.metrics)
-        + "; ties go to the lower validation loss, then to the smaller eta and lmbd. "
-        "The test set has no part in it.",
+        + "; ties go to the lower validation loss, then to the smaller eta and lmbd.",
         "`test-best` is the highest test score of all cells, the number one would report if the test "
-        "set chose; `optimism` is by how much it flatters beside the validation-chosen cell.",
+        "set chose; `optimism` is by how much it flatters beside the chosen cell.",
     ]
+    if all(result.experiment.validation_size for result in material.results):
+        text[0] += " The test set has no part in it."
+    else:
+        text[0] += (
+            " A run without a validation part was judged by its test part instead: there the chosen "
+            "cell's test score flatters, and no optimism can be seen."
+        )
     if classifies:
         quanta = {c.samples for c in material.choices if c.side.metric == "accuracy"}
         steps = ", ".join(f"1/{n} = {numbers.span(1 / n, 'accuracy')}" for n in sorted(quanta))
@@ -157,5 +164,5 @@ def chosen(material: Material) -> Section | None:
     return Section(
         "Chosen cells",
         text=text,
-        tables=[Table(chosen_table(material.choices), "The cell that validation chose")],
+        tables=[Table(chosen_table(material.choices), "The chosen cells")],
     )

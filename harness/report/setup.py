@@ -7,13 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from harness.experiment import Recipe
+from harness.experiment import Experiment, Recipe
 from harness.report import numbers
 from harness.report.material import Material
 from harness.report.section import NOTHING, Section, Table
 from harness.result import Result
 from harness.statistics.repeats import what_varies
 
+# Settings of an experiment that have lines of their own; all others are listed as they are.
+ELSEWHERE = (
+    *("preset", "backends", "task", "dataset", "target", "test_size", "validation_size", "scale"),
+    *("eta", "lmbd", "seed", "repeats", "vary", "folds", "overrides"),
+)
 WIDE = 12  # classes up to which a table has a column for each
 SCALES = {
     "none": "none, raw values",
@@ -62,26 +67,34 @@ def _class_counts(counts: Mapping[str, Mapping[str, int]]) -> pd.DataFrame:
 def _data(result: Result) -> dict[str, str]:
     experiment, dataset = result.experiment, result.manifest["dataset"]
     parts = ", ".join(f"{part} {n}" for part, n in dataset["parts"].items())
-    kind = "stratified by class, seeded" if dataset["classes"] else "shuffled, seeded"
-    if experiment.folds:
-        how = f"test: {experiment.folds} folds, {kind}; validation {experiment.validation_size:g} of the rest"
-    else:
-        how = (
-            f"test {experiment.test_size:g} of all, validation {experiment.validation_size:g} "
-            f"of the rest, {kind}"
-        )
+    scale = SCALES[experiment.scale]
+    if experiment.task == "regression" and experiment.scale != "none":
+        scale += "; the target likewise"
     return {
         "name": dataset["name"],
         "source": dataset["source"],
+        "target": experiment.target or "the data set's own",
         "task": experiment.task,
         "samples x features": f"{dataset['samples']} x {dataset['features']}",
         "classes": str(len(dataset["classes"])) if dataset["classes"] else "none, real targets",
-        "preprocessing": SCALES[experiment.scale],
-        "split": how,
+        "preprocessing": scale,
+        "split": _split(experiment, bool(dataset["classes"])),
         "sizes": parts,
         "SHA-256 of the data": dataset["sha256"],
         "SHA-256 of the split": dataset["split_sha256"],
     }
+
+
+def _split(experiment: Experiment, classes: bool) -> str:
+    """How the parts were made, in words."""
+    if experiment.draws == "notebook":
+        kind = "drawn as the notebook draws, without regard to classes"
+    else:
+        kind = "stratified by class, seeded" if classes else "shuffled, seeded"
+    held = experiment.validation_size
+    validation = f"validation {held:g} of the rest" if held else "no part for validation"
+    test = f"{experiment.folds} folds" if experiment.folds else f"{experiment.test_size:g} of all"
+    return f"test {test}, {validation}; {kind}"
 
 
 def grid(material: Material) -> Section:
@@ -117,6 +130,8 @@ def grid(material: Material) -> Section:
 
 def _grid(result: Result) -> dict[str, str]:
     experiment = result.experiment
+    elsewhere = {*ELSEWHERE, *Recipe.model_fields}
+    rest = experiment.model_dump(mode="json", exclude=elsewhere)
     return {
         "preset": experiment.preset,
         "backends": ", ".join(result.backends),
@@ -126,7 +141,7 @@ def _grid(result: Result) -> dict[str, str]:
         "repeats": str(experiment.repeats),
         "what varies between repeats": varies_in(result),
         "seed": str(experiment.seed),
-    }
+    } | {key: _shown(value) for key, value in rest.items()}
 
 
 def varies_in(result: Result) -> str:

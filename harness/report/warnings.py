@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -20,16 +20,22 @@ NAMED = 6  # cells that a warning names
 
 def warnings(material: Material) -> list[str]:
     """All warnings, the gravest first; what holds for several backends is said once."""
-    found: list[str] = []
+    runs = list(zip(material.names, material.results, strict=True))
+    found = _of_runs(runs, lambda result: result.manifest.get("notes", []))
     for kind in (_not_run, _diverged, _collapsed):
         found += _together((side.label, w) for side in material.sides for w in kind(side))
     found += _together((c.side.label, w) for c in material.choices for w in _choice(c))
-    if material.several:
-        runs = zip(material.names, material.results, strict=True)
-        found += _together((name, w) for name, result in runs for w in _run(result))
-    else:
-        found += _run(material.results[0])
+    found += _of_runs(runs, _run)
     return found + list(_between(material))
+
+
+def _of_runs(
+    runs: Sequence[tuple[str, Result]], warned: Callable[[Result], Iterable[str]]
+) -> list[str]:
+    """What is said of runs; they are named where there are several."""
+    if len(runs) == 1:
+        return list(warned(runs[0][1]))
+    return _together((name, words) for name, result in runs for words in warned(result))
 
 
 def _together(said: Iterable[tuple[str, str]]) -> list[str]:
@@ -120,7 +126,6 @@ def _run(result: Result) -> Iterator[str]:
             f"a coarse test set: one of its {samples} samples is worth "
             f"{numbers.span(1 / samples, 'accuracy')}"
         )
-    yield from result.manifest.get("notes", [])
 
 
 def _between(material: Material) -> Iterator[str]:
