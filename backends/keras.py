@@ -43,7 +43,7 @@ class KerasBackend(Backend):
         ),
         Convention("cost of a minibatch", "sum of cost / n, from logits", "mean"),
         Convention("initial weights", "the plan's", "Glorot uniform"),
-        Convention("initial biases", "the plan's (0)", "0"),
+        Convention("initial biases", "the plan's", "0"),
         Convention("minibatches", "the plan's, shuffle=False", "a permutation an epoch, tail kept"),
         Convention("short last minibatch", "filled up with rows of sample_weight 0", "kept"),
         Convention("optimiser", "as asked, learning_rate = eta", "RMSprop, 1e-3"),

@@ -49,7 +49,7 @@ class NumPyBackend(Backend):
         Convention("penalty", "gradient += lmbd * W", "written out here, nothing to translate"),
         Convention("cost of a minibatch", "mean over the samples", "the notes' own class: sum"),
         Convention("initial weights", "the plan's", "the notes' own class: N(0, 1)"),
-        Convention("initial biases", "the plan's (0)", "the notes' own class: 0.01"),
+        Convention("initial biases", "the plan's", "the notes' own class: 0.01"),
         Convention("minibatches", "the plan's", "the notes' own class: n // B independent draws"),
         Convention("Adam epsilon", "1e-8", "written out here"),
         Convention("two classes", "one logistic output", "written out here"),

@@ -45,7 +45,7 @@ class SklearnBackend(Backend):
             "the plan's, handed out by random_state.uniform",
             "Glorot uniform, narrower for logistic units",
         ),
-        Convention("initial biases", "the plan's (0)", "random, as the weights"),
+        Convention("initial biases", "the plan's", "random, as the weights"),
         Convention(
             "minibatches",
             "the plan's rows in order, shuffle=False",

@@ -43,7 +43,7 @@ class TensorFlowBackend(Backend):
         Convention("penalty", "lmbd * tf.nn.l2_loss(W), which is lmbd ||W||^2 / 2", "none"),
         Convention("cost of a minibatch", "tf.reduce_sum of cost / n", "left to the programmer"),
         Convention("initial weights", "the plan's", "left to the programmer"),
-        Convention("initial biases", "the plan's (0)", "left to the programmer"),
+        Convention("initial biases", "the plan's", "left to the programmer"),
         Convention("minibatches", "the plan's, gathered by tf.gather", "left to the programmer"),
         Convention("short last minibatch", "filled up with rows of weight 0", "none"),
         Convention("Adam epsilon", "1e-8, optimiser written out", "1e-7 in tf.keras"),
