@@ -91,8 +91,9 @@ class Result:
 
     def status(self, backend: str) -> pd.DataFrame:
         """The status of each cell, eta down, lmbd across: ok, or the first that is not."""
-        grouped = self.of(backend).groupby(["eta", "lmbd"])["status"]
-        return grouped.agg(lambda s: next((v for v in s if v != "ok"), "ok")).unstack("lmbd")
+        records = self.of(backend)
+        worst_first = records.sort_values("status", key=lambda s: s == "ok", kind="stable")
+        return worst_first.groupby(["eta", "lmbd"])["status"].first().unstack("lmbd")
 
     def best(self) -> pd.DataFrame:
         """The chosen cell of each backend, a row each: highest mean validation score.

@@ -170,7 +170,8 @@ def without_result(unit: Unit, experiment: Experiment, status: str, reason: str)
     rows |= {"status": status, "reason": reason}
     for part in PARTS:
         rows |= {f"{part}_{metric}": np.nan for metric in (*experiment.metrics, "loss")}
-    for column in ("predicted", "epoch", *_curve_columns(experiment)):
+    rows["predicted"] = [np.empty(0, _predicted_dtype(experiment))] * unit.size
+    for column in ("epoch", *_curve_columns(experiment)):
         rows[column] = [np.empty(0)] * unit.size
     return pd.DataFrame(rows | {"seconds": np.nan})
 
@@ -210,7 +211,7 @@ def _final(
         predicted.extend(labels[:, prepared.split.test])
     for values in scores.values():
         values[~finite] = np.nan
-    kind = np.int16 if experiment.metrics[0] == "accuracy" else np.float32
+    kind = _predicted_dtype(experiment)
     return {
         "status": np.where(finite, "ok", "diverged"),
         "reason": np.where(finite, "", "weights or outputs are not finite"),
@@ -220,6 +221,11 @@ def _final(
             for p, ok in zip(predicted, finite, strict=True)
         ],
     }
+
+
+def _predicted_dtype(experiment: Experiment) -> type[np.generic]:
+    """Labels are stored as int16, regression's values as float32."""
+    return np.int16 if experiment.metrics[0] == "accuracy" else np.float32
 
 
 def score(metric: str, predicted: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
