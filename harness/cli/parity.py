@@ -49,6 +49,15 @@ def parity(
             show_default=False,
         ),
     ] = None,
+    conformance: Annotated[
+        bool | None,
+        typer.Option(
+            "--conformance/--no-conformance",
+            help="Also run the checks of backends.testing. [on those that are not built in]",
+            rich_help_panel=PANEL,
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[
         bool,
         typer.Option(
@@ -68,14 +77,17 @@ def parity(
 
     Exit codes: 0 all agree; 1 somebody disagrees; 3 nothing could be compared.
     """
+    from backends.registry import BUILT_IN
     from harness.cli import console
     from harness.execution import Execution
     from harness.experiment import experiment_from
     from harness.parity.comparison import parity as compare
     from harness.parity.writer import write
-    from harness.runner import address_of
+    from harness.runner import address_of, resolve
 
-    experiment = experiment_from(settings)
+    experiment, _ = resolve(experiment_from(settings))
+    everybody = experiment.backends
+    check = [n for n in everybody if conformance or (conformance is None and n not in BUILT_IN)]
     out, doing = console(), console(stderr=True)
     with doing.status("starting", spinner="dots") as status:
         result = compare(
@@ -83,9 +95,10 @@ def parity(
             steps=steps,
             rtol=rtol,
             reference=reference,
+            check=check,
             say=(lambda text: None) if quiet else (lambda text: status.update(f"training {text}")),
         )
-    page = write(result, output or f"{address_of(result.experiment, Execution())}/parity")
+    page = write(result, output or f"{address_of(experiment, Execution())}/parity")
     if json:
         from json import dumps
 

@@ -13,6 +13,7 @@ from backends.registry import Unavailable, find, known, start
 from harness.data import load_dataset
 from harness.errors import InputError, unknown
 from harness.experiment import Experiment
+from harness.parity.conformity import checked
 from harness.parity.divergence import Divergence, divergence_of
 from harness.parity.group import Found, Task, compared
 from harness.parity.trial import recipes
@@ -30,6 +31,7 @@ class Parity:
     ``apart``: who stands apart from a majority, by dtype. ``errors``: as
     :func:`harness.parity.measure.measured` gives them; ``chaos``: as
     :func:`harness.parity.chaos.chaos_map` does, of the reference, for every recipe and dtype.
+    ``checks``: what the conformance kit found, where it was asked for.
     """
 
     experiment: Experiment
@@ -41,6 +43,7 @@ class Parity:
     divergences: tuple[Divergence, ...]
     errors: pd.DataFrame
     chaos: pd.DataFrame
+    checks: pd.DataFrame
     notes: tuple[str, ...]
     seconds: float
 
@@ -50,8 +53,8 @@ class Parity:
 
     @property
     def exit_code(self) -> int:
-        """0 all agree; 1 somebody disagrees; 3 nothing, or not everybody, could be compared."""
-        if self.of("disagrees"):
+        """0 all agree; 1 somebody disagrees, or fails a check; 3 not everybody could be compared."""
+        if self.of("disagrees") or (self.checks["verdict"] == "failed").any():
             return 1
         return 3 if self.of("nothing comparable", "unavailable") or not self.of("agrees") else 0
 
@@ -63,14 +66,18 @@ def parity(
     rtol: float | None = None,
     reference: str = "numpy",
     dtypes: Sequence[str] = DTYPES,
+    locate: bool = True,
+    check: Sequence[str] = (),
     say: Callable[[str], None] = lambda doing: None,
 ) -> Parity:
     """Train every backend of the experiment along one plan and compare it with the reference.
 
     All start from the same weights and see the same minibatches, those of the first repeat. ``steps``:
     how many optimiser steps, by default those of the experiment's epochs. ``rtol``: one tolerance in
-    place of that of :mod:`backends.distance`. ``say`` is told what is being done. If the reference
-    itself stands apart from a majority, one of that majority takes its place.
+    place of that of :mod:`backends.distance`. ``locate``: look where those that disagree part from the
+    reference. ``check``: backends that go through the conformance kit (:mod:`backends.testing`) as well.
+    ``say`` is told what is being done. If the reference itself stands apart from a majority, one of that
+    majority takes its place.
     """
     if steps is not None and steps < 1:
         raise InputError(f"steps: found {steps}; allowed: 1 or more")
@@ -105,9 +112,10 @@ def parity(
         rtol,
         tuple(_sorted([*everything.verdicts, *gone], [*experiment.backends, *names])),
         everything.apart,
-        tuple(divergence_of(task, everything, name) for name in everything.disagreeing),
+        tuple(divergence_of(task, everything, name) for name in everything.disagreeing if locate),
         everything.errors,
         everything.chaos,
+        checked({name: usable[name] for name in check if name in usable}, say),
         tuple(notes),
         time.perf_counter() - begun,
     )

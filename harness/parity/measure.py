@@ -34,6 +34,7 @@ COLUMNS = [
     "values",
 ]
 SAMPLES = 256  # training samples on which losses and probabilities are compared
+FOLLOWED = 10.0  # tolerances that float32 may lose, all libraries alike, and still be compared
 FULL = 1000  # the number of steps whose tolerance probabilities have, which no step adds to
 
 
@@ -54,27 +55,37 @@ class Paths:
     tolerance: Tolerance
 
     @cached_property
-    def held(self) -> Where:
-        """Where the dtype can hold the tolerance at all.
+    def lost(self) -> Errors:
+        """What the dtype itself loses: the reference's path in it, against its float64 path.
 
-        In float32 an update below half a unit in the last place is lost, alike in every library. Where
-        that takes the reference itself too far from its float64 path, it is the path in the dtype that
-        others are compared with.
+        In float32 an update below half a unit in the last place is lost, and so is what a probability
+        lacks to one; alike in every library.
         """
-        if self.trial.dtype == "float64":
-            return np.ones_like(self.own.distance, dtype=bool)
         start = self.trial.plan.initial
         paths = zip(self.own.path, self.truth, strict=True)
-        lost = np.array([relative_errors(own, truth, start) for own, truth in paths])
-        return stable(lost, self.trial, self.tolerance)
+        return np.array([relative_errors(own, truth, start) for own, truth in paths])
+
+    @cached_property
+    def held(self) -> Where:
+        """Where the dtype can hold the tolerance; elsewhere the path in the dtype is compared with."""
+        if self.trial.dtype == "float64":
+            return np.ones_like(self.own.distance, dtype=bool)
+        return stable(self.lost, self.trial, self.tolerance)
 
     def enforced(self, name: str = "") -> Where:
-        """Where the tolerance is enforced on a backend: round-off stays below it.
+        """Where the tolerance is enforced on a backend: round-off stays below it, and the dtype follows.
 
         The reference is not compared with itself.
         """
-        calm = stable(self.own.distance, self.trial, self.tolerance)
+        with np.errstate(invalid="ignore"):
+            follows = (self.lost <= FOLLOWED * self.allowed).all(axis=1, keepdims=True)
+        calm = stable(self.own.distance, self.trial, self.tolerance) & follows
         return calm & self.held if name == self.reference else calm
+
+    @cached_property
+    def allowed(self) -> Errors:
+        """The tolerance after every checkpoint, (checkpoints, 1, 1)."""
+        return np.array([self.tolerance.at(k) for k in self.trial.checkpoints])[:, None, None]
 
     @cached_property
     def against(self) -> Path:
@@ -86,13 +97,12 @@ class Paths:
 
     def exceeding(self) -> NDArray[np.bool_]:
         """The cells where a backend is beyond the tolerance that is enforced; (cells,)."""
-        allowed = np.array([self.tolerance.at(k) for k in self.trial.checkpoints])[:, None, None]
         found = np.zeros(len(self.trial.cells), dtype=bool)
         start = self.trial.plan.initial
         for name, path in self.judged.items():
             pairs = zip(path, self.against, strict=True)
             apart = np.array([relative_errors(mine, true, start) for mine, true in pairs])
-            found |= (self.enforced(name) & ~(apart <= allowed)).any(axis=(0, 1))
+            found |= (self.enforced(name) & ~(apart <= self.allowed)).any(axis=(0, 1))
         return found
 
 

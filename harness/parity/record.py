@@ -30,6 +30,10 @@ def as_json(parity: Parity) -> dict[str, Any]:
         "tensors": tensor_table(parity).to_dict("records"),
         "divergences": [_divergence_json(d) for d in parity.divergences],
         "cells": _cells_json(parity.chaos),
+        "checks": [
+            {str(name): _plain(value) for name, value in row.items()}
+            for row in parity.checks.to_dict("records")
+        ],
         "seconds": round(parity.seconds, 3),
     }
 

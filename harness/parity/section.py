@@ -7,6 +7,7 @@ from functools import partial
 import pandas as pd
 
 from harness.parity.comparison import Parity
+from harness.parity.conformity import check_points, check_section
 from harness.parity.figures import chaos_figure, error_by_step
 from harness.parity.tables import step_table, tensor_table, verdict_table
 from harness.parity.words import headline, points, sentence
@@ -23,7 +24,7 @@ METHOD = (
 HELD = (
     "Where float32 cannot hold the tolerance even in the reference, because updates fall below half a "
     "unit in the last place, a float32 run is compared with the reference's float32 run instead of the "
-    "float64 one."
+    "float64 one; where it loses ten times the tolerance, it is not compared."
 )
 CHAOS = (
     "A map of how far round-off alone carries a training: the reference against itself, with the rows of "
@@ -47,6 +48,8 @@ def sections(parity: Parity) -> list[Section]:
     if len(table):
         caption = "Largest errors where the tolerance is enforced"
         found.append(Section("Errors by tensor", tables=[Table(table, caption, folded=True)]))
+    if len(parity.checks):
+        found.append(check_section(parity.checks))
     if len(parity.chaos):
         found.append(chaos_section(parity.chaos))
     return found
@@ -66,7 +69,7 @@ def verdict_section(parity: Parity) -> Section:
     return Section(
         "Parity",
         text=[headline(parity), METHOD, *([] if held else [HELD])],
-        points=[f"{point}." for point in points(parity)],
+        points=[f"{point}." for point in [*points(parity), *check_points(parity.checks)]],
         tables=[Table(verdict_table(parity))],
         pictures=pictures,
         kind="warning" if parity.exit_code else "verdict",

@@ -20,6 +20,10 @@ def headline(parity: Parity) -> str:
     if wrong:
         verb = "does" if len(wrong) == 1 else "do"
         return f"Disagree: {_listed(wrong)} {verb} not take the path of {parity.reference}."
+    failed = parity.checks[parity.checks["verdict"] == "failed"]
+    if len(failed):
+        names = _listed(list(dict.fromkeys(failed["backend"])))
+        return f"Weights agree, but {names} does not pass every conformance check."
     agreed, empty = _names(parity.of("agrees")), _names(parity.of("nothing comparable"))
     missing = _names(parity.of("unavailable"))
     others = [name for name in agreed if name != parity.reference]
