@@ -391,10 +391,13 @@ class Backend(ABC):
         Arguments as in :meth:`train_one`; the result's arrays have the leading axis ``cells``.
         This base class trains one cell after the other.
         """
-        paths = [
-            self.trace_one(x, y, network, training, float(eta), float(lmbd), plan.select([stream]))
-            for eta, lmbd, stream in zip(cells.eta, cells.lmbd, cells.stream, strict=True)
-        ]
+        with np.errstate(all="ignore"):  # cells that overflow are no news
+            paths = [
+                self.trace_one(
+                    x, y, network, training, float(eta), float(lmbd), plan.select([stream])
+                )
+                for eta, lmbd, stream in zip(cells.eta, cells.lmbd, cells.stream, strict=True)
+            ]
         return Fit(tuple(Weights.stack(point) for point in zip(*paths, strict=True)))
 
     def graph(self, network: Network, training: Training, rows: int) -> Any | None:
