@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -160,7 +161,9 @@ def _pooled_interval(old: Floats, new: Floats) -> tuple[float, float, float]:
     if len(new) < 2 or (flat(old) and flat(new)):
         mean = float(new.mean() - old.mean())
         return mean, mean, 0.0
-    interval = stats.ttest_ind(new, old).confidence_interval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # one of the two may have no spread
+        interval = stats.ttest_ind(new, old).confidence_interval()
     variances, weights = zip(*((v.var(ddof=1), len(v) - 1) for v in (old, new)), strict=True)
     sd = float(np.sqrt(np.average(variances, weights=weights)))
     return float(interval.low), float(interval.high), sd
