@@ -126,7 +126,7 @@ def tables(verdict: Verdict) -> list[Table]:
             "now": numbers.score(primary.now, metric),
             "change": _interval(primary, metric),
             "worse": probability(primary.p_worse).removeprefix("p = "),
-            "test": "paired" if primary.pairs else "two samples",
+            "test": _test(primary),
         }
         for primary in verdict.primaries
     ]
@@ -148,6 +148,12 @@ def tables(verdict: Verdict) -> list[Table]:
         caption = "Stable cells that moved most" + (f" ({more} more)" if more else "")
         made.append(Table(frame, caption, folded=True))
     return made
+
+
+def _test(primary: Primary) -> str:
+    if primary.difference == primary.low == primary.high == 0:
+        return "none needed"
+    return "paired" if primary.pairs else "two samples"
 
 
 def _interval(primary: Primary, metric: str) -> str:

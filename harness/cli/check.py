@@ -140,7 +140,8 @@ def check(
             out.print(f"run: {verdict.run.address}", highlight=False, soft_wrap=True)
     _write(verdict, json, junit, markdown)
     if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
-        print("\n".join(annotations(verdict)))
+        for line in annotations(verdict):
+            print(line)
     raise typer.Exit(verdict.exit_code)
 
 
