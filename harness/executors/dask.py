@@ -1,9 +1,10 @@
 """Units as tasks of a Dask cluster: an existing one, or one started on this machine for the run.
 
 Experiment and data go out once, as a task that every unit depends on: workers hand them on to each
-other, and, unlike scattered data, they come back when the workers that held them are lost. A worker that is lost costs nothing but time,
-because the scheduler gives its unit to another; a unit that takes worker after worker with it is given
-up by the scheduler (``distributed.scheduler.allowed-failures``) and recorded as failed.
+other, and, unlike scattered data, they come back when the workers that held them are lost. A worker that
+is lost costs nothing but time, because the scheduler gives its unit to another; a unit that takes worker
+after worker with it is given up by the scheduler (``distributed.scheduler.allowed-failures``) and recorded
+as failed.
 """
 
 from __future__ import annotations
