@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import erf, expit
@@ -11,9 +11,7 @@ from scipy.special import erf, expit
 from backends.base import Backend
 from backends.keras import KerasBackend
 from backends.numpy import NumPyBackend
-from backends.plan import Plan
 from backends.sklearn import SklearnBackend
-from backends.tensorflow import TensorFlowBackend
 
 
 class Plain(Backend):
@@ -113,7 +111,7 @@ class Plain(Backend):
 class Told:
     """Mixed into a backend: it trains as ``told`` in place of what it was asked."""
 
-    told: dict[str, Any] = {}
+    told: ClassVar[dict[str, Any]] = {}
 
     def train(self, x, y, network, training, cells, plan):
         return super().train(x, y, network, replace(training, **self.told), cells, plan)
@@ -122,29 +120,29 @@ class Told:
 class TwiceThePenalty(Told, KerasBackend):
     """regularizers.L2(lmbd) in place of L2(lmbd / 2)."""
 
-    told = {"penalty_factor": 2.0}
+    told: ClassVar[dict[str, Any]] = {"penalty_factor": 2.0}
 
 
-class HalfThePenalty(Told, TensorFlowBackend):
-    told = {"penalty_factor": 0.5}
+class HalfThePenalty(Told, NumPyBackend):
+    told: ClassVar[dict[str, Any]] = {"penalty_factor": 0.5}
 
 
 class PenaltyPerSample(Told, SklearnBackend):
     """alpha = lmbd in place of lmbd * B."""
 
-    told = {"penalty_per_sample": True}
+    told: ClassVar[dict[str, Any]] = {"penalty_per_sample": True}
 
 
 class Summed(Told, NumPyBackend):
-    told = {"cost": "sum"}
+    told: ClassVar[dict[str, Any]] = {"cost": "sum"}
 
 
 class WithoutNesterov(Told, NumPyBackend):
-    told = {"nesterov": False}
+    told: ClassVar[dict[str, Any]] = {"nesterov": False}
 
 
 class KerasEpsilon(Told, NumPyBackend):
-    told = {"epsilon": 1e-7}
+    told: ClassVar[dict[str, Any]] = {"epsilon": 1e-7}
 
 
 class PenalisedBiases(Plain):
@@ -226,3 +224,30 @@ class SomeoneElsesOutput(NumPyBackend):
     def predict_proba(self, x, network, weights):
         b = (*weights.b[:-1], np.zeros_like(weights.b[-1]))
         return super().predict_proba(x, network, replace(weights, b=b))
+
+
+class WrongTogether(NumPyBackend):
+    """Right for a cell alone; in a stack every cell has the first one's lmbd."""
+
+    def train(self, x, y, network, training, cells, plan):
+        same = replace(cells, lmbd=np.full_like(cells.lmbd, cells.lmbd[0]))
+        return super().train(x, y, network, training, same, plan)
+
+
+class Unpredictable(Plain):
+    """Its minibatches are drawn anew in every call."""
+
+    def rows(self, batches, step):
+        rng = np.random.default_rng()
+        return rng.permutation(batches[step])[: max(1, len(batches[step]) // 2)]
+
+
+class Nudged(Plain):
+    """Right in every step, but after the first one weight is off by some units in the last place."""
+
+    def change(self, g, memory, index, eta, step):
+        change = super().change(g, memory, index, eta, step)
+        if step == 0 and index == 0:
+            change = change * np.ones_like(g)
+            change[0, 0] -= 2.0**-50
+        return change

@@ -10,6 +10,7 @@ comparison   the whole of it: :func:`parity`
 step         one optimiser step written out, and the mistakes that can be made in it
 probe        the tensors of a step, read off any backend from outside
 explanation  the mistake that explains a backend's weights
+settlement   what becomes of disagreements
 divergence   the first step and the first tensor that differ
 words, section, figures, writer   what is printed and written
 """

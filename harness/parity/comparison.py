@@ -14,8 +14,9 @@ from harness.data import load_dataset
 from harness.errors import InputError, unknown
 from harness.experiment import Experiment
 from harness.parity.conformity import checked
-from harness.parity.divergence import Divergence, divergence_of
+from harness.parity.divergence import Divergence
 from harness.parity.group import Found, Task, compared
+from harness.parity.settlement import settled
 from harness.parity.trial import recipes
 from harness.parity.verdict import Verdict
 from harness.runner import resolve
@@ -104,6 +105,7 @@ def parity(
         task = replace(task, reference=judge_)
         names = list(dict.fromkeys([*names, reference]))
         everything = _compared(task, names, dtypes)
+    divergences, kinks = settled(task, everything) if locate else ([], [])
     gone = [Verdict(n, d, "unavailable", missing[n]) for n in missing for d in dtypes]
     return Parity(
         experiment,
@@ -112,11 +114,11 @@ def parity(
         rtol,
         tuple(_sorted([*everything.verdicts, *gone], [*experiment.backends, *names])),
         everything.apart,
-        tuple(divergence_of(task, everything, name) for name in everything.disagreeing if locate),
+        tuple(divergences),
         everything.errors,
         everything.chaos,
         checked({name: usable[name] for name in check if name in usable}, say),
-        tuple(notes),
+        (*notes, *kinks),
         time.perf_counter() - begun,
     )
 

@@ -16,6 +16,7 @@ from harness.parity.step import walked
 from harness.parity.trial import Trial
 
 POINTS = 8  # checkpoints of one training that a bisection looks at, where it costs nothing
+JUMP = 3.0  # a difference that only builds up grows less than this in one step
 TOGETHER = "together"
 NOT_TRAINED = ("loss", "output")  # what is compared beside weights and biases
 
@@ -43,6 +44,12 @@ class Divergence:
     tensors: pd.DataFrame
     first: str
     explanation: Explanation | None
+
+    @property
+    def at_a_kink(self) -> bool:
+        """Whether weights jump apart in a step that is right: from its own weights nothing differs."""
+        jumps = self.step > 0 and self.after > JUMP * self.before
+        return jumps and self.explanation is None and not self.tensors["differs"].any()
 
 
 def divergence_of(task: Task, found: Found, name: str) -> Divergence:

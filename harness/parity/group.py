@@ -104,7 +104,8 @@ def compared(task: Task, names: Sequence[str], dtypes: Sequence[str]) -> Found:
                 furthest[dtype][np.ix_(where, where)] = np.maximum(
                     furthest[dtype][np.ix_(where, where)], matrix
                 )
-    found.errors = pd.concat(errors, ignore_index=True)
+    filled = [frame for frame in errors if len(frame)]  # empty ones have no dtypes to go by
+    found.errors = pd.concat(filled, ignore_index=True) if filled else errors[0]
     found.chaos = pd.concat(chaos, ignore_index=True)
     for dtype in dtypes:
         found.verdicts += [_verdict(task, found.errors, name, dtype) for name in able]

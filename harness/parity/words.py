@@ -95,6 +95,8 @@ def sentence(divergence: Divergence) -> str:
 
 def _hint(divergence: Divergence) -> str:
     table = divergence.tensors
+    if not table["differs"].any():
+        return "No single step is wrong: the difference builds up"
     size = table.loc[table["differs"], "relative"].min() if len(table) else np.nan
     if divergence.dtype == "float64" and 1e-10 < size < 1e-6:
         return (

@@ -1,0 +1,138 @@
+"""Every planted fault is seen, blamed on the right backend, followed to its step and tensor, and named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from harness.experiment import experiment_from
+from harness.parity import parity
+
+SMALL: dict[str, Any] = {
+    "dataset": "iris",
+    "scale": "standard",
+    "hidden": [8],
+    "batch_size": 20,
+    "epochs": 4,  # of 4 minibatches, 5 with the short one
+    "eta": [0.05, 0.5],
+    "lmbd": [0.0, 0.1],
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A class of tests/faults.py, where it must show first, and what must be said of it."""
+
+    name: str
+    step: int
+    tensor: str
+    words: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    dtypes: tuple[str, ...] = ("float32", "float64")
+
+
+FAULTS = [
+    Fault("HalfThePenalty", 1, "penalty of W1", "half as strong"),
+    Fault("PenaltyPerSample", 1, "penalty of W1", "divided by the 20 samples"),
+    Fault("PenalisedBiases", 2, "penalty of b1", "the biases are penalised"),
+    Fault("ShortBatch", 5, "penalty of W1", "20 / 16 times too strong", {"keep_last_batch": True}),
+    Fault("Summed", 1, "dW2", "summed over the 20 samples"),
+    Fault("SwappedBatches", 3, "rows", "the minibatch of step 4 for that of step 3"),
+    Fault("StaleBatch", 8, "rows", "the minibatch of step 7 for that of step 8"),
+    Fault("WithoutNesterov", 1, "W1", "without Nesterov", {"momentum": 0.9, "nesterov": True}),
+    Fault("KerasEpsilon", 1, "W1", "epsilon is 1e-07", {"optimizer": "adam", "eta": [1e-3, 1e-2]}),
+    Fault(
+        "WithoutBiasCorrection",
+        1,
+        "W1",
+        "bias correction is left out",
+        {"optimizer": "adam", "eta": [1e-3, 1e-2]},
+    ),
+    Fault(
+        "Clipped",
+        1,
+        "cross-entropy",
+        "clipped at 1e-07",
+        {"weight_scale": 20.0, "activation": "tanh"},  # sure, and wrong, from the start
+    ),
+    Fault(
+        "SinglePrecisionMomentum",
+        2,
+        "W1",
+        "the momentum is rounded to float32",
+        {"momentum": 0.9},
+        dtypes=("float64",),
+    ),
+    Fault("SinglePrecisionForward", 1, "a1", "", dtypes=("float64",)),
+    Fault(
+        "GeluAtTheThird",
+        1,
+        "a3",
+        "layer 3 has gelu for relu",
+        {"hidden": [8, 7, 6], "activation": "relu"},
+    ),
+    Fault("LastLayerKept", 1, "W2", "layer 2 is not updated"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_is_caught_blamed_and_named(fault):
+    suspect = f"faults:{fault.name}"
+    backends = ["numpy", "sklearn", suspect]
+    found = parity(experiment_from(SMALL | fault.settings | {"backends": backends}))
+    assert found.exit_code == 1
+    wrong = {(v.backend, v.dtype) for v in found.of("disagrees")}
+    assert wrong == {(suspect, dtype) for dtype in fault.dtypes}
+    assert all(found.apart[dtype] == [suspect] for dtype in fault.dtypes)
+    (divergence,) = found.divergences
+    assert (divergence.backend, divergence.dtype) == (suspect, "float64")
+    assert (divergence.step, divergence.first) == (fault.step, fault.tensor)
+    assert fault.words in (divergence.explanation.words if divergence.explanation else "")
+
+
+@pytest.mark.slow
+def test_a_fault_in_a_real_library_is_caught_blamed_and_named():
+    """Keras with L2(lmbd) in place of L2(lmbd / 2)."""
+    backends = ["numpy", "sklearn", "faults:TwiceThePenalty"]
+    found = parity(experiment_from(SMALL | {"backends": backends}))
+    assert {v.backend for v in found.of("disagrees")} == {"faults:TwiceThePenalty"}
+    (divergence,) = found.divergences
+    assert divergence.first == "penalty of W1"
+    assert "2 lmbd W" in divergence.explanation.words
+
+
+def test_a_wrong_forward_pass_is_told_from_a_wrong_training():
+    backends = ["numpy", "faults:SomeoneElsesOutput"]
+    found = parity(experiment_from(SMALL | {"backends": backends}))
+    assert found.exit_code == 1
+    (divergence,) = found.divergences
+    assert (divergence.step, divergence.first) == (0, "output")
+
+
+def test_a_fault_of_the_stack_is_told_from_one_of_the_cell():
+    backends = ["numpy", "faults:WrongTogether"]
+    found = parity(experiment_from(SMALL | {"backends": backends}))
+    assert found.exit_code == 1
+    (divergence,) = found.divergences
+    assert divergence.first == "together"
+
+
+def test_the_right_backend_that_faults_are_planted_in_agrees():
+    found = parity(experiment_from(SMALL | {"backends": ["numpy", "faults:Plain"]}))
+    assert found.exit_code == 0
+
+
+def test_a_faulty_reference_is_found_out_by_the_others():
+    experiment = experiment_from(SMALL | {"backends": ["numpy", "sklearn"]})
+    found = parity(experiment, reference="faults:StaleBatch")
+    assert found.reference == "numpy"
+    assert "the reference faults:StaleBatch stands apart" in found.notes[0]
+    assert {v.backend for v in found.of("disagrees")} == {"faults:StaleBatch"}
+
+
+def test_with_two_backends_nobody_is_said_to_stand_apart():
+    found = parity(experiment_from(SMALL | {"backends": ["numpy", "faults:Summed"]}))
+    assert found.exit_code == 1
+    assert not any(found.apart.values())
