@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from backends.base import Cells
 from backends.formulas import predict
@@ -97,8 +98,9 @@ def effects(experiment: Experiment, dataset: Dataset, programs: Sequence[str]) -
             recipe |= change
             variants.append((program, name, dict(recipe)))
     variants.append(("all", EVERYTHING, FAIR))
-    with ThreadPoolExecutor(default_jobs()) as pool:
-        grids = pool.map(lambda v: _accuracy(experiment, dataset, v[2]), variants)
+    # a thread for each grid at work and none within one: small products gain nothing from more
+    with threadpool_limits(1), ThreadPoolExecutor(default_jobs()) as pool:
+        grids = list(pool.map(lambda v: _accuracy(experiment, dataset, v[2]), variants))
     return [
         Effect(program, name, experiment.eta, experiment.lmbd, grid)
         for (program, name, _), grid in zip(variants, grids, strict=True)
