@@ -208,21 +208,25 @@ def _stopping_path(
     """
     if plan.steps_per_epoch is None:
         raise ValueError("stopping early needs a plan that counts epochs")
+    from sklearn import config_context
+
     training = rows.training
     assert training.patience is not None
     first_call, after = _classes(network), {0: plan.initial[stream]}
     best, worse, step = np.inf, 0, 0
-    while step < plan.steps and worse <= training.patience:
-        epoch = slice(step, step + plan.steps_per_epoch)
-        if not _continue(estimator, *rows.epoch(epoch, stream), first_call):
-            worse = training.patience + 1
-        else:
-            loss = estimator.loss_curve_[-1]
-            worse = worse + 1 if loss > best - training.tol else 0
-            best = min(best, loss)
-        first_call = {}
-        step = epoch.stop
-        after[step] = _weights(estimator)
+    # one check of rows and parameters is enough for thousands of calls
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        while step < plan.steps and worse <= training.patience:
+            epoch = slice(step, step + plan.steps_per_epoch)
+            if not _continue(estimator, *rows.epoch(epoch, stream), first_call):
+                worse = training.patience + 1
+            else:
+                loss = estimator.loss_curve_[-1]
+                worse = worse + 1 if loss > best - training.tol else 0
+                best = min(best, loss)
+            first_call = {}
+            step = epoch.stop
+            after[step] = _weights(estimator)
     return [after[max(s for s in after if s <= point)] for point in plan.checkpoints], step
 
 

@@ -8,9 +8,12 @@ set_threads(1)
 
 import numpy as np  # noqa: E402  (thread counts are read at import)
 import pytest  # noqa: E402
+from threadpoolctl import threadpool_limits  # noqa: E402
 
 from backends.base import Network  # noqa: E402
 from backends.plan import Plan  # noqa: E402
+
+threadpool_limits(1)  # pytest's plugins may have imported NumPy before the line above
 
 
 @pytest.fixture
