@@ -134,7 +134,7 @@ class Recipe(BaseModel):
     tol: Annotated[float, Field(ge=0)] = 0.0
     dtype: Literal["float32", "float64"] = "float32"
     shared_stream: tuple[Literal["weights", "minibatches"], ...] = ("weights", "minibatches")
-    drawn_before: tuple[str, ...] = ()
+    drawn_before: tuple[Annotated[str, Field(pattern=r"^\S+ (weights|network|grid)$")], ...] = ()
 
     @model_validator(mode="after")
     def _nesterov_has_momentum(self) -> Self:
@@ -182,9 +182,13 @@ class Experiment(Recipe):
         return self
 
     @model_validator(mode="after")
-    def _notebook_has_no_folds(self) -> Self:
+    def _notebook_has_one_stream(self) -> Self:
         if self.draws == "notebook" and self.folds is not None:
             raise ValueError(f"folds: found {self.folds}; allowed: none, where draws is notebook")
+        if self.draws == "notebook" and self.seed >= 2**32:
+            raise ValueError(
+                f"seed: found {self.seed}; allowed: below 2**32, where draws is notebook"
+            )
         return self
 
     def recipe(self, backend: str) -> Recipe:

@@ -10,6 +10,7 @@ from backends.base import Cells, Network, Training
 from backends.plan import Plan
 from backends.registry import find
 from harness.data import load_dataset, split_rows
+from harness.errors import InputError
 from harness.execution import Execution
 from harness.experiment import experiment_from
 from harness.lecture.published import published
@@ -175,6 +176,19 @@ def test_given_settings_win_over_a_backends_own():
         assert experiment.recipe(backend).hidden == (7,)
         assert experiment.recipe(backend).batch_size == 32
     assert experiment.recipe("keras").penalty_factor == 2.0
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("folds", 5, "folds: found 5; allowed: none, where draws is notebook"),
+        ("seed", 2**32, "allowed: below 2\\*\\*32"),
+        ("drawn_before", ["numpy everything"], "drawn_before: found 'numpy everything'"),
+    ],
+)
+def test_what_a_notebook_cannot_draw_is_said_in_a_line(setting, value, words):
+    with pytest.raises(InputError, match=words):
+        experiment_from({"preset": "lecture", setting: value})
 
 
 def test_a_run_can_be_taken_up_again_and_is_the_same(tmp_path):
