@@ -138,7 +138,13 @@ def _takes(command: Callable[..., None], flags: dict[str, tuple[Any, Any]]) -> C
         values = {name: given.pop(name) for name in flags}
         command(settings=merge(values.pop("config"), values), **given)
 
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "settings"]
+    # typer looks for its options in the signature and for types in the annotations: neither as strings
+    hints = inspect.get_annotations(command, eval_str=True)
+    own = [
+        p.replace(annotation=hints[p.name])
+        for p in inspect.signature(command).parameters.values()
+        if p.name != "settings"
+    ]
     added = {
         name: (Annotated[kind | None, option], None) for name, (kind, option) in flags.items()
     } | {"debug": (DEBUG, False)}
@@ -152,8 +158,6 @@ def _takes(command: Callable[..., None], flags: dict[str, tuple[Any, Any]]) -> C
         [*(p for p in own if p.kind is not p.KEYWORD_ONLY), *parameters]
         + [p for p in own if p.kind is p.KEYWORD_ONLY]
     )
-    # typer reads the annotations beside the signature
-    hints = inspect.get_annotations(command, eval_str=True)
     wrapped.__annotations__ = {name: annotation for name, (annotation, _) in added.items()} | {
         name: hint for name, hint in hints.items() if name not in ("settings", "return")
     }
