@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from backends.plan import Plan
 
 Array = NDArray[np.floating]
+# leaky_relu's slope and elu's alpha are backends.formulas.LEAKY_SLOPE and ELU_ALPHA
 Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"]
 Output = Literal["softmax", "logistic", "identity"]
 Optimizer = Literal["sgd", "adam"]
@@ -109,7 +110,10 @@ class Network:
 class Training:
     """How the network is trained, apart from eta and lmbd, which belong to the cell.
 
-    The first group is the optimiser. The second is the objective; its defaults are the canonical
+    The first group is the optimiser: gradient descent, with momentum theta += v, v = m v - eta g, or
+    theta += m v - eta g in Nesterov's form; or Adam,
+    theta -= eta sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon), with epsilon beside the
+    uncorrected root. The second is the objective; its defaults are the canonical
     objective of this module, the other values exist because other programs use them:
 
     ``cost``               ``mean`` or ``sum`` of the samples' cost over the minibatch.

@@ -6,6 +6,7 @@ the suspect did, or does the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -106,7 +107,7 @@ def _rules(trial: Trial, step: int, rules: Rules) -> Iterator[tuple[str, str, Ru
     yield from _penalties(trial, step, rules)
     yield from _costs(trial, step, rules)
     yield from _functions(rules)
-    yield from _optimisers(rules)
+    yield from _optimisers(rules, step + 1)
     yield from _tensors_kept(rules)
 
 
@@ -188,7 +189,7 @@ def _functions(rules: Rules) -> Iterator[tuple[str, str, Rules]]:
             yield words, f"a{layer + 1}", replace(rules, functions=tuple(functions))
 
 
-def _optimisers(rules: Rules) -> Iterator[tuple[str, str, Rules]]:
+def _optimisers(rules: Rules, t: int) -> Iterator[tuple[str, str, Rules]]:
     training, tensor = rules.training, "W1"
 
     def other(**changes: object) -> Rules:
@@ -209,6 +210,9 @@ def _optimisers(rules: Rules) -> Iterator[tuple[str, str, Rules]]:
             if epsilon != training.epsilon:
                 words = f"Adam's epsilon is {epsilon:g} in place of {training.epsilon:g}"
                 yield words, tensor, other(epsilon=epsilon)
+        inside = training.epsilon * math.sqrt(1 - training.beta_2**t)
+        words = "Adam's epsilon is added to the corrected root, sqrt(v / (1 - beta_2^t)) + epsilon"
+        yield words, tensor, other(epsilon=inside)
         yield "Adam's bias correction is left out", tensor, replace(rules, correct=False)
         betas = (float(np.float32(beta)) for beta in (training.beta_1, training.beta_2))
         first, second = betas
