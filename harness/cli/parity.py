@@ -18,7 +18,7 @@ def parity(
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Optimiser steps to take. [all of the experiment's epochs]",
+            help="Optimiser steps to take; by default those of all epochs.",
             rich_help_panel=PANEL,
             show_default=False,
         ),
@@ -26,8 +26,8 @@ def parity(
     rtol: Annotated[
         float | None,
         typer.Option(
-            help="Largest relative error that passes. [float32 1e-6 after one step to 1e-5 after a "
-            "thousand; float64 1e-14 to 1e-12]",
+            help="Largest relative error that passes; by default 1e-6 after one step to 1e-5 after a "
+            "thousand in float32, 1e-14 to 1e-12 in float64.",
             rich_help_panel=PANEL,
             show_default=False,
         ),
@@ -43,8 +43,8 @@ def parity(
     output: Annotated[
         str | None,
         typer.Option(
-            help="Folder for parity.md, .html, .json, the errors, the chaos map and the figures. "
-            "[results/RUN/parity]",
+            help="Folder for parity.md, .html, .json, errors, chaos map and figures; by default "
+            "parity/ in the run's folder.",
             rich_help_panel=PANEL,
             show_default=False,
         ),
@@ -53,7 +53,7 @@ def parity(
         bool | None,
         typer.Option(
             "--conformance/--no-conformance",
-            help="Also run the checks of backends.testing. [on those that are not built in]",
+            help="Also run the checks of backends.testing; by default on backends not built in.",
             rich_help_panel=PANEL,
             show_default=False,
         ),
