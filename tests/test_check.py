@@ -393,7 +393,7 @@ def test_a_check_repeats_at_most_half(saved):
 
 
 def test_regression_can_be_a_baseline(home):
-    settings = {"dataset": "diabetes", "task": "regression", "scale": "standard", "repeats": 4}
+    settings = {"dataset": "diabetes", "task": "regression", "scale": "standard"}
     experiment = experiment_from(DIGITS | settings | {"backends": ["numpy"], "eta": [0.01, 0.03]})
     result = run(experiment, Execution(executor="serial", output=str(home), name="diabetes"))
     held = baselines.save(result, "diabetes", str(home / "diabetes"))

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.baseline import Baseline
-from harness.result import Result
+from harness.check.hard import levels
+from harness.check.words import count
+from harness.result import CELL, Result
 from harness.statistics.differences import flat
 from harness.statistics.gate import Outcome, decide, in_pairs, non_inferiority, two_samples
 from harness.statistics.power import new_repeats_needed
 from harness.statistics.repeats import table
 
 CHOSEN: Literal["chosen cell"] = "chosen cell"
-STABLE: Literal["mean of stable cells"] = "mean of stable cells"
+STABLE: Literal["mean of stable cells"] = "mean of stable cells"  # that learned, in every repeat
 Floats = NDArray[np.float64]
 
 
@@ -43,11 +45,11 @@ class Quantity:
         if self.kind == CHOSEN:
             eta, lmbd = self.cells[0]
             return f"{self.backend}, chosen cell (eta {eta:g}, lmbd {lmbd:g})"
-        return f"{self.backend}, mean of {len(self.cells)} stable cells"
+        return f"{self.backend}, mean of {count(len(self.cells), 'stable cell')} that learn"
 
-    def of(self, result: Result, repeats: int) -> Floats:
-        """Its values in a run, (repeats,); NaN where a cell was not ok."""
-        return _values(result, self.backend, self.cells)[:repeats]
+    def of(self, scores: pd.DataFrame, repeats: int) -> Floats:
+        """Its values in a run's table of test scores, (repeats,); NaN where a cell was not ok."""
+        return _values(scores, self.backend, self.cells)[:repeats]
 
 
 @dataclass(frozen=True)
@@ -80,23 +82,27 @@ def quantities(
 ) -> list[Quantity]:
     """The primary quantities of a baseline; ``paired`` are the backends whose draws are unchanged.
 
-    A chosen cell that is chaotic is not paired: there round-off alone makes a run a new sample.
+    A chosen cell that is chaotic is not paired: there round-off alone makes a run a new sample. The mean
+    is over stable cells that learned in every repeat: what others score is luck, and hides a loss.
     """
     result, chaotic = baseline.result, baseline.chaotic
+    learned = levels(result).learned
+    scores = table(result.records, f"test_{result.metric}")
     best = result.best()
     chosen = dict(zip(best["backend"], zip(best["eta"], best["lmbd"], strict=True), strict=True))
     found = []
     for backend in backends:
         same = backend in paired
         if cell := chosen.get(backend):
-            values = _values(result, backend, (cell,))
+            values = _values(scores, backend, (cell,))
             found.append(
                 Quantity(backend, CHOSEN, (cell,), values, same and (backend, *cell) not in chaotic)
             )
-        whole = table(result.of(backend), f"test_{result.metric}").dropna().index
-        stable = tuple((e, m) for _, e, m in whole if (backend, e, m) not in chaotic)
+        whole = scores.index[(scores > learned).all(axis=1)]
+        calm = [cell for cell in whole if cell[0] == backend and cell not in chaotic]
+        stable = tuple((eta, lmbd) for _, eta, lmbd in calm)
         if stable:
-            values = _values(result, backend, stable)
+            values = _values(scores, backend, stable)
             found.append(Quantity(backend, STABLE, stable, values, same))
     return found
 
@@ -107,7 +113,8 @@ def tested(
     """Every quantity of a run against the baseline, by :mod:`harness.statistics.gate`."""
     if not found:
         return []
-    news = [quantity.of(run, repeats) for quantity in found]
+    scores = table(run.records, f"test_{run.metric}")
+    news = [quantity.of(scores, repeats) for quantity in found]
     p = [_p(quantity, new, margin) for quantity, new in zip(found, news, strict=True)]
     worse, good = (np.array(side) for side in zip(*p, strict=True))
     _, outcomes, adjusted = decide(worse, good, alpha)
@@ -169,8 +176,7 @@ def _pooled_interval(old: Floats, new: Floats) -> tuple[float, float, float]:
     return float(interval.low), float(interval.high), sd
 
 
-def _values(result: Result, backend: str, cells: Sequence[tuple[float, float]]) -> Floats:
+def _values(scores: pd.DataFrame, backend: str, cells: Sequence[tuple[float, float]]) -> Floats:
     """Test scores of some cells, their mean for each repeat; NaN if any of them is not ok."""
-    wide = table(result.of(backend), f"test_{result.metric}").droplevel("backend")
-    index = pd.MultiIndex.from_tuples(cells, names=["eta", "lmbd"])
-    return wide.reindex(index).to_numpy().mean(axis=0)
+    index = pd.MultiIndex.from_tuples([(backend, *cell) for cell in cells], names=CELL)
+    return scores.reindex(index).to_numpy().mean(axis=0)

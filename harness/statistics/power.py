@@ -10,6 +10,7 @@ from statsmodels.stats.power import TTestIndPower, TTestPower
 from harness.statistics.gate import non_inferiority
 
 MOST = 1000  # repeats beyond which a question counts as undecidable
+NUMBERS = np.unique(np.geomspace(2, MOST, 120).round().astype(int))  # that are tried, in this order
 
 Floats = NDArray[np.float64]
 
@@ -28,16 +29,14 @@ def repeats_needed(
     wanted = np.where(inside, 1 - (1 - power) / 2, power)
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = np.abs(margin - np.abs(difference)) / sd
-    needed = np.full(len(effect), -1)
-    open_ = np.isfinite(effect) & (effect > 0)
-    numbers = np.unique(np.geomspace(2, MOST, 120).round().astype(int))
-    for n in numbers[::-1]:  # the smallest that suffices is written last
-        reached = np.zeros(len(effect), dtype=bool)
-        reached[open_] = (
-            TTestPower().power(effect[open_], n, alpha, alternative="larger") >= wanted[open_]
-        )
-        needed[reached] = n
-    needed[np.isinf(effect)] = 2
+    needed = np.where(np.isinf(effect), 2, -1)
+    left = np.flatnonzero(np.isfinite(effect) & (effect > 0))
+    for n in NUMBERS:
+        if not len(left):
+            break
+        reached = TTestPower().power(effect[left], n, alpha, alternative="larger") >= wanted[left]
+        needed[left[reached]] = n
+        left = left[~reached]
     return needed
 
 
@@ -58,13 +57,14 @@ def new_repeats_needed(
     effect = abs(difference + margin) / sd if sd > 0 else float("nan")
     if not np.isfinite(effect) or effect == 0:
         return -1
-    numbers = np.unique(np.geomspace(2, MOST, 120).round().astype(int))
-    if paired:
-        reached = TTestPower().power(effect, numbers, alpha, alternative="larger")
-    else:
-        reached = TTestIndPower().power(effect, numbers, alpha, ratio=ratio, alternative="larger")
-    enough = numbers[reached >= power]
-    return int(enough[0]) if len(enough) else -1
+    for n in NUMBERS:
+        if paired:
+            reached = TTestPower().power(effect, n, alpha, alternative="larger")
+        else:
+            reached = TTestIndPower().power(effect, n, alpha, ratio=ratio, alternative="larger")
+        if reached >= power:
+            return int(n)
+    return -1
 
 
 def smallest_drop(
