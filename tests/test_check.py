@@ -483,3 +483,27 @@ def test_the_command_writes_what_is_asked_for_and_exits_with_the_verdict(saved, 
 def test_a_margin_must_be_one():
     with pytest.raises(InputError, match="margin"):
         Rules(margin=-0.1)
+
+
+def test_a_baseline_is_saved_listed_and_shown(saved, home, capsys):
+    from harness.cli import baseline as command
+
+    folder = str(home / "more")
+    command.save(str(home / "run"), name="mine", folder=folder)
+    command.listing(folder=folder)
+    command.show("mine", folder=folder)
+    out = capsys.readouterr().out
+    assert "review it, then: git add" in out
+    assert "mine: digits, numpy, sklearn, 2 × 2 grid, 8 repeats" in out
+    assert "0 of 8 cells, over all backends, are chaotic" in out
+    assert "numpy agrees, sklearn agrees" in out
+    assert "selection optimism" in out
+
+
+def test_no_baselines_are_none(tmp_path, capsys):
+    from harness.cli import baseline as command
+
+    command.listing(folder=str(tmp_path))
+    assert "none in" in capsys.readouterr().out
+    with pytest.raises(InputError, match="baseline save RUN --name NAME"):
+        baselines.load("any", str(tmp_path))

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 
 from harness.compare import compare
 from harness.compare.words import as_json, headline, notable, sentence
@@ -281,3 +282,17 @@ def test_the_files_say_what_the_screen_says(iris, tmp_path):
     assert len(notable(comparison)) == 6
     assert (tmp_path / "figures" / "differences.png").read_bytes().startswith(b"\x89PNG")
     assert "data:image/svg+xml" in (tmp_path / "compare.html").read_text()
+
+
+def test_the_command_prints_the_answer_and_exits_with_it(iris, tmp_path, capsys):
+    from harness.cli.compare import compare as command
+
+    with pytest.raises(typer.Exit) as exit_:
+        command(iris.address, output=str(tmp_path))
+    assert exit_.value.exit_code == 0
+    out = capsys.readouterr().out
+    assert "identical scores in all 6 stable cells" in out
+    assert (tmp_path / "compare.html").exists()
+    with pytest.raises(typer.Exit):
+        command(iris.address, output=str(tmp_path), chaos=False, json=True)
+    assert json.loads(capsys.readouterr().out)["outcome"] == "equivalent"

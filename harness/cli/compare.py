@@ -51,6 +51,8 @@ def compare(
     Exit codes: 0 equivalent in every stable cell; 1 different beyond the margin somewhere;
     3 inconclusive (more repeats are needed).
     """
+    import pandas as pd
+
     from harness.cli import console
     from harness.compare import compare as compare_results
     from harness.compare.words import as_json
@@ -60,7 +62,13 @@ def compare(
 
     first = load_result(run)
     second = load_result(other) if other is not None else None
-    wild = stability(first.experiment, first.backends) if chaos else None
+    wild = None
+    if chaos:
+        if not json:
+            err = console(stderr=True)
+            err.print("finding the cells that round-off carries away ...", highlight=False)
+        runs = [r for r in (first, second) if r is not None]
+        wild = pd.concat([stability(r.experiment, r.backends) for r in runs])
     comparison = compare_results(first, second, margin=margin, alpha=alpha, chaos=wild)
     page = write(comparison, output or f"{run.rstrip('/')}/compare")
     if json:
