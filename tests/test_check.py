@@ -469,15 +469,16 @@ def test_the_command_writes_what_is_asked_for_and_exits_with_the_verdict(saved, 
             "small",
             run=str(home / "run"),
             folder=str(home / "baselines"),
-            json=str(home / "out" / "check.json"),
             junit=str(home / "out" / "check.xml"),
             markdown=str(home / "out" / "check.md"),
         )
     assert exit_.value.exit_code == 0
-    assert json.loads((home / "out" / "check.json").read_text())["change"] == "identical"
     assert (home / "out" / "check.xml").exists()
     assert (home / "out" / "check.md").exists()
     assert "pass: run against baseline small" in capsys.readouterr().out
+    with pytest.raises(typer.Exit):
+        command("small", run=str(home / "run"), folder=str(home / "baselines"), json=True)
+    assert json.loads(capsys.readouterr().out)["change"] == "identical"
 
 
 def test_a_margin_must_be_one():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,13 +66,11 @@ def check(
         int, typer.Option(min=1, help="For --explain.", rich_help_panel=TEST)
     ] = 250,
     json: Annotated[
-        str | None,
+        bool,
         typer.Option(
-            metavar="FILE",
-            help="Write JSON; - prints it in place of the screen.",
-            rich_help_panel=OUT,
+            "--json", help="Print the verdict as JSON.", rich_help_panel=OUT, show_default=False
         ),
-    ] = None,
+    ] = False,
     junit: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write JUnit XML.", rich_help_panel=OUT)
     ] = None,
@@ -123,8 +122,7 @@ def check(
         )
         return
     settings = {"threads": threads, "output": output} | ({"jobs": jobs} if jobs else {})
-    quiet = json == "-"
-    with progress_display(console(stderr=True), quiet=quiet) as progress:
+    with progress_display(console(stderr=True), quiet=json) as progress:
         verdict = check_baseline(
             held,
             run,
@@ -134,32 +132,34 @@ def check(
             execution=execution_from(settings),
             progress=progress,
         )
-    if not quiet:
+    if json:
+        from json import dumps
+
+        from harness.check.documents import as_json
+
+        print(dumps(as_json(verdict), indent=2, allow_nan=False))
+    else:
         show(section(verdict), out)
         if verdict.run:
             out.print(f"run: {verdict.run.address}", highlight=False, soft_wrap=True)
-    _write(verdict, json, junit, markdown)
+    _write(verdict, junit, markdown)
     if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
         for line in annotations(verdict):
-            print(line)
+            print(line, file=sys.stderr if json else sys.stdout)
     raise typer.Exit(verdict.exit_code)
 
 
-def _write(verdict: Verdict, json: str | None, junit: str | None, markdown: str | None) -> None:
-    """The files that were asked for; JSON to ``-`` is printed."""
-    from json import dumps
+def _write(verdict: Verdict, junit: str | None, markdown: str | None) -> None:
+    """The files that were asked for."""
     from pathlib import Path
 
-    from harness.check.documents import as_json, as_junit, as_markdown
+    from harness.check.documents import as_junit, as_markdown
 
-    if json == "-":
-        print(dumps(as_json(verdict), indent=2, allow_nan=False))
     made: list[tuple[str | None, Callable[[Verdict], str]]] = [
-        (json, lambda v: dumps(as_json(v), indent=2, allow_nan=False) + "\n"),
         (junit, as_junit),
         (markdown, as_markdown),
     ]
     for place, content in made:
-        if place is not None and place != "-":
+        if place is not None:
             Path(place).parent.mkdir(parents=True, exist_ok=True)
             Path(place).write_text(content(verdict), encoding="utf-8")
