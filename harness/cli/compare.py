@@ -57,6 +57,7 @@ def compare(
     from harness.compare import compare as compare_results
     from harness.compare.words import as_json
     from harness.compare.writer import write
+    from harness.errors import InputError
     from harness.result import load_result
     from harness.stability import stability
 
@@ -68,7 +69,10 @@ def compare(
             err = console(stderr=True)
             err.print("finding the cells that round-off carries away ...", highlight=False)
         runs = [r for r in (first, second) if r is not None]
-        wild = pd.concat([stability(r.experiment, r.backends) for r in runs])
+        try:
+            wild = pd.concat([stability(r.experiment, r.backends) for r in runs])
+        except InputError as error:
+            raise InputError(f"{error}; or --no-chaos, to do without the data") from None
     comparison = compare_results(first, second, margin=margin, alpha=alpha, chaos=wild)
     page = write(comparison, output or f"{run.rstrip('/')}/compare")
     if json:
