@@ -19,12 +19,16 @@ ELU_ALPHA = 1.0
 
 
 def sigmoid(z: Array, out: Array | None = None) -> Array:
-    """1 / (1 + exp(-z)), written as (1 + tanh(z / 2)) / 2, which cannot overflow."""
-    a = np.multiply(z, 0.5, out=out)
-    np.tanh(a, out=a)
-    a *= 0.5
-    a += 0.5
-    return a
+    """1 / (1 + exp(-z)); where exp overflows, 1 / inf is the right answer.
+
+    (1 + tanh(z / 2)) / 2 is faster, but for z far below zero it keeps no digit of a small a, and Adam
+    divides by the size of a gradient however small.
+    """
+    a = np.negative(z, out=out)
+    with np.errstate(over="ignore"):
+        np.exp(a, out=a)
+    a += 1
+    return np.reciprocal(a, out=a)
 
 
 def _identity(z: Array, out: Array | None = None) -> Array:
