@@ -3,7 +3,8 @@
 trial        what every backend is given: one recipe in one dtype
 twin         the same training with its sums in other orders
 chaos        how far round-off alone carries a training, cell by cell
-measure      errors of every tensor against a reference in float64
+paths        how far several backends' paths are from the reference's
+measure      every error of every tensor, as a table
 verdict      who agrees, how closely, and who stands apart
 group        the comparison of backends that share a recipe
 comparison   the whole of it: :func:`parity`
@@ -12,7 +13,8 @@ probe        the tensors of a step, read off any backend from outside
 explanation  the mistake that explains a backend's weights
 settlement   what becomes of disagreements
 divergence   the first step and the first tensor that differ
-words, section, figures, writer   what is printed and written
+conformity   what the conformance kit found
+words, tables, section, figures, record, writer   what is printed and written
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ def error_by_step(parity: Parity) -> Figure:
                 "marker": MARKERS[number % len(MARKERS)],
                 "ms": 4,
             }
-            _line(axis, own[~own["enforced"]], style | {"ls": ":", "lw": 1, "ms": 2.5})
+            if name != parity.reference:  # which is not compared with itself
+                _line(axis, own[~own["enforced"]], style | {"ls": ":", "lw": 1, "ms": 2.5})
             _line(axis, own[own["enforced"]], style | {"lw": 1.6, "label": name})
         _allowed(axis, parity, dtype)
         axis.set_title(dtype)

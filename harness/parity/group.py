@@ -14,7 +14,8 @@ from backends.distance import Tolerance
 from harness.data import Dataset
 from harness.experiment import Experiment
 from harness.parity.chaos import COLUMNS, RoundOff, as_frame, round_off
-from harness.parity.measure import Path, Paths, measured, ratios
+from harness.parity.measure import measured, ratios
+from harness.parity.paths import Path, Paths
 from harness.parity.trial import Trial, trial
 from harness.parity.verdict import Verdict, judge, standing_apart
 
