@@ -125,7 +125,7 @@ def tables(verdict: Verdict) -> list[Table]:
             "baseline": numbers.score(primary.then, metric),
             "now": numbers.score(primary.now, metric),
             "change": _interval(primary, metric),
-            "worse": probability(primary.p_worse).removeprefix("p = "),
+            "p (worse)": probability(primary.p_worse).removeprefix("p = "),
             "test": _test(primary),
         }
         for primary in verdict.primaries
