@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,19 +19,24 @@ if TYPE_CHECKING:
 class Silent:
     """Says nothing but that a run was stopped."""
 
-    def __init__(self, out: Console) -> None:
-        self.out = out
+    def __init__(self, out: Console, jobs: int = 1) -> None:
+        self.out, self.jobs = out, jobs
         self.done: Counter[str] = Counter()
         self.total: Counter[str] = Counter()
+        self.seconds: dict[str, float] = {}  # of a network, by backend, once one is known
 
     def begin(self, work: Work, folder: RunFolder) -> None:
         for unit in work.units:
             self.total[unit.backend] += unit.size
             self.done[unit.backend] += unit.size if unit in work.done else 0
-        self.begun, self.at_first = time.monotonic(), self.done.total()
+        self.at_first = self.done.total()
 
     def finished(self, outcome: Outcome) -> None:
-        self.done[outcome.unit.backend] += outcome.unit.size
+        unit, took = outcome.unit, outcome.timings
+        self.done[unit.backend] += unit.size
+        if took:
+            work = took["train_seconds"] + took["evaluate_seconds"]
+            self.seconds[unit.backend] = work / unit.size
 
     def interrupted(self) -> None:
         self.out.print(
@@ -42,14 +46,17 @@ class Silent:
         )
 
     def left(self) -> str:
-        """An estimate of the time left from the networks done so far; empty before the first."""
-        done = self.done.total() - self.at_first
-        if not done:
+        """An estimate of the time left, from what networks of each backend have taken so far.
+
+        A backend that none is known of is taken to be as fast as the others are on average.
+        """
+        missing = self.total - self.done
+        if not self.seconds or not missing:
             return ""
-        seconds = (time.monotonic() - self.begun) / done * (self.total.total() - self.done.total())
-        return (
-            f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
-        )
+        typical = sum(self.seconds.values()) / len(self.seconds)
+        work = sum(n * self.seconds.get(name, typical) for name, n in missing.items())
+        seconds = work / self.jobs
+        return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
 
 
 class Lines(Silent):
@@ -77,8 +84,8 @@ class Lines(Silent):
 class Bars(Lines):
     """A bar for every backend, with the time left."""
 
-    def __init__(self, out: Console) -> None:
-        super().__init__(out)
+    def __init__(self, out: Console, jobs: int = 1) -> None:
+        super().__init__(out, jobs)
         self.bars = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(),
@@ -113,14 +120,14 @@ class Bars(Lines):
 
 
 @contextmanager
-def progress_display(out: Console, *, quiet: bool) -> Iterator[Silent]:
+def progress_display(out: Console, jobs: int = 1, *, quiet: bool) -> Iterator[Silent]:
     """The display that fits where ``out`` goes."""
     if quiet:
-        yield Silent(out)
+        yield Silent(out, jobs)
     elif not out.is_terminal:
-        yield Lines(out)
+        yield Lines(out, jobs)
     else:
-        display = Bars(out)
+        display = Bars(out, jobs)
         try:
             yield display
         finally:

@@ -75,7 +75,7 @@ def run(
         from harness.tensorboard import check_tensorboard, write_tensorboard
 
         check_tensorboard(tensorboard)
-    with progress_display(out, quiet=quiet) as progress:
+    with progress_display(out, execution.jobs, quiet=quiet) as progress:
         try:
             result = run_experiment(experiment, execution, progress=progress)
         except KeyboardInterrupt:
