@@ -9,38 +9,44 @@ import pandas as pd
 from harness.data import load_dataset
 from harness.experiment import Experiment
 from harness.parity.chaos import chaos_map
+from harness.parity.trial import recipes
 
 COLUMNS = ["backend", "eta", "lmbd", "difference", "chaotic"]
-IDLE = {"patience", "tol", "shared_stream", "drawn_before"}  # chaos maps draw and stop their own way
 REPEATS = 3  # that are looked at, unless told otherwise: chaos is a matter of degree and of luck
 
 
 def stability(
     experiment: Experiment, backends: Sequence[str], repeats: int | None = None
 ) -> pd.DataFrame:
-    """The chaos map of every backend: columns backend, eta, lmbd, difference, chaotic.
+    """Each backend's cells: columns backend, eta, lmbd, difference, chaotic.
 
     ``difference`` is the largest relative distance of weights between a training and its twins, over
-    the first repeats; ``chaotic`` whether any of them is. NumPy trains each recipe in the place of all
-    backends that have it: chaos belongs to the training, not to the library. InputError if the data
-    cannot be loaded.
+    the first repeats; ``chaotic`` whether any of them is. InputError if the data cannot be loaded.
+    """
+    return by_backend(chaos_maps(experiment, backends, repeats))
+
+
+def chaos_maps(
+    experiment: Experiment, backends: Sequence[str], repeats: int | None = None
+) -> pd.DataFrame:
+    """A chaos map of every recipe; ``recipe`` names the backends that have it.
+
+    The other columns are those of :func:`harness.parity.chaos.chaos_map`. NumPy trains each recipe in the
+    place of all backends that have it: chaos belongs to the training, not to the library.
     """
     dataset = load_dataset(experiment)
     numbers = range(min(experiment.repeats, repeats or REPEATS))
-    frames: list[pd.DataFrame] = []
-    done: dict[str, pd.DataFrame] = {}
-    for backend in backends:
-        recipe = experiment.recipe(backend).model_dump_json(exclude=IDLE)
-        if recipe not in done:
-            stand_in = experiment.model_copy(
-                update={"overrides": {"numpy": experiment.overrides.get(backend, {})}}
-            )
-            done[recipe] = _worst(chaos_map(stand_in, dataset, "numpy", repeats=numbers))
-        frames.append(done[recipe].assign(backend=backend))
-    return pd.concat(frames, ignore_index=True)[COLUMNS]
+    maps = []
+    for names in recipes(experiment, backends, dtypes=True):
+        dtype = experiment.recipe(names[0]).dtype
+        found = chaos_map(experiment, dataset, "numpy", dtype, repeats=numbers, recipe=names[0])
+        maps.append(found.assign(recipe=", ".join(names)))
+    return pd.concat(maps, ignore_index=True)
 
 
-def _worst(chaos: pd.DataFrame) -> pd.DataFrame:
-    """By cell, the largest distance of its repeats; chaotic if any of them is."""
-    cells = chaos.groupby(["eta", "lmbd"], as_index=False)
-    return cells.agg(difference=("difference", "max"), chaotic=("chaotic", "max"))
+def by_backend(maps: pd.DataFrame) -> pd.DataFrame:
+    """The worst of the repeats in every cell, for each backend of each recipe."""
+    cells = maps.groupby(["recipe", "eta", "lmbd"], as_index=False, sort=False)
+    worst = cells.agg(difference=("difference", "max"), chaotic=("chaotic", "max"))
+    backends = worst["recipe"].str.split(", ")
+    return worst.assign(backend=backends).explode("backend", ignore_index=True)[COLUMNS]

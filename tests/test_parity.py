@@ -24,6 +24,7 @@ from harness.parity.twin import twin
 from harness.parity.verdict import standing_apart
 from harness.parity.words import headline, points
 from harness.parity.writer import write
+from harness.stability import by_backend, chaos_maps
 
 SMALL: dict[str, Any] = {
     "dataset": "iris",
@@ -102,6 +103,19 @@ def test_the_chaos_map_has_a_row_for_every_repeat_and_cell():
     settings = experiment(repeats=2)
     found = chaos_map(settings, load_dataset(settings), repeats=range(2))
     assert len(found[["repeat", "eta", "lmbd"]].drop_duplicates()) == len(found) == 8
+
+
+def test_a_backends_stability_is_that_of_its_recipes_worst_repeat():
+    settings = experiment(
+        backends="numpy,sklearn,keras", repeats=2, overrides={"keras": {"hidden": [5]}}
+    )
+    maps = chaos_maps(settings, ["numpy", "sklearn", "keras"])
+    assert set(maps["recipe"]) == {"numpy, sklearn", "keras"}
+    assert len(maps) == 2 * 2 * 4  # recipes, repeats, cells
+    found = by_backend(maps).set_index("backend")
+    assert set(found.index) == {"numpy", "sklearn", "keras"}
+    shared = maps[maps["recipe"] == "numpy, sklearn"]
+    assert found.loc["sklearn", "difference"].max() == shared["difference"].max()
 
 
 def test_a_chaos_map_of_a_backend_that_is_missing_is_an_input_error():

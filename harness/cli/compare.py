@@ -59,22 +59,23 @@ def compare(
     from harness.compare.writer import write
     from harness.errors import InputError
     from harness.result import load_result
-    from harness.stability import stability
+    from harness.stability import by_backend, chaos_maps
 
     first = load_result(run)
     second = load_result(other) if other is not None else None
-    wild = None
+    maps = None
     if chaos:
         if not json:
             err = console(stderr=True)
             err.print("finding the cells that round-off carries away ...", highlight=False)
         runs = [r for r in (first, second) if r is not None]
         try:
-            wild = pd.concat([stability(r.experiment, r.backends) for r in runs])
+            maps = pd.concat([chaos_maps(r.experiment, r.backends) for r in runs])
         except InputError as error:
             raise InputError(f"{error}; or --no-chaos, to do without the data") from None
+    wild = None if maps is None else by_backend(maps)
     comparison = compare_results(first, second, margin=margin, alpha=alpha, chaos=wild)
-    page = write(comparison, output or f"{run.rstrip('/')}/compare")
+    page = write(comparison, output or f"{run.rstrip('/')}/compare", maps)
     if json:
         from json import dumps
 

@@ -27,7 +27,7 @@ HELD = (
     "float64 one; where it loses ten times the tolerance, it is not compared."
 )
 CHAOS = (
-    "A map of how far round-off alone carries a training: the reference against itself, with the rows of "
+    "A map of how far round-off alone carries a training: a backend against itself, with the rows of "
     "each minibatch, the features and the hidden units in other orders. The mathematics is the same, only "
     "sums round differently. Where the two part, so will any two right programs: weights, labels and "
     "accuracies may then differ without a fault anywhere, and no tolerance is enforced."
@@ -88,14 +88,20 @@ def chaos_section(chaos: pd.DataFrame, name: str = "chaos-map") -> Section:
 
 
 def chaos_words(chaos: pd.DataFrame) -> list[str]:
-    """One sentence for each dtype: how many cells are of each kind, and what chaos does to the score."""
+    """For each recipe and dtype how many cells are of each kind, and what chaos does to the score."""
     found = []
-    for dtype, part in chaos.groupby("dtype", sort=False):
+    keys = [key for key in ("recipe", "dtype") if key in chaos]
+    several = len(keys) > 1 and len(chaos["recipe"].unique()) > 1
+    for names, part in chaos.groupby(keys, sort=False):
         kinds = part["status"].value_counts()
         cells = [
             f"{kinds[k]} {k}" for k in ("stable", "sensitive", "chaotic", "diverged") if k in kinds
         ]
-        words = f"{dtype}: of {count(len(part), 'cell')} {', '.join(cells)}"
+        repeats = part["repeat"].nunique()
+        what = count(len(part), "cell" if repeats == 1 else "training")
+        words = (
+            f"{', '.join(map(str, names if several else names[-1:]))}: of {what} {', '.join(cells)}"
+        )
         swing = part.loc[part["chaotic"].astype(bool), "swing"].max()
         if swing > 0:
             words += (

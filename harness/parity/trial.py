@@ -114,10 +114,13 @@ def trial(
     )
 
 
-def recipes(experiment: Experiment, names: Sequence[str]) -> list[list[str]]:
-    """The backends in groups that train the same network in the same way."""
+def recipes(
+    experiment: Experiment, names: Sequence[str], *, dtypes: bool = False
+) -> list[list[str]]:
+    """The backends in groups that train the same network in the same way (``dtypes``: in the same dtype)."""
     groups: dict[str, list[str]] = {}
+    ignored = OF_NO_EFFECT - {"dtype"} if dtypes else OF_NO_EFFECT
     for name in names:
-        settings = experiment.recipe(name).model_dump_json(exclude=OF_NO_EFFECT)
+        settings = experiment.recipe(name).model_dump_json(exclude=ignored)
         groups.setdefault(settings, []).append(name)
     return list(groups.values())
