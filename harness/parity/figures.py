@@ -86,7 +86,7 @@ def chaos_figure(chaos: pd.DataFrame) -> Figure:
     for names, part in chaos.groupby(keys, sort=False):
         maps.append(_map(names, part, several=chaos[keys].nunique().iloc[0] > 1 and len(keys) > 1))
     ends = {"ticks": [0, 0.5, 1], "format": "%g"}
-    scale = Scale("rocket_r", 0, 1, "share of all digits lost to round-off", ends)
+    scale = Scale("rocket_r", 0, 1, "share of digits lost", ends)
     return figure_of(maps, scale, columns=2)
 
 
