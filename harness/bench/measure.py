@@ -225,8 +225,11 @@ class _Process(ProcessPool):
 
 
 def _prepare(threads: int) -> None:
+    from threadpoolctl import threadpool_limits
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    set_threads(threads)
+    set_threads(threads)  # for what is imported from now on
+    threadpool_limits(threads)  # for NumPy, which this module has imported already
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 2)
 
