@@ -100,7 +100,7 @@ SETTING = {"backend": "backends"}  # flags whose setting has another name
 
 EXECUTION = "How to run it"
 EXECUTION_FLAGS: dict[str, tuple[Any, Any]] = {
-    "jobs": (int, _flag(EXECUTION, "Worker processes; 1 for clean timings. [all cores]")),
+    "jobs": (int, _flag(EXECUTION, "Worker processes; 1 for clean timings. Default: all cores.")),
     "threads": (int, _flag(EXECUTION, "Threads of each worker's libraries. [1]")),
     "executor": (str, _flag(EXECUTION, "processes (default), serial (in this one) or dask.")),
     "scheduler": (
@@ -109,10 +109,13 @@ EXECUTION_FLAGS: dict[str, tuple[Any, Any]] = {
     ),
     "unit_timeout": (
         float,
-        _flag(EXECUTION, "Seconds after which a unit of work is given up. [none]"),
+        _flag(EXECUTION, "Seconds after which a unit of work is given up. Default: never."),
     ),
-    "name": (str, _flag(EXECUTION, "The run's folder. [made from the experiment]")),
-    "output": (str, _flag(EXECUTION, "Where run folders go: a path or fsspec address. [results]")),
+    "name": (str, _flag(EXECUTION, "The run's folder. Default: made from the experiment.")),
+    "output": (
+        str,
+        _flag(EXECUTION, "Where run folders go: a path or fsspec address. Default: results."),
+    ),
     "fresh": (bool, _flag(EXECUTION, "Discard what the folder holds and start again.", "--fresh")),
 }
 

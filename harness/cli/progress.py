@@ -56,7 +56,9 @@ class Silent:
         typical = sum(self.seconds.values()) / len(self.seconds)
         work = sum(n * self.seconds.get(name, typical) for name, n in missing.items())
         seconds = work / self.jobs
-        return f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
+        return (
+            f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
+        )
 
 
 class Lines(Silent):
