@@ -87,7 +87,7 @@ def check(
             show_default=False,
         ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Worker processes. [all cores]")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Worker processes. Default: all cores.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of each worker's libraries.")] = 1,
     output: Annotated[str, typer.Option(help="Where the new run's folder goes.")] = "results",
     folder: Annotated[str, typer.Option(help="Where baselines are.")] = "results/baselines",

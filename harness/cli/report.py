@@ -13,7 +13,7 @@ def report(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders.")],
     output: Annotated[
         str | None,
-        typer.Option(help="Folder to write to. [the first run's]", show_default=False),
+        typer.Option(help="Folder to write to. Default: the first run's.", show_default=False),
     ] = None,
     debug: DEBUG = False,
 ) -> None:
