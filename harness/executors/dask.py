@@ -28,7 +28,9 @@ from harness.units import Unit
 WORKERS_LOST = 3  # after which a unit is given up, on a cluster that is started here
 CONNECT_SECONDS = 10
 
-_one_at_a_time = threading.Lock()  # a worker may have several threads; the frameworks' settings are global
+_one_at_a_time = (
+    threading.Lock()
+)  # a worker may have several threads; the frameworks' settings are global
 
 
 def execute(job: Job) -> Iterator[Outcome]:
@@ -53,7 +55,9 @@ def execute(job: Job) -> Iterator[Outcome]:
         for future in as_completed(list(futures), loop=client.loop):
             unit, error = futures[future], future.exception()
             if isinstance(error, KilledWorker):
-                yield Outcome(unit, "failed", "its worker died, again and again, until Dask gave up")
+                yield Outcome(
+                    unit, "failed", "its worker died, again and again, until Dask gave up"
+                )
             elif error is not None:
                 yield of_exception(unit, error)
             else:
@@ -70,7 +74,9 @@ def _client(job: Job, stack: ExitStack) -> Any:
     address = job.execution.scheduler
     if address is not None:
         try:
-            return stack.enter_context(Client(address, timeout=CONNECT_SECONDS, set_as_default=False))
+            return stack.enter_context(
+                Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+            )
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise InputError(
