@@ -281,7 +281,14 @@ def test_an_interrupted_run_stops_its_workers_and_keeps_what_is_finished(tmp_pat
         *("--dataset", "iris", "--epochs", "2", "--output", str(tmp_path), "--name", "stopped"),
     ]
     parts = tmp_path / "stopped" / "parts"
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # a shell that starts these tests in the background has them ignore interrupts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while not (parts.exists() and list(parts.glob("*.parquet"))):
         assert process.poll() is None
