@@ -16,6 +16,7 @@ from harness.check import Rules, check, judge
 from harness.check.documents import as_json, as_junit, as_markdown, github
 from harness.check.explain import explain
 from harness.check.layer import deterministic, paths
+from harness.check.primaries import CHOSEN
 from harness.check.rerun import experiment_of, redrawn, rerun
 from harness.check.section import headline, points
 from harness.errors import InputError
@@ -104,6 +105,16 @@ def test_the_same_code_passes_with_identical_predictions(saved, again):
     assert (verdict.outcome, verdict.word, verdict.exit_code) == ("pass", "identical", 0)
     assert verdict.repeats == 4
     assert "the same predictions" in headline(verdict)
+    assert [primary.difference for primary in verdict.primaries] == [0, 0, 0, 0]
+
+
+def test_the_same_predictions_of_a_chaotic_chosen_cell_need_no_test(saved):
+    held, result = saved
+    wild = dataclasses.replace(held, chaos=held.chaos.assign(chaotic=held.chaos["eta"] == 0.3))
+    verdict = judge(wild, result)
+    assert not any(p.quantity.paired for p in verdict.primaries if p.quantity.kind == CHOSEN)
+    assert verdict.outcome == "pass"
+    assert {primary.difference for primary in verdict.primaries} == {0}
 
 
 def test_another_thread_count_passes_unchanged_and_is_noted(saved, again):

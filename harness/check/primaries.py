@@ -120,7 +120,10 @@ def tested(
     _, outcomes, adjusted = decide(worse, good, alpha)
     made = []
     for k, (quantity, new) in enumerate(zip(found, news, strict=True)):
-        pairs = quantity.paired and _pairs_say_more(quantity, new, margin, outcomes[k] == "fail")
+        failed = outcomes[k] == "fail"
+        pairs = _still(quantity, new) or (
+            quantity.paired and _pairs_say_more(quantity, new, margin, failed)
+        )
         old = quantity.values[: len(new)] if pairs else quantity.values
         low, high, sd = (_paired_interval if pairs else _pooled_interval)(old, new)
         difference = float(new.mean() - old.mean())
@@ -139,10 +142,15 @@ def tested(
 
 def _p(quantity: Quantity, new: Floats, margin: float) -> tuple[float, float]:
     """p values for worse and for as good; where nothing at all moved there is nothing to test."""
-    if not np.any(new - quantity.values[: len(new)]):
+    if _still(quantity, new):
         return 1.0, 0.0
     worse, good = non_inferiority(quantity.values[None], new[None], margin, quantity.paired)
     return float(worse[0]), float(good[0])
+
+
+def _still(quantity: Quantity, new: Floats) -> bool:
+    """Whether every repeat has the baseline's value, to the last digit."""
+    return not np.any(new - quantity.values[: len(new)])
 
 
 def _pairs_say_more(quantity: Quantity, new: Floats, margin: float, failed: bool) -> bool:
