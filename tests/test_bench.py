@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from harness.bench.figure import as_png, bench_figure
+from harness.bench.fresh import notebook_cell
 from harness.bench.machine import gemm_rate
 from harness.bench.measure import measure
-from harness.bench.notebook import fresh_model
 from harness.data import load_dataset
 from harness.experiment import Experiment
+from harness.lecture.programs import PROGRAMS
 from harness.training import prepare
 
 SMALL = Experiment(eta=(0.01, 0.1), lmbd=(0.01,), epochs=2, backends=("numpy", "sklearn"))
@@ -26,7 +27,7 @@ def measured():
 def test_every_backend_has_every_phase(measured):
     phases = {
         *("import", "build", "first_step", "per_step", "per_epoch", "evaluation", "stack"),
-        *("one_at_a_time", "fresh_model", "cells_per_second", "speed_up", "gflop_per_second"),
+        *("one_at_a_time", "notebook", "cells_per_second", "speed_up", "gflop_per_second"),
         *("share_of_machine", "peak_memory_bytes"),
     }
     for name in ("numpy", "sklearn"):
@@ -72,9 +73,32 @@ def test_every_notebook_program_trains(backend):
 
     assert start(find(backend)) is None
     prepared = prepare(SMALL, load_dataset(SMALL), backend, [0])
-    assert fresh_model(backend, prepared, 0.1, 0.01) > 0
+    assert notebook_cell(backend, prepared, SMALL.recipe(backend), 0.1, 0.01) > 0
+
+
+def test_ten_times_the_work_is_measured_in_all_three_ways(measured):
+    named = [ratio["what"] for ratio in measured["ratios"]]
+    for what in ("cells", "repeats", "samples"):
+        assert f"numpy: 10 x the {what}, time / 10" in named
+        assert f"numpy: 10 x the {what}, peak memory" in named
+
+
+def test_a_notebook_program_does_as_many_steps_as_the_experiment(monkeypatch):
+    done = []
+    monkeypatch.setitem(PROGRAMS, "numpy", lambda task, eta, lmbd: done.append(task))
+    for keep in (False, True):
+        experiment = SMALL.model_copy(update={"keep_last_batch": keep})
+        prepared = prepare(experiment, load_dataset(experiment), "numpy", [0])
+        notebook_cell("numpy", prepared, experiment.recipe("numpy"), 0.1, 0.01)
+        assert -(-len(done[-1].x_train) // 100) * 2 == prepared.plan.steps
+
+
+def test_another_optimiser_has_no_notebook_program():
+    prepared = prepare(SMALL, load_dataset(SMALL), "numpy", [0])
+    adam = SMALL.model_copy(update={"optimizer": "adam"}).recipe("numpy")
+    assert np.isnan(notebook_cell("numpy", prepared, adam, 0.1, 0.01))
 
 
 def test_a_backend_without_a_notebook_program_has_no_time():
     prepared = prepare(SMALL, load_dataset(SMALL), "numpy", [0])
-    assert np.isnan(fresh_model("another", prepared, 0.1, 0.01))
+    assert np.isnan(notebook_cell("another", prepared, SMALL.recipe("numpy"), 0.1, 0.01))

@@ -1,4 +1,4 @@
-"""The bench as a picture: seconds of 49 cells by backend, stacked, one at a time and on fresh models."""
+"""The bench as a picture: seconds of a grid by backend, stacked, in turn and by the notes' programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 SERIES = {
     "stack": "all cells at once",
     "one_at_a_time": "one cell at a time",
-    "fresh_model": "a fresh model per cell",
+    "notebook": "the notes' program, a fresh model per cell",
 }
 
 

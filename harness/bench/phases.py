@@ -15,12 +15,12 @@ import numpy as np
 from backends.base import Backend, Cells
 from backends.plan import Plan
 from backends.registry import find, start
+from harness.bench.fresh import bare_fit, notebook_cell
+from harness.bench.growth import growth
 from harness.bench.machine import gemm_rate
-from harness.bench.notebook import fresh_model
 from harness.data import load_dataset
 from harness.experiment import Experiment
 from harness.training import Prepared, peak_memory, prepare
-from harness.units import STACKED_CELLS
 
 
 @dataclass
@@ -71,7 +71,8 @@ def open_session(name: str, experiment: Experiment) -> dict[str, float]:
 def repetition(name: str, experiment: Experiment, sample: int, threads: int) -> dict[str, float]:
     """One round of timings of an open session, in seconds (``gemm`` in operations a second).
 
-    ``one_at_a_time`` and ``fresh_model`` are the seconds of one cell, from ``sample`` of the cells.
+    ``one_at_a_time``, ``notebook`` and, of scikit-learn, ``bare_fit`` are the seconds of one cell, from
+    ``sample`` of the cells.
     """
     session = _sessions[name]
     plan, cells = session.prepared.plan, session.cells
@@ -79,32 +80,24 @@ def repetition(name: str, experiment: Experiment, sample: int, threads: int) -> 
     picked = cells[np.linspace(0, len(cells) - 1, sample).round().astype(int)]
     fit = session.backend.train(p.x, p.y, p.network, p.training, cells, plan.first(1))
     loop = sum(session.train(picked[i : i + 1], plan) for i in range(sample))
-    pairs = zip(picked.eta.tolist(), picked.lmbd.tolist(), strict=True)
-    fresh = [fresh_model(name, p, eta, lmbd) for eta, lmbd in pairs]
+    pairs = list(zip(picked.eta.tolist(), picked.lmbd.tolist(), strict=True))
+    recipe = experiment.recipe(name)
+    fresh = [notebook_cell(name, p, recipe, eta, lmbd) for eta, lmbd in pairs]
+    bare = [bare_fit(p, recipe, eta, lmbd) for eta, lmbd in pairs] if name == "sklearn" else []
     return {
         "first_step": session.train(cells, plan.first(1)),
         "stack": session.train(cells, plan),
         "one_at_a_time": loop / sample,
-        "fresh_model": float(np.mean(fresh)),
+        "notebook": float(np.mean(fresh)),
+        **({"bare_fit": float(np.mean(bare))} if bare else {}),
         "evaluation": seconds(lambda: session.backend.predict_proba(p.x, p.network, fit.weights)),
         "gemm": gemm_rate(experiment.dtype, threads),
     }
 
 
-def growth(name: str, factor: int) -> dict[str, float]:
-    """Time of ``factor`` times the cells, cut into units as a run cuts them, over that of the cells.
-
-    Divided by ``factor``, so that 1 is proportional; and the growth of this process's peak memory.
-    """
-    session = _sessions[name]
-    plan, cells = session.prepared.plan, session.cells
-    many = Cells.of(*(np.tile(v, factor).tolist() for v in (cells.eta, cells.lmbd, cells.stream)))
-    units = [many[start : start + STACKED_CELLS] for start in range(0, len(many), STACKED_CELLS)]
-    session.train(units[0], plan.first(1))  # builds the model of a unit of this size
-    small = session.train(cells, plan)
-    before = peak_memory()
-    large = sum(session.train(unit, plan) for unit in units)
-    return {"time": large / small / factor, "memory": peak_memory() / before}
+def grown(name: str, experiment: Experiment) -> dict[str, dict[str, float]]:
+    """What ten times the work costs this process: see :func:`harness.bench.growth.growth`."""
+    return growth(name, experiment, _sessions[name].backend)
 
 
 def share(name: str, experiment: Experiment, threads: int) -> float:
