@@ -18,7 +18,7 @@ from backends.registry import Unavailable, find, known
 from harness.data import Dataset, load_dataset, split_rows
 from harness.errors import InputError, unknown
 from harness.execution import Execution
-from harness.executors import Job, Outcome, executor
+from harness.executors import Job, Outcome, executor, prepare_executor
 from harness.experiment import Experiment
 from harness.manifest import begin, now
 from harness.result import KEY, Result
@@ -120,6 +120,7 @@ def run(
     is written; KeyboardInterrupt leaves all finished units in the folder.
     """
     execution = execution or Execution(executor="serial")
+    prepare_executor(execution.executor)
     work = plan_work(experiment)
     folder = RunFolder(address_of(work.experiment, execution))
     begun = time.perf_counter()

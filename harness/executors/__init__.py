@@ -57,3 +57,9 @@ def executor(name: str) -> Callable[[Job], Iterator[Outcome]]:
     """The executor of this name."""
     execute: Callable[[Job], Iterator[Outcome]] = importlib.import_module(_PLACES[name]).execute
     return execute
+
+
+def prepare_executor(name: str) -> None:
+    """Let the executor begin what takes long to start, before the work is known."""
+    if name == "processes":
+        importlib.import_module(_PLACES[name]).warm_up()

@@ -130,14 +130,10 @@ def _pair(axis: Axes, curves: dict[str, pd.DataFrame], quantity: str) -> None:
 
 def confusion_counts(choice: Choice, classes: int) -> NDArray[np.int64]:
     """Test samples by true class (rows) and predicted class (columns), over all repeats together."""
-    from sklearn.metrics import confusion_matrix
-
     labels = choice.side.predicted[choice.row, choice.column]
     true = [choice.side.result.target(repeat) for repeat in range(choice.side.repeats)]
-    counts: NDArray[np.int64] = confusion_matrix(
-        np.concatenate(true), np.concatenate(list(labels)), labels=np.arange(classes)
-    )
-    return counts
+    pairs = np.concatenate(true) * classes + np.concatenate(list(labels))
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def confusion_matrices(choices: Sequence[Choice], classes: Sequence[str]) -> Figure:
