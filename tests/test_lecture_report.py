@@ -80,6 +80,7 @@ def test_the_report_has_the_programs_the_effects_and_the_slips(small):
     with open(small.report(), encoding="utf-8") as page:
         text = page.read()
     assert all(title in text for title in titles)
+    assert "where the fixed hyperparameters above depart from them, those hold" in text
 
 
 def test_switched_grids_are_trained_once_for_a_run(small):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -134,3 +135,28 @@ def progress_display(out: Console, jobs: int = 1, *, quiet: bool) -> Iterator[Si
             yield display
         finally:
             display.bars.stop()
+
+
+class _Told(logging.Handler):
+    """Prints what the harness logs as a line."""
+
+    def __init__(self, out: Console) -> None:
+        super().__init__(logging.INFO)
+        self.out = out
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.out.print(record.getMessage(), highlight=False, soft_wrap=True, markup=False)
+
+
+@contextmanager
+def told(out: Console) -> Iterator[None]:
+    """Print what parts of the harness that take their time log of their progress."""
+    logger, handler = logging.getLogger("harness"), _Told(out)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)

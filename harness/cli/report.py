@@ -19,8 +19,11 @@ def report(
 ) -> None:
     """Write figures, report.md and report.html again, from one run folder or several side by side."""
     from harness.cli import console
+    from harness.cli.progress import told
     from harness.report import write_report
     from harness.result import load_result
 
-    page = write_report([load_result(address) for address in runs], output)
-    console().print(f"report: {page}", highlight=False, soft_wrap=True)
+    out = console()
+    with told(out):
+        page = write_report([load_result(address) for address in runs], output)
+    out.print(f"report: {page}", highlight=False, soft_wrap=True)

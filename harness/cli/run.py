@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -59,7 +60,7 @@ def run(
     backends. The same command again takes up where a stopped run was, or just makes its report again.
     """
     from harness.cli import console
-    from harness.cli.progress import progress_display
+    from harness.cli.progress import progress_display, told
     from harness.runner import plan_work
     from harness.runner import run as run_experiment
     from harness.settings import sort_settings
@@ -81,7 +82,8 @@ def run(
         except KeyboardInterrupt:
             progress.interrupted()
             raise typer.Exit(3) from None
-        page = result.report(_references(result) if references else ())
+        with nullcontext() if quiet else told(out):
+            page = result.report(_references(result) if references else ())
     if not quiet:
         _print(result, page, out)
     if tensorboard is not None:

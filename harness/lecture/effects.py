@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from harness.data import Dataset
 from harness.execution import default_jobs
 from harness.experiment import Experiment
 from harness.training import prepare
+
+logger = logging.getLogger(__name__)
 
 GOOD = 0.9  # test accuracy from which a learning rate counts as one that works
 FAIR: dict[str, Any] = {
@@ -98,9 +101,13 @@ def effects(experiment: Experiment, dataset: Dataset, programs: Sequence[str]) -
             recipe |= change
             variants.append((program, name, dict(recipe)))
     variants.append(("all", EVERYTHING, FAIR))
+    number = len(variants)
     # a thread for each grid at work and none within one: small products gain nothing from more
     with threadpool_limits(1), ThreadPoolExecutor(default_jobs()) as pool:
-        grids = list(pool.map(lambda v: _accuracy(experiment, dataset, v[2]), variants))
+        grids = []
+        for grid in pool.map(lambda v: _accuracy(experiment, dataset, v[2]), variants):
+            grids.append(grid)
+            logger.info("one convention after another switched: grid %d of %d", len(grids), number)
     return [
         Effect(program, name, experiment.eta, experiment.lmbd, grid)
         for (program, name, _), grid in zip(variants, grids, strict=True)

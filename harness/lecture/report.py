@@ -23,6 +23,7 @@ from harness.lecture.effects import (
 )
 from harness.lecture.published import SOURCE, published
 from harness.lecture.slips import slips
+from harness.lecture.unseeded import LEVEL, PARTS, kept, spread
 from harness.report import Picture, Section, Table
 from harness.report.canvas import Frame, panels
 from harness.report.numbers import score
@@ -37,8 +38,9 @@ def sections(result: Result) -> list[Section]:
     if result.experiment.task != "classification":
         return [programs(result)]
     dataset = load_dataset(result.experiment)
-    found = [reproduction(result), programs(result), consequences(result, dataset)]
-    return [s for s in [*found, told_slips(result, dataset)] if s is not None]
+    found = [reproduction(result), unseeded(result), programs(result)]
+    found += [consequences(result, dataset), told_slips(result, dataset)]
+    return [s for s in found if s is not None]
 
 
 def programs(result: Result) -> Section:
@@ -55,10 +57,9 @@ def programs(result: Result) -> Section:
 
 def reproduction(result: Result) -> Section | None:
     """The printed accuracies beside ours; None unless the run is the notes' own grid on their data."""
-    own, notes = result.experiment, experiment_from({"preset": "lecture"})
-    if set(own.differences(notes)) - {"backends", "repeats", "vary"}:
+    if not _of_the_notes(result):
         return None
-    print_outs = published()
+    notes, print_outs = experiment_from({"preset": "lecture"}), published()
     rows, lines = [], []
     for backend, theirs in print_outs.accuracy.items():
         if backend not in result.backends:
@@ -92,12 +93,59 @@ def reproduction(result: Result) -> Section | None:
         text=[
             verdict,
             "In the other rows eta is so large that round-off grows to order one or numbers overflow; "
-            "what is printed there differs from machine to machine. TensorFlow and Keras were never "
-            f"seeded in the notes. Printed numbers: {SOURCE}.",
+            "what is printed there differs from machine to machine. "
+            f"Printed numbers: {SOURCE}.",
         ],
         tables=[Table(pd.DataFrame(rows))],
         kind="verdict" if all(lines) else "warning",
     )
+
+
+def unseeded(result: Result) -> Section | None:
+    """TensorFlow and Keras beside unseeded trainings by the notes' own programs; None as above."""
+    if not _of_the_notes(result):
+        return None
+    theirs, found = kept(), []
+    for backend in (b for b in result.backends if b in set(theirs["program"])):
+        records = result.of(backend)
+        ours = records[records["repeat"] == 0]
+        found += [spread(backend, p, ours, theirs[theirs["program"] == backend]) for p in PARTS]
+    if not found:
+        return None
+    within = all(s.within for s in found)
+    rows = [
+        {
+            "program": s.program,
+            "accuracy": f"{s.part}ing" if s.part == "train" else s.part,
+            "cells": s.cells,
+            "unseeded trainings of each": s.runs,
+            "outside their range": s.outside,
+            "expected of one more like them": f"at most {s.expected:.1f}",
+            "p-value": f"{s.p_value:.2g}",
+        }
+        for s in found
+    ]
+    return Section(
+        "The programs that were never seeded",
+        text=[
+            "The accuracies here fall within the spread of the notes' own programs."
+            if within
+            else "The accuracies here fall outside the spread of the notes' own programs.",
+            "The notes' TensorFlow and Keras programs, written out with placeholders and a session and as "
+            "a Sequential, were trained several times without a seed. Were a training here one more of "
+            "the same kind, it would leave their range at a cell with probability 2 / (N + 1) at most, "
+            f"for N trainings. The p-value is that of a binomial test; below {LEVEL:g} the two would be "
+            "called different. Cells that diverged are not counted.",
+        ],
+        tables=[Table(pd.DataFrame(rows))],
+        kind="verdict" if within else "warning",
+    )
+
+
+def _of_the_notes(result: Result) -> bool:
+    """Whether the run is the notes' own grid on their data."""
+    notes = experiment_from({"preset": "lecture"})
+    return not set(result.experiment.differences(notes)) - {"backends", "repeats", "vary"}
 
 
 def consequences(result: Result, dataset: Dataset) -> Section:

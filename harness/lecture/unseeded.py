@@ -4,7 +4,7 @@ No number of theirs can come out again, so the question is whether ours could be
 programs (:mod:`harness.lecture.programs`) were trained N times, each time with other draws; the accuracies
 are kept in ``unseeded.csv``. If our training of a cell is one more of the same kind, all N + 1 accuracies
 of the cell are equally likely to be the least or the greatest: ours lies outside the range of the others
-with probability 2 / (N + 1), less where accuracies tie.
+with probability 2 / (N + 1), less where accuracies tie. How many cells do is binomial at most.
 
 To measure anew, which takes minutes for TensorFlow and most of an hour for Keras:
 
@@ -27,14 +27,15 @@ from harness.lecture.programs import PROGRAMS, Task
 KEPT = files("harness.lecture").joinpath("unseeded.csv")
 CELL = ["eta", "lmbd"]
 PARTS = ("train", "test")
+LEVEL = 0.01  # how often a training of the same kind may be taken for another
 
 
 @dataclass(frozen=True)
 class Spread:
     """How many of ``cells`` accuracies lie outside the range of ``runs`` unseeded trainings.
 
-    ``expected`` is the number to expect of one more training of the same kind, at most; ``p_value`` the
-    probability of so many outside or more, at most.
+    Cells that diverged are not counted. ``expected`` is the number to expect of one more training of the
+    same kind, at most; ``p_value`` the probability of so many outside or more, at most.
     """
 
     program: str
@@ -45,15 +46,22 @@ class Spread:
     expected: float
     p_value: float
 
+    @property
+    def within(self) -> bool:
+        """Whether ours may be one more of theirs."""
+        return self.p_value >= LEVEL
+
 
 def spread(program: str, part: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Spread:
     """Hold a grid against unseeded trainings of the same cells.
 
-    ours: a row a cell, theirs: a row a cell and run, both with eta, lmbd and ``<part>_accuracy``.
+    ours: a row a cell, theirs: a row a cell and run, both with eta, lmbd and ``<part>_accuracy``; NaN is
+    a cell that diverged.
     """
     from scipy.stats import binomtest
 
     column = f"{part}_accuracy"
+    ours = ours[ours[column].notna()]
     cells = pd.MultiIndex.from_frame(ours[CELL].map("{:.6g}".format))
     keys = [theirs[name].map("{:.6g}".format) for name in CELL]
     range_ = theirs.groupby(keys)[column].agg(["min", "max", "size"]).loc[cells]

@@ -26,6 +26,12 @@ SCALES = {
     "minmax": "each feature to 0..1 (by the training part's smallest and largest value)",
 }
 
+# settings that only a preset which copies another program changes
+CONVENTIONAL = (
+    *("cost", "penalty_factor", "penalty_per_sample", "penalised", "minibatches"),
+    *("initial_weights", "weight_scale", "initial_bias", "patience"),
+)
+
 
 def side_by_side(
     facts: Sequence[Mapping[str, Any]], names: Sequence[str], head: str
@@ -192,8 +198,17 @@ def networks(material: Material) -> Section:
         frame.columns = pd.Index(
             ["backend", "quantity", "told the library here", "its own default"]
         )
-        tables.append(Table(frame, "Conventions: how the canonical quantities reach each library"))
+        caption = "Conventions: how the canonical quantities reach each library"
+        if any(_departs(side.result.experiment.recipe(side.backend)) for side in material.sides):
+            caption += "; where the fixed hyperparameters above depart from them, those hold"
+        tables.append(Table(frame, caption))
     return Section("Networks and conventions", tables=tables)
+
+
+def _departs(recipe: Recipe) -> bool:
+    """Whether a backend trains on another objective or other draws than the canonical ones."""
+    canonical = Recipe()
+    return any(getattr(recipe, key) != getattr(canonical, key) for key in CONVENTIONAL)
 
 
 def regime(result: Result) -> str:
