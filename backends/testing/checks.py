@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Literal
 
 import numpy as np
 
 from backends.base import ACTIVATIONS, OPTIONS, Activation, Backend, Cells, Network, Training
 from backends.formulas import predict
-from backends.testing.problem import GRID, SAMPLES, network_of, problem
+from backends.testing.problem import GRID, SAMPLES, Problem, network_of, problem
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,25 @@ def _compared(
     drawn = task.plan(**plan)  # type: ignore[arg-type]
     rounding = ADAM if training.optimizer == "adam" and training.dtype == "float32" else 1.0
     yield Compared(what, task.error(backend, drawn, cells), rounding * task.allowed(drawn))
+
+
+def on_plain_problem(
+    dtype: Literal["float32", "float64"],
+) -> Callable[[Callable[[Backend, Problem], Checked]], Check]:
+    """Have a check given the plain network's problem too; a backend that cannot train it skips it."""
+
+    def with_problem(check: Callable[[Backend, Problem], Checked]) -> Check:
+        @wraps(check)
+        def on_problem(backend: Backend) -> Checked:
+            task = problem(network_of(), Training(dtype=dtype))
+            if reason := backend.unsupported(task.network, task.training):
+                yield Skipped(reason)
+            else:
+                yield from check(backend, task)
+
+        return on_problem
+
+    return with_problem
 
 
 def every_optimizer_follows_the_reference(backend: Backend) -> Checked:
@@ -118,13 +139,9 @@ def other_objectives_are_trained_or_refused(backend: Backend) -> Checked:
         yield from _compared(backend, what, network_of(), training, CALM, keep_last_batch=True)
 
 
-def only_the_plans_rows_are_seen(backend: Backend) -> Checked:
+@on_plain_problem("float64")
+def only_the_plans_rows_are_seen(backend: Backend, task: Problem) -> Checked:
     """Samples that are in no minibatch are never looked at: they may be anything."""
-    training = Training(dtype="float64")
-    if reason := backend.unsupported(network_of(), training):
-        yield Skipped(reason)
-        return
-    task = problem(network_of(), training)
     whole = task.plan()
     plan = replace(whole, order=whole.order % (SAMPLES // 2))
     expected = task.train(backend, plan)[-1]
@@ -134,13 +151,9 @@ def only_the_plans_rows_are_seen(backend: Backend) -> Checked:
     )
 
 
-def cells_are_trained_each_for_itself(backend: Backend) -> Checked:
+@on_plain_problem("float64")
+def cells_are_trained_each_for_itself(backend: Backend, task: Problem) -> Checked:
     """A stack of cells gives what its cells give alone, whatever streams they are on."""
-    training = Training(dtype="float64")
-    if reason := backend.unsupported(network_of(), training):
-        yield Skipped(reason)
-        return
-    task = problem(network_of(), training)
     cells = Cells.grid([0.05, 0.4], [0.0, 0.2], streams=2)
     plan = task.plan(seeds=(1, 2))
     stack = task.train(backend, plan, cells)[-1]
@@ -170,30 +183,22 @@ def checkpoints_are_trainings_cut_short(backend: Backend) -> Checked:
         )
 
 
-def training_is_a_pure_function(backend: Backend) -> Checked:
+@on_plain_problem("float32")
+def training_is_a_pure_function(backend: Backend, task: Problem) -> Checked:
     """The same call twice gives the same bits, and changes none of its arguments."""
-    training = Training(dtype="float32")
-    if reason := backend.unsupported(network_of(), training):
-        yield Skipped(reason)
-        return
-    task = problem(network_of(), training)
     plan = task.plan()
     given = [task.x, task.y, plan.order, *plan.initial.W, *plan.initial.b, GRID.eta, GRID.lmbd]
     before = [array.copy() for array in given]
-    first = backend.train(task.x, task.y, task.network, training, GRID, plan).weights
+    first = backend.train(task.x, task.y, task.network, task.training, GRID, plan).weights
     for array, kept in zip(given, before, strict=True):
         assert np.array_equal(array, kept), "training changed an array that it was given"
-    second = backend.train(task.x, task.y, task.network, training, GRID, plan).weights
+    second = backend.train(task.x, task.y, task.network, task.training, GRID, plan).weights
     yield Compared("the same call twice", task.apart(first, second, plan), 0.0)
 
 
-def a_diverging_cell_leaves_its_neighbours_alone(backend: Backend) -> Checked:
+@on_plain_problem("float32")
+def a_diverging_cell_leaves_its_neighbours_alone(backend: Backend, task: Problem) -> Checked:
     """Weights that overflow come back as they are, and no other cell is touched."""
-    training = Training(dtype="float32")
-    if reason := backend.unsupported(network_of(), training):
-        yield Skipped(reason)
-        return
-    task = problem(network_of(), training)
     plan = task.plan()
     wild = Cells.of(
         [0.05, 1e30, 0.4, 0.4], [0.0, 1e3, 0.0, 0.2]
