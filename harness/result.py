@@ -46,6 +46,9 @@ class Result:
     curves : DataFrame
         Learning curves in long form: the key columns, ``epoch, train_loss, train_accuracy,
         validation_loss, validation_accuracy``.
+    disputes : DataFrame or None
+        The cells that backends do not label alike, looked at again (see :mod:`harness.disputes`);
+        None where nobody looked.
     """
 
     address: str
@@ -55,6 +58,7 @@ class Result:
     predictions: pd.DataFrame
     targets: pd.DataFrame
     curves: pd.DataFrame
+    disputes: pd.DataFrame | None = None
 
     @property
     def name(self) -> str:
@@ -162,6 +166,7 @@ def load_result(address: str) -> Result:
     try:
         if not folder.exists("records.parquet"):
             raise FileNotFoundError
+        looked = folder.exists("disputes.parquet")
         return Result(
             address=address,
             experiment=folder.read_experiment(),
@@ -170,6 +175,7 @@ def load_result(address: str) -> Result:
             predictions=folder.read_frame("predictions.parquet")[0],
             targets=folder.read_frame("targets.parquet")[0],
             curves=folder.read_frame("curves.parquet")[0],
+            disputes=folder.read_frame("disputes.parquet")[0] if looked else None,
         )
     except FileNotFoundError:
         raise InputError(

@@ -16,6 +16,7 @@ import pandas as pd
 from backends.base import Backend
 from backends.registry import Unavailable, find, known
 from harness.data import Dataset, load_dataset, split_rows
+from harness.disputes import disputes, looked_at_again
 from harness.errors import InputError, unknown
 from harness.execution import Execution
 from harness.executors import Job, Outcome, executor, prepare_executor
@@ -25,6 +26,8 @@ from harness.result import KEY, Result
 from harness.store import RunFolder
 from harness.training import PARTS, without_result
 from harness.units import Unit, cut, digest, varies_split
+
+DISPUTES = "disputes.parquet"
 
 
 class Progress(Protocol):
@@ -235,6 +238,7 @@ def _assemble(
         everything = Unit(name, tuple(range(experiment.repeats)), 0, len(experiment.cells))
         frames.append(without_result(everything, experiment, status, reason))
     tables = _tables(pd.concat(frames, ignore_index=True), experiment)
+    tables["disputes"] = _disputes(work, folder, tables)
     manifest = _manifest(work, execution, folder, units, time.perf_counter() - begun)
     targets = _targets(work)
     for name, frame in (*tables.items(), ("targets", targets)):
@@ -261,6 +265,16 @@ def _tables(rows: pd.DataFrame, experiment: Experiment) -> dict[str, pd.DataFram
         "predictions": rows[[*KEY, "predicted"]],
         "curves": long.astype({"epoch": "int32", **values}).reset_index(drop=True),
     }
+
+
+def _disputes(work: Work, folder: RunFolder, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The cells that are not labelled alike, looked at again unless that was done before."""
+    found = disputes(work.experiment, tables["records"], tables["predictions"])
+    if folder.exists(DISPUTES):
+        kept, _ = folder.read_frame(DISPUTES)
+        if kept[found.columns].equals(found):
+            return kept
+    return looked_at_again(work.experiment, work.dataset, found)
 
 
 def _targets(work: Work) -> pd.DataFrame:

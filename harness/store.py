@@ -3,7 +3,8 @@
     experiment.toml   reproduces the run            records.parquet, .csv   a row a backend x cell x repeat
     manifest.json     versions, machine, commands   predictions.parquet     test labels, row by row
     report.md, .html  what people read              curves.parquet          learning curves
-    figures/          *.png, *.svg                  parts/                  finished units of work
+    figures/          *.png, *.svg                  disputes.parquet        cells not labelled alike
+    parts/            finished units of work        targets.parquet         the test samples
 
 Files appear whole: written beside their place and renamed (a single put on object stores). Nothing is
 pickled.

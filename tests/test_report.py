@@ -7,6 +7,7 @@ import html.parser
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -338,7 +339,10 @@ def test_the_verdict_counts_the_cells_that_are_labelled_alike(iris):
     ]
     pairs = [(a, b) for a, b in zip(both[::2], both[1::2], strict=True) if len(a) and len(b)]
     same = sum(np.array_equal(a, b) for a, b in pairs)
-    assert f"by sklearn in {same} of {len(pairs)} cells" in said([iris], "Verdict")
+    alike = f"In {same} of {len(pairs)} cells the 2 backends label every test sample alike."
+    assert alike in said([iris], "Verdict")
+    unknown = replace(iris, disputes=None)
+    assert f"by sklearn in {same} of {len(pairs)} cells" in said([unknown], "Verdict")
 
 
 def test_agreement_counts_the_same_samples(iris):

@@ -76,14 +76,16 @@ def run(
         from harness.tensorboard import check_tensorboard, write_tensorboard
 
         check_tensorboard(tensorboard)
-    with progress_display(out, execution.jobs, quiet=quiet) as progress:
+    with (
+        progress_display(out, execution.jobs, quiet=quiet) as progress,
+        nullcontext() if quiet else told(out),
+    ):
         try:
             result = run_experiment(experiment, execution, progress=progress)
         except KeyboardInterrupt:
             progress.interrupted()
             raise typer.Exit(3) from None
-        with nullcontext() if quiet else told(out):
-            page = result.report(_references(result) if references else ())
+        page = result.report(_references(result) if references else ())
     if not quiet:
         _print(result, page, out)
     if tensorboard is not None:
@@ -110,6 +112,8 @@ def _print(result: Result, page: str, out: Any) -> None:
     """The chosen cell of each backend, and where the report is."""
     from rich.table import Table
 
+    from harness.disputes import words
+
     metric = result.metric
     table = Table(title=f"Chosen on validation {metric}", title_justify="left")
     for column in ("backend", "eta", "lmbd", f"validation {metric}", f"test {metric}", "networks"):
@@ -125,6 +129,8 @@ def _print(result: Result, page: str, out: Any) -> None:
         else:
             table.add_row(backend, "-", "-", "-", "-", networks)
     out.print(table)
+    for line in words(result):
+        out.print(line, highlight=False)
     for note in result.manifest.get("notes", []):
         out.print(f"note: {note}", highlight=False)
     out.print(

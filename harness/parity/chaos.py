@@ -134,10 +134,13 @@ def chaos_map(
     dtype: str | None = None,
     repeats: Sequence[int] = (0,),
     recipe: str | None = None,
+    cells: NDArray[np.integer] | None = None,
+    twins: int = TWINS,
 ) -> pd.DataFrame:
     """How far round-off alone carries one backend, one row for each repeat and cell.
 
-    ``recipe`` names the backend whose recipe is trained, by default its own.
+    ``recipe`` names the backend whose recipe is trained, by default its own; ``cells`` the numbers of
+    some cells of the grid, by default all; ``twins`` how many trainings it is set against.
 
     Columns: repeat, eta, lmbd, dtype, steps; ``difference``, the largest relative distance of any tensor
     after the last step; ``growth``, the same in units of the dtype's round-off; ``status`` (see above);
@@ -153,7 +156,9 @@ def chaos_map(
         precision = dtype or experiment.recipe(own).dtype
         whole = trial(experiment, dataset, own, precision, repeat=repeat)
         whole = whole.at(whole.plan.steps)
+        whole = whole if cells is None else whole.of(cells)
         for chunk in whole.chunks():
             part = whole.of(chunk)
-            frames.append(as_frame(part, round_off(found, part, part.train(found)), repeat=repeat))
+            grown = round_off(found, part, part.train(found), range(twins))
+            frames.append(as_frame(part, grown, repeat=repeat))
     return pd.concat(frames, ignore_index=True)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
+from harness.disputes import kinds
 from harness.report import agreement, numbers
 from harness.report.agreement import CellAgreement
 from harness.report.heatmaps import Map, Scale, figure_of
@@ -33,7 +35,9 @@ def agreed(material: Material) -> Section | None:
     text = [
         "Differences are the first minus the second named, in percentage points of accuracy. Labels are "
         "compared sample by sample on the test set, over all repeats together. Where eta is large, "
-        "training can be chaotic: two right implementations part there through round-off alone.",
+        "training can be chaotic: two right implementations part there through round-off alone. Cells "
+        "that two backends do not label alike are trained again by the NumPy backend, as planned and "
+        "with its sums in other orders: that tells whether it is so. ~ marks such cells in the maps.",
     ]
     pictures = []
     for metric in dict.fromkeys(c.side.metric for c in compared):
@@ -56,7 +60,7 @@ def _difference_picture(
             c.eta,
             c.lmbd,
             c.difference * factor,
-            texts(c.difference, lambda v: numbers.difference(v, metric, digits)),
+            _marked(c, texts(c.difference, lambda v: numbers.difference(v, metric, digits))),
             c.status,
         )
         for c in compared
@@ -77,6 +81,16 @@ def _difference_picture(
     )
 
 
+def _marked(c: CellAgreement, shown: NDArray[np.object_]) -> NDArray[np.object_]:
+    """The numbers of a map, with a sign in the cells whose training is chaotic."""
+    known = kinds(c.side.result) if c.side.result is c.reference.result else {}
+    for i, eta in enumerate(c.eta.tolist()):
+        for j, lmbd in enumerate(c.lmbd.tolist()):
+            if shown[i, j] and known.get((eta, lmbd)) == "chaotic":
+                shown[i, j] += "~"
+    return shown
+
+
 def _spread(maps: list[Map]) -> float:
     """The 98th percentile of the differences' sizes."""
     return float(np.nanpercentile(np.abs(np.concatenate([m.values.ravel() for m in maps])), 98))
@@ -91,7 +105,7 @@ def _alike_picture(material: Material, metric: str, compared: Sequence[CellAgree
             c.eta,
             c.lmbd,
             c.alike * factor,
-            texts(c.alike, _alike_text(share)),
+            _marked(c, texts(c.alike, _alike_text(share))),
             c.status,
         )
         for c in compared

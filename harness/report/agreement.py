@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.disputes import kinds
 from harness.report import numbers
 from harness.report.selection import Choice
 from harness.report.side import Side
@@ -206,10 +207,14 @@ def _least(values: NDArray[np.float64]) -> float:
 
 
 def least_alike(compared: Sequence[CellAgreement]) -> pd.DataFrame:
-    """The cells in which sides and references differ most, up to five a pair."""
+    """The cells in which sides and references differ most, up to five a pair.
+
+    ``training`` says what kind it is there, where that was looked at: chaotic, sensitive or stable.
+    """
     rows = []
     for c in compared:
         metric = c.side.metric
+        known = kinds(c.side.result) if c.side.result is c.reference.result else {}
         gap = np.where(np.isnan(c.alike), np.inf, c.alike)
         for at in zip(
             *np.unravel_index(np.argsort(gap, axis=None)[:LISTED], gap.shape), strict=True
@@ -228,5 +233,7 @@ def least_alike(compared: Sequence[CellAgreement]) -> pd.DataFrame:
                 row["Cohen's kappa"] = _shown(c.kappa[at])
             else:
                 row["correlation of predictions"] = _shown(c.alike[at], 6)
+            if known:
+                row["training"] = known.get((c.eta[at[0]], c.lmbd[at[1]]), "not looked at")
             rows.append(row)
     return pd.DataFrame(rows)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from harness.disputes import words
 from harness.report import numbers
 from harness.report.agreement import CellAgreement
 from harness.report.material import Material
@@ -24,7 +25,8 @@ def verdict(material: Material) -> Section:
         own = [c for c in material.choices if c.side.result is result]
         said = " ".join(_scores(own, result))
         text.append(f"{name}: {said}" if material.several else said)
-    text += _agreement(material)
+    settled = "" if material.several else " ".join(words(material.results[0]))
+    text += _agreement(material, settled)
     text += _completeness(material, finished=True)
     found = len(warnings(material))
     if found:
@@ -92,16 +94,19 @@ def _who(own: Sequence[Choice], like: Choice) -> str:
     return ", ".join(c.side.backend for c in own if c.test == like.test)
 
 
-def _agreement(material: Material) -> Iterator[str]:
-    """Cell by cell against each reference: how often all labels are the same, and where least."""
+def _agreement(material: Material, settled: str) -> Iterator[str]:
+    """Cell by cell against each reference: how often all labels are the same, and where least.
+
+    ``settled`` is what is known of the differences' cause, and takes the place of how often.
+    """
     compared = [c for c in material.compared if c.both.any() and np.isfinite(c.alike).any()]
     for metric in dict.fromkeys(c.side.metric for c in compared):
         for reference in dict.fromkeys(c.reference for c in compared if c.side.metric == metric):
             own = [c for c in compared if c.reference is reference]
-            yield " ".join(_against(reference.label, own, metric))
+            yield f"{settled or _alike(reference.label, own, metric)} {_widest(own, metric)}"
 
 
-def _against(reference: str, own: Sequence[CellAgreement], metric: str) -> Iterator[str]:
+def _alike(reference: str, own: Sequence[CellAgreement], metric: str) -> str:
     where = f"Cell by cell against {reference}, where both trained,"
     if metric == "accuracy":
         identical = [
@@ -115,18 +120,20 @@ def _against(reference: str, own: Sequence[CellAgreement], metric: str) -> Itera
             f"{int(c.both.sum())} cells"
             for c in own
         ]
-    yield f"{where} {'; '.join(parts)}."
+    return f"{where} {'; '.join(parts)}."
+
+
+def _widest(own: Sequence[CellAgreement], metric: str) -> str:
     widest = max(own, key=lambda c: float(np.nanmax(np.abs(c.difference))))
     at = np.unravel_index(np.nanargmax(np.abs(widest.difference)), widest.difference.shape)
     gap = float(np.abs(widest.difference[at]))
     if gap == 0:
-        yield f"No cell differs in test {numbers.NAMES[metric]}."
-    else:
-        cell = numbers.cell(float(widest.eta[at[0]]), float(widest.lmbd[at[1]]))
-        yield (
-            f"Test {numbers.NAMES[metric]} differs most, by {numbers.span(gap, metric)}, in "
-            f"{widest.side.label} at {cell}."
-        )
+        return f"No cell differs in test {numbers.NAMES[metric]}."
+    cell = numbers.cell(float(widest.eta[at[0]]), float(widest.lmbd[at[1]]))
+    return (
+        f"Test {numbers.NAMES[metric]} differs most, by {numbers.span(gap, metric)}, in "
+        f"{widest.side.label} at {cell}."
+    )
 
 
 def warned(material: Material) -> Section | None:

@@ -1,0 +1,131 @@
+"""Cells that are not labelled alike are looked at again: round-off or something else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness import runner
+from harness.data import load_dataset
+from harness.disputes import disputes, looked_at_again, words
+from harness.execution import Execution
+from harness.experiment import Experiment, experiment_from
+from harness.result import load_result
+from harness.runner import run
+
+SMALL = Experiment(eta=(0.01, 5.0), lmbd=(0.001, 0.01), epochs=40, backends=("numpy", "sklearn"))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A run on digits, of which a row is calm and a row chaotic."""
+    folder = tmp_path_factory.mktemp("runs")
+    return run(SMALL, Execution(executor="serial", output=str(folder)))
+
+
+def changed(result, where, change):
+    """A run's predictions, those of the marked records put through a function."""
+    p = result.predictions
+    labels = [change(x) if w else x for x, w in zip(p["predicted"], where, strict=True)]
+    return p.assign(predicted=pd.Series(labels, p.index))
+
+
+def relabelled(result, backend, eta, samples):
+    """A run's predictions with the first samples of a backend's cells at this eta labelled otherwise."""
+
+    def other(labels):
+        return np.concatenate([(labels[:samples] + 1) % 10, labels[samples:]])
+
+    p = result.predictions
+    return changed(result, (p["backend"] == backend) & (p["eta"] == eta), other)
+
+
+def test_chaotic_cells_are_known_for_what_they_are(small):
+    assert set(small.disputes["eta"]) == {5.0}
+    assert set(small.disputes["status"]) == {"chaotic"}
+    (said,) = words(small)
+    assert said.startswith(
+        f"In {4 - len(small.disputes)} of 4 cells the 2 backends label every test sample alike."
+    )
+    assert "chaotic: there round-off alone carries training elsewhere" in said
+
+
+def test_a_difference_in_a_stable_cell_is_not_put_down_to_round_off(small):
+    predictions = relabelled(small, "sklearn", 0.01, samples=9)
+    found = disputes(SMALL, small.records, predictions)
+    calm = found[found["eta"] == 0.01]
+    assert calm["apart"].tolist() == [9 / 360, 9 / 360]
+    again = looked_at_again(SMALL, load_dataset(SMALL), found)
+    assert set(again.loc[again["eta"] == 0.01, "status"]) == {"stable"}
+    (said,) = words(replace(small, disputes=again))
+    assert said.startswith(f"In {4 - len(again)} of 4 cells")
+    assert "2 are stable, and yet up to 2.50 % of the samples are taken differently" in said
+    assert "python -m harness parity" in said
+
+
+def test_the_report_says_so(small):
+    with open(small.report(), encoding="utf-8") as page:
+        text = page.read()
+    assert next(words(small))[:60] in text
+    assert ">chaotic<" in text
+
+
+def test_a_cell_that_diverged_in_one_backend_only_is_disputed(small):
+    records = small.records.copy()
+    (row, *_) = records.index[(records["backend"] == "numpy") & (records["eta"] == 0.01)]
+    records.loc[row, "status"] = "diverged"
+    predictions = changed(small, records.index == row, lambda labels: labels[:0])
+    found = disputes(SMALL, records, predictions)
+    assert found.loc[found["eta"] == 0.01, "apart"].tolist() == [1.0]
+
+
+def test_backends_that_train_otherwise_are_not_held_against_each_other(small):
+    own = SMALL.model_copy(update={"overrides": {"sklearn": {"epochs": 30}}})
+    found = disputes(own, small.records, relabelled(small, "sklearn", 0.01, samples=9))
+    assert found.empty
+    assert not list(words(replace(small, experiment=own, disputes=found)))
+
+
+def test_of_too_many_cells_the_furthest_apart_are_looked_at(small, monkeypatch):
+    monkeypatch.setattr("harness.disputes.MOST", 1)
+    cells = pd.DataFrame(
+        {
+            "recipe": "numpy, sklearn",
+            "eta": 5.0,
+            "lmbd": [0.001, 0.01],
+            "repeat": 0,
+            "apart": [0.1, 0.2],
+        }
+    )
+    again = looked_at_again(SMALL, load_dataset(SMALL), cells)
+    assert again["status"].tolist() == ["", "chaotic"]
+    (said,) = words(replace(small, disputes=again))
+    assert "1 more cell differ" in said
+
+
+def test_what_was_looked_at_is_kept_with_the_run(small, monkeypatch):
+    assert load_result(small.address).disputes.equals(small.disputes)
+
+    def never(*_):
+        raise AssertionError("looked at twice")
+
+    monkeypatch.setattr(runner, "looked_at_again", never)
+    folder = small.address.rsplit("/", 1)[0]
+    again = run(SMALL, Execution(executor="serial", output=folder))
+    assert again.disputes.equals(small.disputes)
+
+
+def test_real_predictions_differ_from_a_thousandth_of_their_spread_on(tmp_path):
+    given = {"task": "regression", "dataset": "diabetes", "scale": "standard", "epochs": 3}
+    experiment = experiment_from(
+        {**given, "eta": [0.01], "lmbd": [0.01], "backends": ["numpy", "sklearn"]}
+    )
+    result = run(experiment, Execution(executor="serial", output=str(tmp_path)))
+    assert result.disputes.empty
+    (said,) = words(result)
+    assert said == "In 1 of 1 cell the 2 backends predict alike, to a thousandth of the spread."
+    moved = changed(result, result.predictions["backend"] == "numpy", lambda values: values + 1)
+    assert disputes(experiment, result.records, moved)["apart"].tolist() == [1.0]
