@@ -16,7 +16,7 @@ from harness.data import Dataset
 from harness.experiment import Experiment
 
 MEMORY_BUDGET = 256 * 2**20  # bytes that one unit's training may hold
-STACKED_CELLS = 98  # at most, in one unit of a backend that stacks: two repeats of a 7 x 7 grid
+STACKED_CELLS = 49  # at most, in one unit of a backend that stacks; more fall out of the cache
 LOOPED_CELLS = 8  # in one unit of a backend that trains one cell after the other
 COPIES = 8  # arrays of the size of weights and of activations that training holds at once
 
