@@ -134,7 +134,8 @@ def words(result: Result) -> Iterator[str]:
     groups = recipes(result.experiment, trained, dtypes=True)
     for names in (g for g in groups if len(g) > 1):
         if result.experiment.recipe(names[0]).patience is None:
-            yield " ".join(_words(result, names, len(groups) > 1))
+            said = " ".join(_words(result, names, len(groups) > 1))
+            yield from [said] if said else []
 
 
 def _words(result: Result, names: list[str], several: bool) -> Iterator[str]:
@@ -146,6 +147,8 @@ def _words(result: Result, names: list[str], several: bool) -> Iterator[str]:
         apart=("apart", "max"), status=("status", "first"), swing=("swing", "max")
     )
     compared = set(trained.index[trained > 1]) | set(cells.index)
+    if not compared:
+        return
     who = numbers.listed(names) if several else f"the {len(names)} backends"
     alike = (
         "label every test sample alike"
@@ -188,7 +191,8 @@ def _stable(cells: pd.DataFrame, metric: str) -> str:
 
 
 def _unseen(cells: pd.DataFrame, metric: str) -> str:
-    return f"{numbers.count(len(cells), 'more cell')} differ and were not looked at again."
+    differ = "differs and was" if len(cells) == 1 else "differ and were"
+    return f"{numbers.count(len(cells), 'more cell')} {differ} not looked at again."
 
 
 def _cells(cells: pd.DataFrame) -> str:

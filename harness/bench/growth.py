@@ -15,9 +15,7 @@ from harness.training import peak_memory, run_unit
 from harness.units import Unit, cut
 
 FACTOR = 10
-SHARE = (
-    5  # a fifth of the epochs will do: time and memory grow with cells, repeats and samples alike
-)
+SHARE = 5  # a fifth of the epochs will do: what grows, grows with them alike
 CLOSE = 1e-6  # relative distance of the learning rates that one is multiplied into
 
 

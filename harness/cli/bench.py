@@ -36,7 +36,7 @@ def bench(
     ] = "results/bench",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the tables.")] = False,
 ) -> None:
-    """Time every backend: import, build, steps, the stack against one cell at a time.
+    """Time every backend: import, build, steps, the stack against one cell at a time and the notes' programs.
 
     Each backend works in a process of its own, one at a time, in interleaved repetitions. Quote the
     ratios, which hold beyond this machine; the seconds do not.
@@ -76,7 +76,7 @@ def _print(result: dict[str, Any], out: Any) -> None:
     frame = table(result)
     shown = Table(
         title=f"{result['cells']} cells; seconds unless said otherwise; one-at-a-time, notebook and "
-        f"bare-fit numbers are per cell, sampled on {result['sample']}",
+        f"bare-fit numbers are per cell, sampled on {result['sample']}; sklearn's notebook is a bare fit",
         title_justify="left",
     )
     shown.add_column("")
