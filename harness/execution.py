@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-def default_jobs() -> int:
-    """As many workers as this process may use cores."""
+def cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -23,7 +23,7 @@ class Execution(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     executor: Literal["serial", "processes", "dask"] = "processes"
-    jobs: Annotated[int, Field(ge=1)] = Field(default_factory=default_jobs)
+    jobs: Annotated[int, Field(ge=1)] = Field(default_factory=cores)
     threads: Annotated[int, Field(ge=1)] = 1
     unit_timeout: Annotated[float, Field(gt=0)] | None = None
     scheduler: str | None = None

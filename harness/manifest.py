@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import psutil
 from backends.base import Backend
 from backends.registry import Unavailable, version
 from harness.data import Dataset, Split
-from harness.execution import Execution
+from harness.execution import Execution, cores
 from harness.experiment import Experiment
 
 LIBRARIES = (
@@ -102,11 +101,10 @@ def versions(backends: Sequence[Backend] = ()) -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """Platform, processor, cores this process may use, and memory in bytes."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "platform": platform.platform(),
         "cpu": _cpu(),
-        "cores": cores,
+        "cores": cores(),
         "memory_bytes": psutil.virtual_memory().total,
     }
 

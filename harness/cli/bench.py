@@ -44,7 +44,7 @@ def bench(
     from harness.bench.figure import as_png, bench_figure
     from harness.bench.measure import measure
     from harness.cli import console
-    from harness.execution import default_jobs
+    from harness.execution import cores
     from harness.experiment import experiment_from
     from harness.store import RunFolder
 
@@ -54,7 +54,7 @@ def bench(
         repetitions=repetitions,
         sample=sample,
         threads=threads,
-        jobs=default_jobs(),
+        jobs=cores(),
         whole=whole,
         say=lambda line: None if quiet else err.print(line, highlight=False),
     )

@@ -108,6 +108,7 @@ class Bars(Lines):
             if self.done[name] == self.total[name]:
                 self.bars.stop_task(task)
         self.bars.start()
+        self._end_when_done()
 
     def finished(self, outcome: Outcome) -> None:
         Silent.finished(self, outcome)
@@ -120,6 +121,12 @@ class Bars(Lines):
         )
         if over:
             self.bars.stop_task(self.tasks[name])
+        self._end_when_done()
+
+    def _end_when_done(self) -> None:
+        """Leave the bars standing and their thread behind: what follows has words of its own."""
+        if self.done == self.total:
+            self.bars.stop()
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from harness.experiment import Experiment
 from harness.units import Unit
 
 TRIES = 2  # of a unit whose worker died
-NEEDED_BY_ALL = ["harness.training", "sklearn.model_selection"]
+NEEDED_BY_ALL = "harness.executors.preloaded"
 
 
 @dataclass
@@ -57,7 +57,7 @@ def _context() -> BaseContext:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(NEEDED_BY_ALL)
+    context.set_forkserver_preload([NEEDED_BY_ALL])
     return context
 
 
@@ -76,7 +76,8 @@ def execute(job: Job) -> Iterator[Outcome]:
         for _ in range(min(job.execution.jobs, len(job.units)))
     ]
     modules = {name: _modules(name) for name in {unit.backend for unit in job.units}}
-    pending = sorted(job.units, key=lambda u: -len(modules[u.backend]))  # slow starters first
+    # long ones first, of these the slow starters
+    pending = sorted(job.units, key=lambda u: (-u.size, -len(modules[u.backend])))
     tries = dict.fromkeys(job.units, 0)
     running: dict[Future[tuple[pd.DataFrame, dict[str, float]]], tuple[_Slot, Unit]] = {}
     try:

@@ -17,7 +17,7 @@ from backends.base import Cells
 from backends.formulas import predict
 from backends.numpy import NumPyBackend
 from harness.data import Dataset
-from harness.execution import default_jobs
+from harness.execution import cores
 from harness.experiment import Experiment
 from harness.training import prepare
 
@@ -103,7 +103,7 @@ def effects(experiment: Experiment, dataset: Dataset, programs: Sequence[str]) -
     variants.append(("all", EVERYTHING, FAIR))
     number = len(variants)
     # a thread for each grid at work and none within one: small products gain nothing from more
-    with threadpool_limits(1), ThreadPoolExecutor(default_jobs()) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(cores()) as pool:
         grids = []
         for grid in pool.map(lambda v: _accuracy(experiment, dataset, v[2]), variants):
             grids.append(grid)

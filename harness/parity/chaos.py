@@ -13,8 +13,9 @@ libraries can be expected to grow less. A cell is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from backends.base import Backend, Weights
 from backends.distance import Errors, Tolerance, relative_errors
 from backends.formulas import predict
 from backends.registry import Unavailable, find
+from harness.beside import beside
 from harness.data import Dataset
 from harness.errors import InputError
 from harness.experiment import Experiment
@@ -65,19 +67,30 @@ class RoundOff:
 
 
 def round_off(
-    backend: Backend, trial: Trial, path: Sequence[Weights], seeds: Sequence[int] = range(TWINS)
+    backend: Backend,
+    trial: Trial,
+    path: Sequence[Weights] | None = None,
+    seeds: Sequence[int] = range(TWINS),
 ) -> RoundOff:
-    """Measure it for a trial that the backend took ``path`` on; one twin for every seed."""
+    """Measure it for a trial; one twin for every seed. ``path``: what the backend took, if known."""
+    others = [_begun(backend, trial, seed) for seed in seeds]
+    path = trial.train(backend) if path is None else path
     distance = np.zeros((len(path), len(trial.plan.initial.named()), len(trial.cells)))
     swing = np.zeros(len(trial.cells))
     scores = _scores(trial, path[-1])
-    for seed in seeds:
-        twins = twin(trial, seed).train(backend)
-        for k, (weights, other) in enumerate(zip(path, twins, strict=True)):
-            apart = relative_errors(other, weights, trial.plan.initial)
+    for other in others:
+        twins = other()
+        for k, (weights, twisted) in enumerate(zip(path, twins, strict=True)):
+            apart = relative_errors(twisted, weights, trial.plan.initial)
             distance[k] = np.maximum(distance[k], apart)
         swing = np.fmax(swing, np.abs(_scores(trial, twins[-1]) - scores))
     return RoundOff(tuple(path), distance, swing)
+
+
+def _begun(backend: Backend, trial: Trial, seed: int) -> Callable[[], tuple[Weights, ...]]:
+    """The training of a twin, under way where the backend needs nothing that a fork would lack."""
+    task = partial(twin(trial, seed).train, backend)
+    return task if backend.modules else beside(task)
 
 
 def _scores(trial: Trial, weights: Weights) -> NDArray[np.float64]:
@@ -159,6 +172,6 @@ def chaos_map(
         whole = whole if cells is None else whole.of(cells)
         for chunk in whole.chunks():
             part = whole.of(chunk)
-            grown = round_off(found, part, part.train(found), range(twins))
+            grown = round_off(found, part, seeds=range(twins))
             frames.append(as_frame(part, grown, repeat=repeat))
     return pd.concat(frames, ignore_index=True)

@@ -5,7 +5,6 @@ Sizes are given and not searched for: matplotlib's layout engines draw a figure 
 
 from __future__ import annotations
 
-import gc
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from backends.quiet import garbage_waits
+
+Kind = Literal["svg", "png"]
+KINDS: tuple[Kind, ...] = ("svg", "png")
 DPI = 130
 INK = "#24292f"
 FAINT = "#57606a"
@@ -45,18 +48,9 @@ STYLE = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The report's look, for figures made and written inside.
-
-    Garbage waits meanwhile: collecting it takes a sixth of the drawing time, and there is little.
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-            yield
-    finally:
-        if collecting:
-            gc.enable()
+    """The report's look, for figures made and written inside."""
+    with matplotlib.rc_context(STYLE), garbage_waits():  # type: ignore[arg-type]
+        yield
 
 
 @dataclass(frozen=True)
@@ -112,7 +106,7 @@ def bar_axes(figure: Figure, frame: Frame) -> Axes:
     return figure.add_axes(box)
 
 
-def written(figure: Figure, kind: Literal["png", "svg"]) -> bytes:
+def written(figure: Figure, kind: Kind) -> bytes:
     """The figure as a file. Call it inside :func:`style`."""
     stream = io.BytesIO()
     if kind == "png":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
+from harness.beside import beside
 from harness.errors import InputError
-from harness.report.canvas import style, written
+from harness.report.canvas import KINDS, style, written
 from harness.report.markdown import markdown
 from harness.report.page import page
-from harness.report.section import Section
+from harness.report.section import Picture, Section
 from harness.report.sections import sections
 from harness.report.title import Title, title_of
 from harness.result import Result
@@ -27,15 +30,27 @@ def write_sections(
     title: Title, content: Sequence[Section], folder: RunFolder, name: str = "report"
 ) -> str:
     """Write sections as figures/, ``name``.md and ``name``.html into a folder; the page's address."""
-    drawings: dict[str, bytes] = {}
-    with style():
-        for picture in (p for section in content for p in section.pictures):
-            if picture.name in drawings:
-                raise ValueError(f"two pictures are called {picture.name!r}")
-            figure = picture.draw()
-            drawings[picture.name] = written(figure, "svg")
-            folder.write(f"figures/{picture.name}.svg", drawings[picture.name])
-            folder.write(f"figures/{picture.name}.png", written(figure, "png"))
+    pictures = [picture for section in content for picture in section.pictures]
+    for picture_name, times in Counter(picture.name for picture in pictures).items():
+        if times > 1:
+            raise ValueError(f"{times} pictures are called {picture_name!r}")
+    others = beside(partial(_drawn, pictures[1::2]))
+    drawn = _drawn(pictures[::2]) | others()
+    for picture in pictures:
+        for kind in KINDS:
+            folder.write(f"figures/{picture.name}.{kind}", drawn[picture.name, kind])
+    drawings = {picture.name: drawn[picture.name, "svg"] for picture in pictures}
     folder.write(f"{name}.md", markdown(title, content))
     folder.write(f"{name}.html", page(title, content, drawings))
     return f"{folder.address.rstrip('/')}/{name}.html"
+
+
+def _drawn(pictures: Sequence[Picture]) -> dict[tuple[str, str], bytes]:
+    """The files of some pictures by name and kind."""
+    files = {}
+    with style():
+        for picture in pictures:
+            figure = picture.draw()
+            for kind in KINDS:
+                files[picture.name, kind] = written(figure, kind)
+    return files

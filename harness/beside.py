@@ -1,0 +1,55 @@
+"""Work beside other work: a task that a copy of this process takes on, on another core.
+
+For what is pure Python and would wait for the interpreter in a thread, as drawing figures does. Units of
+work are not carried out like that: they have an executor (:mod:`harness.executors`).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from harness.execution import cores
+
+T = TypeVar("T")
+THREADED = {"tensorflow", "torch", "jax"}  # once loaded, these have threads that no fork should cut off
+
+
+def beside(task: Callable[[], T]) -> Callable[[], T]:
+    """Begin the task in a fork of this process; what comes back waits for its result.
+
+    The task needs no pickling, its result does. Where a fork is unsafe (other threads may hold locks,
+    macOS) or of no use (one core), and where the process fails or is killed, the call does the task
+    itself, and raises what it raises.
+    """
+    alone = threading.active_count() == 1 and not THREADED & sys.modules.keys()
+    if sys.platform != "linux" or not alone or cores() == 1:
+        return task
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(task, sender), daemon=True)
+    process.start()
+    sender.close()
+
+    def result() -> T:
+        try:
+            return receiver.recv()  # type: ignore[no-any-return]
+        except EOFError:
+            return task()
+        finally:
+            process.join()
+
+    return result
+
+
+def _send(task: Callable[[], object], sender: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent acts upon it, and ends this process
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with suppress(BrokenPipeError):  # nobody waits any more
+        sender.send(task())
