@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
+from backends.quiet import collect_less
 from harness.cli import main as run_command_line
 
 
@@ -12,13 +13,11 @@ def main() -> None:
     """Run the command line; modules in the working directory can be imported, as under ``python -m``."""
     if "" not in sys.path:
         sys.path.insert(0, "")
-    # half a million objects of the libraries stay to the end: look for garbage less often than after
-    # every 700 new objects, and not on the way out
-    gc.set_threshold(50_000, 20)
+    collect_less()
     try:
         run_command_line()
     finally:
-        gc.freeze()
+        gc.freeze()  # on the way out nothing is worth looking for
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from multiprocessing.context import BaseContext
 import pandas as pd
 from pebble import ProcessExpired, ProcessPool
 
-from backends.quiet import set_threads
+from backends.quiet import collect_less, set_threads
 from backends.registry import Unavailable, find
 from harness.data import Dataset
 from harness.executors import Job, Outcome, of_exception
@@ -153,6 +153,7 @@ def _start_worker(threads: int, log: str | None, experiment: Experiment, dataset
     _given = (experiment, dataset)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_threads(threads)
+    collect_less()
     target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
