@@ -10,11 +10,16 @@ The four equations of back-propagation, for one minibatch of n samples (rows):
 The first holds for softmax and logistic outputs with the cross-entropy and for identity outputs with
 half the squared error. Every array has two more leading axes, (groups, cells): the cells of a group
 see the same minibatch, so one gather serves them all and `matmul` runs through the stack.
+
+What a step computes goes into arrays that the next step writes into again, because fresh ones can cost
+as much as the arithmetic. In memory samples and inputs are the fastest axes, so that the units of all cells
+of a group stand one below the other, and their first layer is one product.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -31,11 +36,11 @@ from backends.base import (
     Training,
     Weights,
 )
-from backends.formulas import forward, sum_samples, targets, times_derivative
+from backends.formulas import forward, product, sum_samples, targets, times_derivative
 from backends.plan import Plan
 
 # Cells trained together: enough to spread the interpreter's cost over, few enough for the cache.
-STACK = 16
+STACK = 25
 
 
 class NumPyBackend(Backend):
@@ -58,23 +63,23 @@ class NumPyBackend(Backend):
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
     ) -> Fit:
-        streams, per_group = cells.layout()
-        together = max(1, STACK // per_group) * per_group if per_group < STACK else STACK
         t = targets(y, network, training.dtype)
         paths = []
-        for group in _stacks(len(cells), len(streams), per_group, together):
+        for group in _stacks(*cells.layout()):
             paths.append(_train_stack(x, t, network, training, cells[group], plan))
         return Fit(tuple(Weights.concatenate(point) for point in zip(*paths, strict=True)))
 
 
-def _stacks(cells: int, groups: int, per_group: int, together: int) -> list[slice]:
-    """Cut the cells into slices of at most ``together``, whole groups or parts of one group."""
-    if per_group <= together:
-        return [slice(start, start + together) for start in range(0, cells, together)]
+def _stacks(streams: NDArray[np.intp], per_group: int) -> list[slice]:
+    """Cut the cells into slices of at most ``STACK``: whole groups, or equal parts of one group."""
+    if per_group <= STACK:
+        size = STACK // per_group * per_group
+        return [slice(k, k + size) for k in range(0, len(streams) * per_group, size)]
+    size = -(-per_group // -(-per_group // STACK))
     return [
-        slice(group + start, min(group + start + together, group + per_group))
-        for group in range(0, groups * per_group, per_group)
-        for start in range(0, per_group, together)
+        slice(group + k, min(group + k + size, group + per_group))
+        for group in range(0, len(streams) * per_group, per_group)
+        for k in range(0, per_group, size)
     ]
 
 
@@ -82,31 +87,61 @@ def _train_stack(
     x: Array, t: Array, network: Network, training: Training, cells: Cells, plan: Plan
 ) -> list[Weights]:
     streams, per_group = cells.layout()
-    shape = (len(streams), per_group, 1, 1)
-    eta = cells.eta.reshape(shape).astype(training.dtype)
+    shape = (len(streams), per_group)
+    eta = cells.eta.reshape(*shape, 1, 1).astype(training.dtype)
+    lmbd = cells.lmbd.reshape(*shape, 1, 1)
     order = plan.order[streams]
-    W = [_spread(plan.initial.W[layer][streams], per_group) for layer in range(network.layers)]
-    b = [
-        _spread(plan.initial.b[layer][streams][:, None], per_group)
-        for layer in range(network.layers)
-    ]
+    W = [_spread(layer[streams], per_group) for layer in plan.initial.W]
+    b = [_spread(layer[streams][:, None], per_group) for layer in plan.initial.b]
     update = _OPTIMIZERS[training.optimizer](training, eta, [*W, *b])
+    spaces: dict[int, Workspace] = {}  # two at most, of whole minibatches and of a short last one
     path = []
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for first, last in plan.segments():
             for step in range(first, last):
                 rows = order[:, plan.bounds[step] : plan.bounds[step + 1]]
                 n = rows.shape[1]
-                p = [
-                    np.asarray(
-                        training.penalty(cells.lmbd.reshape(shape), n, layer, network.layers)
-                    ).astype(training.dtype)
-                    for layer in range(network.layers)
-                ]
-                a = forward(x[rows][:, None], network, W, b)
-                update(step, gradients(a, t[rows][:, None], network, W, p, training.cost_scale(n)))
+                if n not in spaces:
+                    spaces[n] = Workspace.of(network, training, lmbd, n)
+                space = spaces[n]
+                a = forward(x[rows][:, None], network, W, b, space.a)
+                scale = training.cost_scale(n)
+                update(step, gradients(a, t[rows][:, None], network, W, space.p, scale, space))
             path.append(_flat(W, b))
     return path
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What the steps on minibatches of one size compute into, a list entry for each layer.
+
+    a, delta, slope: (groups, cells, samples, units), activations, errors, derivatives; dW and decay:
+    (groups, cells, inputs, outputs), the gradient and the penalty's part of it; p: (groups, cells, 1, 1),
+    the penalty's coefficient.
+    """
+
+    a: list[Array]
+    delta: list[Array]
+    slope: list[Array]
+    dW: list[Array]
+    decay: list[Array]
+    p: list[Array]
+
+    @classmethod
+    def of(cls, network: Network, training: Training, lmbd: Array, n: int) -> Workspace:
+        """For cells with these lmbd (groups, cells, 1, 1) and minibatches of n samples."""
+        stack, dtype, layers = lmbd.shape[:2], training.dtype, network.layers
+        units = [_empty((*stack, n, size), dtype) for size in network.sizes[1:] * 3]
+        weights = [_empty((*stack, *shape), dtype) for shape in network.shapes * 2]
+        p = [np.asarray(training.penalty(lmbd, n, layer, layers)) for layer in range(layers)]
+        return cls(
+            units[:layers],
+            units[layers : 2 * layers],
+            units[2 * layers :],
+            weights[:layers],
+            weights[layers:],
+            [coefficient.astype(dtype) for coefficient in p],
+        )
 
 
 def gradients(
@@ -116,23 +151,29 @@ def gradients(
     W: Sequence[Array],
     p: Sequence[Array],
     scale: float,
+    space: Workspace | None = None,
 ) -> list[Array]:
     """dC/dW of every layer, then dC/db of every layer, by back-propagation.
 
     a: activations from :func:`backends.formulas.forward`; t: targets (..., n, outputs);
-    p: the penalty's coefficient of each layer; scale: 1/n for a mean cost, 1 for a sum.
+    p: the penalty's coefficient of each layer; scale: 1/n for a mean cost, 1 for a sum. The gradients
+    are in ``space``, if one is given, until it is used again.
     """
+    nothing = [None] * len(W)
+    deltas, slopes, dWs, decays = (
+        (space.delta, space.slope, space.dW, space.decay) if space else (nothing,) * 4
+    )
     dW: list[Array] = []
     db: list[Array] = []
-    delta: Array = a[-1] - t
+    delta = np.subtract(a[-1], t, out=deltas[-1])
     delta *= scale
     for layer in reversed(range(len(W))):
-        dW.insert(0, a[layer].swapaxes(-1, -2) @ delta)
-        dW[0] += p[layer] * W[layer]
+        dW.insert(0, product(a[layer].swapaxes(-1, -2), delta, out=dWs[layer]))
+        dW[0] += np.multiply(p[layer], W[layer], out=decays[layer])
         db.insert(0, sum_samples(delta))
         if layer:
-            back = delta @ W[layer].swapaxes(-1, -2)
-            delta = times_derivative(network.activation, a[layer], back)
+            back = np.matmul(delta, W[layer].swapaxes(-1, -2), out=deltas[layer - 1])
+            delta = times_derivative(network.activation, a[layer], back, slopes[layer - 1])
     return [*dW, *db]
 
 
@@ -167,17 +208,24 @@ class _Adam:
     def __init__(self, training: Training, eta: Array, parameters: Sequence[Array]) -> None:
         self.beta_1, self.beta_2 = training.beta_1, training.beta_2
         self.epsilon, self.eta, self.parameters = training.epsilon, eta, parameters
-        self.m = [np.zeros_like(theta) for theta in parameters]
-        self.v = [np.zeros_like(theta) for theta in parameters]
+        self.m, self.v = ([np.zeros_like(theta) for theta in parameters] for _ in range(2))
+        self.change = [np.empty_like(theta) for theta in parameters]
 
     def __call__(self, step: int, gradients: Sequence[Array]) -> None:
         rate = self.eta * adam_correction(step, self.beta_1, self.beta_2)
-        for theta, m, v, g in zip(self.parameters, self.m, self.v, gradients, strict=True):
+        own = zip(self.parameters, self.m, self.v, self.change, strict=True)
+        for (theta, m, v, change), g in zip(own, gradients, strict=True):
             m *= self.beta_1
-            m += (1 - self.beta_1) * g
+            m += np.multiply(1 - self.beta_1, g, out=change)
             v *= self.beta_2
-            v += (1 - self.beta_2) * g * g
-            theta -= rate * m / (np.sqrt(v) + self.epsilon)
+            np.multiply(1 - self.beta_2, g, out=change)
+            change *= g
+            v += change
+            np.sqrt(v, out=change)
+            change += self.epsilon
+            np.divide(m, change, out=change)
+            change *= rate
+            theta -= change
 
 
 def adam_correction(step: int, beta_1: float, beta_2: float) -> float:
@@ -188,9 +236,18 @@ def adam_correction(step: int, beta_1: float, beta_2: float) -> float:
 _OPTIMIZERS: dict[str, type[_SGD] | type[_Adam]] = {"sgd": _SGD, "adam": _Adam}
 
 
+def _empty(shape: tuple[int, ...], dtype: str) -> Array:
+    """An array whose last axis but one is the fastest in memory."""
+    *leading, rows, columns = shape
+    return np.empty((*leading, columns, rows), dtype).swapaxes(-1, -2)
+
+
 def _spread(initial: Array, per_group: int) -> Array:
-    """(groups, ...) to a fresh (groups, cells per group, ...)."""
-    return np.repeat(initial[:, None], per_group, axis=1)
+    """(groups, inputs, outputs) to a fresh (groups, cells per group, inputs, outputs)."""
+    groups, *shape = initial.shape
+    spread = _empty((groups, per_group, *shape), initial.dtype.name)
+    spread[...] = initial[:, None]
+    return spread
 
 
 def _flat(W: Sequence[Array], b: Sequence[Array]) -> Weights:

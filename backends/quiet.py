@@ -50,7 +50,7 @@ def collect_less() -> None:
 
 @contextmanager
 def garbage_waits() -> Iterator[None]:
-    """Collect no garbage inside, where much is made that stays: looking for it takes a quarter of the time."""
+    """Collect no garbage inside, where much is made that stays: looking costs a quarter of the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -8,7 +8,7 @@ from functools import partial
 
 from harness.beside import beside
 from harness.errors import InputError
-from harness.report.canvas import KINDS, style, written
+from harness.report.canvas import KINDS, Kind, style, written
 from harness.report.markdown import markdown
 from harness.report.page import page
 from harness.report.section import Picture, Section
@@ -45,7 +45,7 @@ def write_sections(
     return f"{folder.address.rstrip('/')}/{name}.html"
 
 
-def _drawn(pictures: Sequence[Picture]) -> dict[tuple[str, str], bytes]:
+def _drawn(pictures: Sequence[Picture]) -> dict[tuple[str, Kind], bytes]:
     """The files of some pictures by name and kind."""
     files = {}
     with style():
