@@ -1,6 +1,7 @@
 """The Keras model behind :mod:`backends.keras`: a stack of networks in one Sequential.
 
-Tensors carry two axes beside their own: groups (cells that share minibatches) and cells of a group.
+Tensors carry two leading axes beside their own: groups (cells that share minibatches), which is the axis
+that Keras calls the batch, and cells of a group. An element of the data is a minibatch for each group.
 """
 
 from __future__ import annotations
@@ -44,15 +45,15 @@ class StackLoss(keras.losses.Loss):
         self.network = network
 
     def call(self, y: Any, z: Any) -> Any:
-        """y (rows, groups), logits z (rows, groups, cells, outputs); gives (rows, groups)."""
-        y = ops.broadcast_to(y[:, :, None], ops.shape(z)[:-1])
+        """y (groups, rows), logits z (groups, cells, rows, outputs); gives (groups, rows)."""
+        y = ops.broadcast_to(y[:, None], ops.shape(z)[:-1])
         if self.network.output == "softmax":
             cost = keras.losses.sparse_categorical_crossentropy(y, z, from_logits=True)
         elif self.network.output == "logistic":
             cost = keras.losses.binary_crossentropy(y[..., None], z, from_logits=True)
         else:
             cost = keras.losses.mean_squared_error(y[..., None], z) / 2
-        return ops.sum(cost, axis=-1)
+        return ops.sum(cost, axis=1)
 
 
 def _per_cell(base: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
@@ -62,8 +63,7 @@ def _per_cell(base: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.O
         eta: keras.Variable
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            ones = (1,) * (len(variable.shape) - 2)
-            rate = ops.reshape(self.eta * self.correction(), (*self.eta.shape, *ones))
+            rate = ops.reshape(self.eta * self.correction(), (*self.eta.shape, 1, 1))
             super().update_step(gradient, variable, rate)
 
         def correction(self) -> Any:
@@ -123,7 +123,7 @@ class Stack:
             )
             self.model = keras.Sequential(
                 [
-                    keras.Input((groups, network.features), dtype=training.dtype),
+                    keras.Input(batch_shape=(groups, None, network.features), dtype=training.dtype),
                     *(self._layer(layer) for layer in range(network.layers)),
                 ]
             )
@@ -140,8 +140,8 @@ class Stack:
         network, last = self.network, self.network.layers - 1
         penalised = self.training.penalised == "all" or layer < last
         return keras.layers.EinsumDense(
-            "bgf,gcfh->bgch" if layer == 0 else "bgcf,gcfh->bgch",
-            output_shape=(*self.shape, network.sizes[layer + 1]),
+            "gnf,gcfh->gcnh" if layer == 0 else "gcnf,gcfh->gcnh",
+            output_shape=(self.shape[1], None, network.sizes[layer + 1]),
             bias_axes="gch",
             activation=None if layer == last else _activation(network.activation),
             kernel_initializer="zeros",
@@ -157,12 +157,8 @@ class Stack:
             variable.assign(np.zeros(variable.shape, variable.dtype))
         self.eta.assign(cells.eta.reshape(self.shape).astype(dtype))
         lmbd = cells.lmbd.reshape(*self.shape, 1, 1)
-        spread = (
-            np.broadcast_to(tensor[:, None], (*self.shape, *tensor.shape[1:]))
-            for tensor in plan.initial.named().values()
-        )
-        self.model.set_weights(list(spread))
-        inputs, target = tf.constant(x), tf.constant(y)
+        self._set_weights(plan.initial)
+        minibatch = partial(_minibatch, tf.constant(x), tf.constant(y))
         steps = tf.data.Dataset.from_tensor_slices((order, scale.astype(dtype)))
         path = []
         with _floatx(dtype):
@@ -172,7 +168,7 @@ class Stack:
                     minibatches = (
                         steps.skip(first)
                         .take(last - first)
-                        .map(partial(_minibatch, inputs, target), num_parallel_calls=1)
+                        .map(minibatch, num_parallel_calls=1)
                         .prefetch(STEPS_PER_EXECUTION)
                     )
                     self.model.fit(minibatches, epochs=1, shuffle=False, verbose=0)
@@ -182,13 +178,13 @@ class Stack:
     def predict(self, x: Array, weights: Weights) -> Array:
         """Probabilities or targets (cells, samples, classes) of a stack of one group."""
         with _floatx(self.training.dtype):
-            self.model.set_weights([tensor[None] for tensor in weights.named().values()])
+            self._set_weights(weights, cells=True)
             # the model is called, as its own predict does, which takes 50 ms to get going
             blocks = [
-                ops.convert_to_numpy(self.model(x[start : start + ROWS_AT_ONCE, None]))
+                ops.convert_to_numpy(self.model(x[None, start : start + ROWS_AT_ONCE])[0])
                 for start in range(0, len(x), ROWS_AT_ONCE)
             ]
-            z = np.concatenate(blocks)[:, 0].swapaxes(0, 1)
+            z = np.concatenate(blocks, axis=1)
             if self.network.output == "identity":
                 return z
             if self.network.output == "softmax":
@@ -212,15 +208,27 @@ class Stack:
         target = tf.int32 if self.network.classes else dtype
         with _floatx(dtype):
             step = tf.function(training_step).get_concrete_function(
-                tf.TensorSpec([rows, self.shape[0], self.network.features], dtype, name="x"),
-                tf.TensorSpec([rows, self.shape[0]], target, name="y"),
+                tf.TensorSpec([self.shape[0], rows, self.network.features], dtype, name="x"),
+                tf.TensorSpec([self.shape[0], rows], target, name="y"),
             )
         return step.graph
 
     def weights(self) -> Weights:
         cells = self.shape[0] * self.shape[1]
-        tensors = [t.reshape(cells, *t.shape[2:]) for t in self.model.get_weights()]
-        return Weights(tuple(tensors[0::2]), tuple(tensors[1::2]))
+        tensors = self.model.get_weights()
+        return Weights(
+            tuple(W.reshape(cells, *W.shape[2:]) for W in tensors[0::2]),
+            tuple(b.reshape(cells, b.shape[-1]) for b in tensors[1::2]),
+        )
+
+    def _set_weights(self, weights: Weights, *, cells: bool = False) -> None:
+        """Give each cell weights of its own, or, by default, the cells of each group the same."""
+        tensors = []
+        for W, b in zip(weights.W, weights.b, strict=True):
+            for tensor in (W, b[:, None]):
+                stacked = tensor[None] if cells else tensor[:, None]
+                tensors.append(np.broadcast_to(stacked, (*self.shape, *tensor.shape[1:])))
+        self.model.set_weights(tensors)
 
 
 stack_for = lru_cache(maxsize=16)(Stack)
@@ -239,9 +247,8 @@ def _runs(penalty: Array, first: int, last: int) -> Iterator[tuple[int, int]]:
 
 
 def _minibatch(x: Any, y: Any, rows: Any, scale: Any) -> tuple[Any, Any, Any]:
-    """Inputs (rows, groups, features), targets (rows, groups) and sample weights (rows, 1)."""
-    rows = tf.transpose(rows)
-    return tf.gather(x, rows), tf.gather(y, rows), scale[:, None]
+    """Inputs (groups, rows, features), targets (groups, rows) and sample weights (1, rows)."""
+    return tf.gather(x, rows), tf.gather(y, rows), scale[None]
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Low-level TensorFlow: variables, matmul and GradientTape under tf.function, no Keras.
 
-One compiled loop takes all steps of all cells. Weights are variables of shape (groups, cells, inputs,
-outputs), the cells of a group sharing their minibatches. Minibatches have a fixed number of rows: a
+One compiled loop takes all steps of all cells. Samples are columns here, z = W^T x^T: variables hold W^T,
+(groups, cells, outputs, inputs), the cells of a group sharing their minibatches, so that the first layer
+of all of them is one product. Minibatches have a fixed number of rows: a
 short one is filled up with rows of weight zero, so that one trace serves the whole grid.
 """
 
@@ -32,7 +33,7 @@ from backends.quiet import load
 
 
 class TensorFlowBackend(Backend):
-    """tf.Variable, tf.einsum, tf.GradientTape; the optimiser written out."""
+    """tf.Variable, tf.matmul, tf.GradientTape; the optimiser written out."""
 
     name = "tensorflow"
     library = "tensorflow"
@@ -85,7 +86,7 @@ class TensorFlowBackend(Backend):
             with tf.name_scope("update"):
                 stack.update(gradients, rate)
 
-        step = tf.function(training_step).get_concrete_function(
+        step = tf.function(training_step, autograph=False).get_concrete_function(
             tf.TensorSpec([1, rows, network.features], real, name="x"),
             tf.TensorSpec([1, rows], tf.int32 if network.classes else real, name="y"),
             *(tf.TensorSpec(shape, real) for shape in ([rows], [], [])),
@@ -94,8 +95,8 @@ class TensorFlowBackend(Backend):
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         tf = load("tensorflow")
-        W = [tf.constant(layer)[None] for layer in weights.W]
-        b = [tf.constant(layer)[None, :, None] for layer in weights.b]
+        W = [tf.constant(layer.swapaxes(1, 2)[None]) for layer in weights.W]
+        b = [tf.constant(layer[None, ..., None]) for layer in weights.b]
         z = _forward(tf, tf.constant(x)[None], network, W, b)[0]
         if network.output == "softmax":
             return tf.nn.softmax(z).numpy()
@@ -136,8 +137,8 @@ class _Stack:
         def variable(*shape: int) -> Any:
             return tf.Variable(tf.zeros((groups, per_group, *shape), training.dtype))
 
-        self.W = [variable(*shape) for shape in network.shapes]
-        self.b = [variable(1, outputs) for _, outputs in network.shapes]
+        self.W = [variable(outputs, inputs) for inputs, outputs in network.shapes]
+        self.b = [variable(outputs, 1) for _, outputs in network.shapes]
         self.eta, self.lmbd = variable(1, 1), variable(1, 1)
         slots = {"sgd": 1 if training.momentum else 0, "adam": 2}[training.optimizer]
         self.slots = [
@@ -156,7 +157,7 @@ class _Stack:
             tf.TensorSpec([None], real),
         ]
         self.run: Callable[..., None] = tf.function(
-            self._loop, input_signature=signature, autograph=True
+            self._loop, input_signature=signature, autograph=False
         )
 
     def start(self, cells: Cells, plan: Plan, streams: NDArray[np.intp]) -> None:
@@ -164,7 +165,8 @@ class _Stack:
         for variable, values in ((self.eta, cells.eta), (self.lmbd, cells.lmbd)):
             variable.assign(values.reshape(variable.shape).astype(self.training.dtype))
         initial = plan.initial[streams]
-        tensors = [*(W[:, None] for W in initial.W), *(b[:, None, None] for b in initial.b)]
+        tensors = [W.swapaxes(1, 2)[:, None] for W in initial.W]
+        tensors += [b[:, None, :, None] for b in initial.b]
         for variable, tensor in zip(self.W + self.b, tensors, strict=True):
             variable.assign(np.broadcast_to(tensor, variable.shape))
         for slot in self.slots:
@@ -174,20 +176,25 @@ class _Stack:
     def weights(self) -> Weights:
         cells = self.shape[0] * self.shape[1]
         return Weights(
-            tuple(W.numpy().reshape(cells, *W.shape[2:]) for W in self.W),
-            tuple(b.numpy().reshape(cells, b.shape[-1]) for b in self.b),
+            tuple(W.numpy().reshape(cells, *W.shape[2:]).swapaxes(1, 2) for W in self.W),
+            tuple(b.numpy().reshape(cells, b.shape[2]) for b in self.b),
         )
 
     def _loop(
         self, first: Any, last: Any, x: Any, y: Any, order: Any, scale: Any, penalty: Any, rate: Any
     ) -> None:
         tf = load("tensorflow")
-        for step in tf.range(first, last):
+
+        def take(step: Any) -> Any:
             rows = order[step]
             gradients = self.gradients(
                 tf.gather(x, rows), tf.gather(y, rows), scale[step], penalty[step]
             )
             self.update(gradients, rate[step])
+            return step + 1
+
+        # written as what AutoGraph would make of a for: its rewriting of the source takes half a second
+        tf.while_loop(lambda step: step < last, take, [first])
 
     def gradients(self, x: Any, y: Any, scale: Any, penalty: Any) -> Any:
         """Of the sum of all cells' objectives: no cell's objective depends on another's weights."""
@@ -233,7 +240,10 @@ _stack = lru_cache(maxsize=16)(_Stack)
 
 
 def _forward(tf: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence[Any]) -> Any:
-    """Logits (groups, cells, rows, outputs) of inputs (groups, rows, features)."""
+    """Logits (groups, cells, rows, outputs) of inputs (groups, rows, features).
+
+    W[l] (groups, cells, outputs, inputs), b[l] (groups, cells, outputs, 1).
+    """
     activate = {
         "identity": tf.identity,
         "sigmoid": tf.sigmoid,
@@ -242,12 +252,14 @@ def _forward(tf: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence[An
         "leaky_relu": lambda z: tf.nn.leaky_relu(z, alpha=LEAKY_SLOPE),
         "elu": tf.nn.elu,
     }[network.activation]
+    groups, cells, units, features = W[0].shape
     with tf.name_scope("layer_1"):
-        z = tf.einsum("gnf,gcfh->gcnh", x, W[0]) + b[0]
+        z = tf.matmul(tf.reshape(W[0], (groups, cells * units, features)), x, transpose_b=True)
+        z = tf.reshape(z, (groups, cells, units, tf.shape(x)[1])) + b[0]
     for layer, (W_l, b_l) in enumerate(zip(W[1:], b[1:], strict=True), start=2):
         with tf.name_scope(f"layer_{layer}"):
-            z = tf.matmul(activate(z), W_l) + b_l
-    return z
+            z = tf.matmul(W_l, activate(z)) + b_l
+    return tf.linalg.matrix_transpose(z)
 
 
 def _cost(tf: Any, z: Any, y: Any, network: Network) -> Any:

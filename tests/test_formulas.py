@@ -109,8 +109,8 @@ def test_analytic_gradient_equals_tensorflows_tape(activation):
     from backends.tensorflow import _cost, _forward
 
     network, x, y, weights = case("softmax", 3, activation)
-    W = [tf.Variable(W[None]) for W in weights.W]
-    b = [tf.Variable(b[None, :, None]) for b in weights.b]
+    W = [tf.Variable(W.swapaxes(1, 2)[None]) for W in weights.W]
+    b = [tf.Variable(b[None, ..., None]) for b in weights.b]
     with tf.GradientTape() as tape:
         z = _forward(tf, tf.constant(x)[None], network, W, b)
         cost = tf.reduce_mean(_cost(tf, z, tf.constant(y)[None], network))
@@ -118,7 +118,8 @@ def test_analytic_gradient_equals_tensorflows_tape(activation):
     mine = analytic(network, x, y, weights, Training())
     for ours, theirs in zip(mine, tape.gradient(total, W + b), strict=True):
         # both in float64: a few roundings of numbers of order 1
-        np.testing.assert_allclose(ours.ravel(), theirs.numpy().ravel(), rtol=1e-12, atol=1e-14)
+        theirs = theirs.numpy().swapaxes(-1, -2).reshape(ours.shape)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
 
 
 def test_sigmoid_and_softmax_do_not_overflow():
