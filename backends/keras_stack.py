@@ -160,17 +160,17 @@ class Stack:
         self._set_weights(plan.initial)
         minibatch = partial(_minibatch, tf.constant(x), tf.constant(y))
         steps = tf.data.Dataset.from_tensor_slices((order, scale.astype(dtype)))
+        options = tf.data.Options()
+        options.autotune.enabled = (
+            False  # its thread has training wait, a third of the time on one core
+        )
+        steps = steps.with_options(options)
         path = []
         with _floatx(dtype):
             for segment in plan.segments():
                 for first, last in _runs(penalty, *segment):
                     self.l2.assign((lmbd * penalty[first] / 2).astype(dtype))
-                    minibatches = (
-                        steps.skip(first)
-                        .take(last - first)
-                        .map(minibatch, num_parallel_calls=1)
-                        .prefetch(STEPS_PER_EXECUTION)
-                    )
+                    minibatches = steps.skip(first).take(last - first).map(minibatch)
                     self.model.fit(minibatches, epochs=1, shuffle=False, verbose=0)
                 path.append(self.weights())
         return path
