@@ -59,13 +59,17 @@ def run(
     The default is the preset [b]fair[/b]: scikit-learn's digits, a 64-50-10 network, 49 cells, on all
     backends. The same command again takes up where a stopped run was, or just makes its report again.
     """
+    from harness.executors import prepare_executor
+    from harness.settings import sort_settings
+
+    experiment, execution = sort_settings(settings)
+    if not dry_run:
+        prepare_executor(execution.executor)  # it starts while this process goes on importing
     from harness.cli import console
     from harness.cli.progress import progress_display, told
     from harness.runner import plan_work
     from harness.runner import run as run_experiment
-    from harness.settings import sort_settings
 
-    experiment, execution = sort_settings(settings)
     out = console()
     if dry_run:
         from harness.cli.dry_run import show

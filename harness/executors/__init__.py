@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
-from harness.data import Dataset
-from harness.execution import Execution
-from harness.experiment import Experiment
-from harness.units import Unit
+    from harness.data import Dataset
+    from harness.execution import Execution
+    from harness.experiment import Experiment
+    from harness.units import Unit
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ def executor(name: str) -> Callable[[Job], Iterator[Outcome]]:
 
 
 def prepare_executor(name: str) -> None:
-    """Let the executor begin what takes long to start, before the work is known."""
+    """Let the executor begin what takes long to start, before the work is known; cheap and repeatable."""
     if name == "processes":
-        importlib.import_module(_PLACES[name]).warm_up()
+        from harness.executors.server import start
+
+        start()

@@ -2,16 +2,12 @@
 
 Every slot is a pool of one process, so a unit can be given to the process that has its library loaded
 already, and a process that dies or overruns its time limit costs only the unit it held.
-
-On Linux workers are forked by a server, which imports what all of them need once, while the parent still
-prepares the work; it imports no framework and computes nothing. Elsewhere they are spawned.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
-import multiprocessing.forkserver
 import os
 import signal
 import sys
@@ -19,7 +15,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
-from multiprocessing.context import BaseContext
 
 import pandas as pd
 from pebble import ProcessExpired, ProcessPool
@@ -28,11 +23,11 @@ from backends.quiet import collect_less, set_threads
 from backends.registry import Unavailable, find
 from harness.data import Dataset
 from harness.executors import Job, Outcome, of_exception
+from harness.executors.server import worker_context
 from harness.experiment import Experiment
 from harness.units import Unit
 
 TRIES = 2  # of a unit whose worker died
-NEEDED_BY_ALL = "harness.executors.preloaded"
 
 
 @dataclass
@@ -43,27 +38,9 @@ class _Slot:
     loaded: set[str] = field(default_factory=set)
 
 
-def warm_up() -> None:
-    """Begin to import what the workers need, beside whatever this process does next."""
-    if sys.platform == "linux":
-        _context()
-        # the server inherits the mask: an interrupt is for this process to act upon
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        multiprocessing.forkserver.ensure_running()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _context() -> BaseContext:
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([NEEDED_BY_ALL])
-    return context
-
-
 def execute(job: Job) -> Iterator[Outcome]:
     """Outcomes as units finish; at most ``jobs`` at once, each library imported by few workers."""
-    context = _context()
+    context = worker_context()
     slots = [
         _Slot(
             ProcessPool(
