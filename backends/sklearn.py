@@ -2,7 +2,8 @@
 
 The library draws its initial weights from ``random_state.uniform``: a ``RandomState`` that hands out
 the plan's weights puts them in. The plan's minibatches are laid out as the rows of one long data set,
-which ``partial_fit`` with ``shuffle=False`` walks through in order: thousands of steps in one call.
+which ``partial_fit`` with ``shuffle=False`` walks through in order: hundreds of steps in one call, for one
+cell after the other.
 
 A short minibatch is filled up with rows of weight zero, because the library cuts batches of one size.
 """
@@ -20,7 +21,7 @@ from backends.base import Array, Backend, Cells, Convention, Fit, Network, Train
 from backends.plan import Plan
 
 # Bytes of rows laid out for one call.
-ROWS_BUDGET = 64 * 2**20
+ROWS_BUDGET = 16 * 2**20
 
 _ACTIVATION = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 
@@ -69,19 +70,22 @@ class SklearnBackend(Backend):
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
     ) -> Fit:
-        paths: list[list[Weights]] = []
-        steps: list[int] = []
         rows = _Rows(x, y, training, plan)
-        for eta, lmbd, stream in zip(cells.eta, cells.lmbd, cells.stream, strict=True):
-            estimator = _estimator(network, training, float(eta), float(lmbd), plan, int(stream))
-            if training.patience is None:
-                paths.append(_path(estimator, rows, network, plan, int(stream)))
-            else:
-                path, taken = _stopping_path(estimator, rows, network, plan, int(stream))
-                paths.append(path)
-                steps.append(taken)
-        fitted = tuple(Weights.concatenate(point) for point in zip(*paths, strict=True))
-        return Fit(fitted, tuple(steps) if training.patience is not None else None)
+        streams = cells.stream.tolist()
+        estimators = [
+            _estimator(network, training, float(eta), float(lmbd), plan, stream)
+            for eta, lmbd, stream in zip(cells.eta, cells.lmbd, streams, strict=True)
+        ]
+        if training.patience is None:
+            return Fit(tuple(_path(estimators, rows, network, plan, streams)))
+        paths, steps = [], []
+        for estimator, stream in zip(estimators, streams, strict=True):
+            path, taken = _stopping_path(estimator, rows, network, plan, stream)
+            paths.append(path)
+            steps.append(taken)
+        return Fit(
+            tuple(Weights.concatenate(point) for point in zip(*paths, strict=True)), tuple(steps)
+        )
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         return np.stack([_predict_one(x, network, weights[cell]) for cell in range(len(weights))])
@@ -133,29 +137,18 @@ def _estimator(
 
 
 class _Rows:
-    """The plan's minibatches laid out as consecutive rows, kept while the next cell needs the same."""
+    """The plan's minibatches laid out as consecutive rows."""
 
     def __init__(self, x: Array, y: NDArray, training: Training, plan: Plan) -> None:
         self.x, self.y, self.training, self.plan = x, y, training, plan
-        per_step = max(1, plan.batch_size * x.shape[1] * x.itemsize)
-        self.steps = max(1, ROWS_BUDGET // per_step)
-        self._key: tuple[int, int, int] | None = None
-        self._laid: tuple[Array, NDArray, Array | None]
 
     def between(
         self, first: int, last: int, stream: int
     ) -> Iterator[tuple[Array, NDArray, Array | None]]:
         """Inputs, targets and sample weights of steps first .. last - 1, in calls of bounded size."""
-        for start in range(first, last, self.steps):
-            stop = min(start + self.steps, last)
-            whole = self.plan.steps <= self.steps
-            key = (0, self.plan.steps, stream) if whole else (start, stop, stream)
-            if key != self._key:
-                self._laid, self._key = self._lay(*key), key
-            x, y, weight = self._laid
-            size = self.plan.batch_size
-            cut = slice((start - key[0]) * size, (stop - key[0]) * size)
-            yield x[cut], y[cut], None if weight is None else weight[cut]
+        steps = max(1, ROWS_BUDGET // (self.plan.batch_size * self.x.shape[1] * self.x.itemsize))
+        for start in range(first, last, steps):
+            yield self._lay(start, min(start + steps, last), stream)
 
     def epoch(self, steps: slice, stream: int) -> tuple[Array, NDArray, Array | None]:
         """Inputs, targets and sample weights of an epoch as it is, its short last minibatch short."""
@@ -184,18 +177,27 @@ class _Rows:
         return self.x[rows], self.y[rows], weight.ravel().astype(self.x.dtype)
 
 
-def _path(estimator: Any, rows: _Rows, network: Network, plan: Plan, stream: int) -> list[Weights]:
-    """The weights after every checkpoint; NaN from where the library met a non-finite weight."""
-    first_call = _classes(network)
-    current, path, diverged = plan.initial[stream], [], False
+def _path(
+    estimators: Sequence[Any], rows: _Rows, network: Network, plan: Plan, streams: Sequence[int]
+) -> list[Weights]:
+    """The cells' weights after every checkpoint, kept from where the library met one not finite.
+
+    Rows are laid out once for all cells of a stream.
+    """
+    current = [plan.initial[stream] for stream in streams]
+    # the cells still in training, each with what its next call wants to know beside the rows
+    going = dict.fromkeys(range(len(streams)), _classes(network))
+    path = []
     for first, last in plan.segments():
-        for x, y, weight in rows.between(first, last, stream):
-            if diverged:
-                break
-            diverged = not _continue(estimator, x, y, weight, first_call)
-            first_call = {}
-            current = _weights(estimator)
-        path.append(current)
+        for stream in dict.fromkeys(streams):
+            for x, y, weight in rows.between(first, last, stream):
+                for cell in [c for c in going if streams[c] == stream]:
+                    finite = _continue(estimators[cell], x, y, weight, going[cell])
+                    going[cell] = {}
+                    current[cell] = _weights(estimators[cell])
+                    if not finite:
+                        del going[cell]
+        path.append(Weights.concatenate(current))
     return path
 
 
