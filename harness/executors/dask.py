@@ -25,9 +25,6 @@ from harness.executors import Job, Outcome, of_exception
 from harness.experiment import Experiment
 from harness.units import Unit
 
-# Dask has workers give freed memory back at once; arrays of every training step are then mapped anew,
-# which costs the NumPy backend more than half of its speed
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": 2**26, "MALLOC_TRIM_THRESHOLD_": 2**27}
 WORKERS_LOST = 3  # after which a unit is given up, on a cluster that is started here
 CONNECT_SECONDS = 10
 
@@ -86,14 +83,8 @@ def _client(job: Job, stack: ExitStack) -> Any:
                 f"scheduler: {address!r} does not answer ({reason}); "
                 "allowed: the address of a running Dask scheduler, such as tcp://127.0.0.1:8786"
             ) from None
-    environ = dask.config.get("distributed.nanny.pre-spawn-environ") | KEEP_MEMORY
     stack.enter_context(
-        dask.config.set(
-            {
-                "distributed.scheduler.allowed-failures": WORKERS_LOST - 1,
-                "distributed.nanny.pre-spawn-environ": environ,
-            }
-        )
+        dask.config.set({"distributed.scheduler.allowed-failures": WORKERS_LOST - 1})
     )
     cluster = stack.enter_context(
         LocalCluster(
