@@ -136,7 +136,7 @@ def forward(
     network: Network,
     W: Sequence[Array],
     b: Sequence[Array],
-    out: Sequence[Array] | None = None,
+    out: Sequence[Array | None] | None = None,
 ) -> list[Array]:
     """All activations a^0 = x, ..., a^L, where z^l = a^(l-1) W^l + b^l and a^l = f(z^l).
 
@@ -144,9 +144,10 @@ def forward(
     for a^1, ..., a^L.
     """
     functions = [network.activation] * len(network.hidden) + [network.output]
+    out = out or [None] * len(W)
     a = [x]
-    for layer, (function, W_l, b_l) in enumerate(zip(functions, W, b, strict=True)):
-        z = product(a[-1], W_l, out=None if out is None else out[layer])
+    for function, W_l, b_l, a_l in zip(functions, W, b, out, strict=True):
+        z = product(a[-1], W_l, out=a_l)
         z += b_l
         a.append(ACTIVATE[function](z, out=z))
     return a

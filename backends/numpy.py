@@ -12,8 +12,8 @@ half the squared error. Every array has two more leading axes, (groups, cells): 
 see the same minibatch, so one gather serves them all and `matmul` runs through the stack.
 
 What a step computes goes into arrays that the next step writes into again, because fresh ones can cost
-as much as the arithmetic. In memory samples and inputs are the fastest axes, so that the units of all cells
-of a group stand one below the other, and their first layer is one product.
+as much as the arithmetic. In memory the last axis but one is the fastest: the units of all cells of a group
+then stand side by side, and their first layer is one product (:func:`backends.formulas.product`).
 """
 
 from __future__ import annotations
@@ -89,26 +89,33 @@ def _train_stack(
     streams, per_group = cells.layout()
     shape = (len(streams), per_group)
     eta = cells.eta.reshape(*shape, 1, 1).astype(training.dtype)
-    lmbd = cells.lmbd.reshape(*shape, 1, 1)
     order = plan.order[streams]
     W = [_spread(layer[streams], per_group) for layer in plan.initial.W]
     b = [_spread(layer[streams][:, None], per_group) for layer in plan.initial.b]
     update = _OPTIMIZERS[training.optimizer](training, eta, [*W, *b])
-    spaces: dict[int, Workspace] = {}  # two at most, of whole minibatches and of a short last one
+    sizes = set(np.diff(plan.bounds).tolist())  # of minibatches; two, if the last one is short
+    spaces = {n: Workspace.of(network, shape, n, training.dtype) for n in sizes}
+    penalties = {n: _penalty(cells, network, training, n, shape) for n in sizes}
     path = []
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for first, last in plan.segments():
             for step in range(first, last):
                 rows = order[:, plan.bounds[step] : plan.bounds[step + 1]]
                 n = rows.shape[1]
-                if n not in spaces:
-                    spaces[n] = Workspace.of(network, training, lmbd, n)
-                space = spaces[n]
+                p, scale, space = penalties[n], training.cost_scale(n), spaces[n]
                 a = forward(x[rows][:, None], network, W, b, space.a)
-                scale = training.cost_scale(n)
-                update(step, gradients(a, t[rows][:, None], network, W, space.p, scale, space))
+                update(step, gradients(a, t[rows][:, None], network, W, p, scale, space))
             path.append(_flat(W, b))
     return path
+
+
+def _penalty(
+    cells: Cells, network: Network, training: Training, n: int, stack: tuple[int, int]
+) -> list[Array]:
+    """The penalty's coefficient of each layer for a minibatch of n samples, (groups, cells, 1, 1)."""
+    lmbd = cells.lmbd.reshape(*stack, 1, 1)
+    layers = [training.penalty(lmbd, n, layer, network.layers) for layer in range(network.layers)]
+    return [np.asarray(coefficient).astype(training.dtype) for coefficient in layers]
 
 
 @dataclass(frozen=True)
@@ -116,32 +123,25 @@ class Workspace:
     """What the steps on minibatches of one size compute into, a list entry for each layer.
 
     a, delta, slope: (groups, cells, samples, units), activations, errors, derivatives; dW and decay:
-    (groups, cells, inputs, outputs), the gradient and the penalty's part of it; p: (groups, cells, 1, 1),
-    the penalty's coefficient.
+    (groups, cells, inputs, outputs), the gradient and the penalty's part of it. None: a fresh array.
     """
 
-    a: list[Array]
-    delta: list[Array]
-    slope: list[Array]
-    dW: list[Array]
-    decay: list[Array]
-    p: list[Array]
+    a: Sequence[Array | None]
+    delta: Sequence[Array | None]
+    slope: Sequence[Array | None]
+    dW: Sequence[Array | None]
+    decay: Sequence[Array | None]
 
     @classmethod
-    def of(cls, network: Network, training: Training, lmbd: Array, n: int) -> Workspace:
-        """For cells with these lmbd (groups, cells, 1, 1) and minibatches of n samples."""
-        stack, dtype, layers = lmbd.shape[:2], training.dtype, network.layers
-        units = [_empty((*stack, n, size), dtype) for size in network.sizes[1:] * 3]
-        weights = [_empty((*stack, *shape), dtype) for shape in network.shapes * 2]
-        p = [np.asarray(training.penalty(lmbd, n, layer, layers)) for layer in range(layers)]
-        return cls(
-            units[:layers],
-            units[layers : 2 * layers],
-            units[2 * layers :],
-            weights[:layers],
-            weights[layers:],
-            [coefficient.astype(dtype) for coefficient in p],
-        )
+    def of(cls, network: Network, stack: tuple[int, int], n: int, dtype: str) -> Workspace:
+        """For a stack of (groups, cells) and minibatches of n samples."""
+        units = [[_empty((*stack, n, size), dtype) for size in network.sizes[1:]] for _ in range(3)]
+        weights = [[_empty((*stack, *shape), dtype) for shape in network.shapes] for _ in range(2)]
+        return cls(*units, *weights)
+
+    @classmethod
+    def none(cls, layers: int) -> Workspace:
+        return cls(*([None] * layers for _ in range(5)))
 
 
 def gradients(
@@ -159,21 +159,18 @@ def gradients(
     p: the penalty's coefficient of each layer; scale: 1/n for a mean cost, 1 for a sum. The gradients
     are in ``space``, if one is given, until it is used again.
     """
-    nothing = [None] * len(W)
-    deltas, slopes, dWs, decays = (
-        (space.delta, space.slope, space.dW, space.decay) if space else (nothing,) * 4
-    )
+    space = space or Workspace.none(len(W))
     dW: list[Array] = []
     db: list[Array] = []
-    delta = np.subtract(a[-1], t, out=deltas[-1])
+    delta = np.subtract(a[-1], t, out=space.delta[-1])
     delta *= scale
     for layer in reversed(range(len(W))):
-        dW.insert(0, product(a[layer].swapaxes(-1, -2), delta, out=dWs[layer]))
-        dW[0] += np.multiply(p[layer], W[layer], out=decays[layer])
+        dW.insert(0, product(a[layer].swapaxes(-1, -2), delta, out=space.dW[layer]))
+        dW[0] += np.multiply(p[layer], W[layer], out=space.decay[layer])
         db.insert(0, sum_samples(delta))
         if layer:
-            back = np.matmul(delta, W[layer].swapaxes(-1, -2), out=deltas[layer - 1])
-            delta = times_derivative(network.activation, a[layer], back, slopes[layer - 1])
+            back = np.matmul(delta, W[layer].swapaxes(-1, -2), out=space.delta[layer - 1])
+            delta = times_derivative(network.activation, a[layer], back, space.slope[layer - 1])
     return [*dW, *db]
 
 

@@ -25,6 +25,7 @@ OTHER = {
 TARGETS = {
     "backends.numpy": (
         "_train_stack",
+        "_penalty",
         "gradients",
         "_SGD.__call__",
         "_Adam.__call__",
@@ -35,6 +36,8 @@ TARGETS = {
         "_leaky_relu",
         "_elu",
         "softmax",
+        "product",
+        "_side_by_side",
         "sum_samples",
         "_sigmoid_back",
         "_tanh_back",
