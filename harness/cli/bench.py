@@ -75,8 +75,8 @@ def _print(result: dict[str, Any], out: Any) -> None:
 
     frame = table(result)
     shown = Table(
-        title=f"{result['cells']} cells; seconds unless said otherwise; one-at-a-time, notebook and "
-        f"bare-fit numbers are per cell, sampled on {result['sample']}; sklearn's notebook is a bare fit",
+        title=f"{result['cells']} cells; seconds unless said otherwise; one-at-a-time and notebook "
+        f"numbers are per cell, sampled on {result['sample']}; sklearn's notebook is a bare fit",
         title_justify="left",
     )
     shown.add_column("")

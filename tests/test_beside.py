@@ -1,0 +1,76 @@
+"""Tasks in a copy of this process: same results, own errors, nothing lost with a killed process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+import pytest
+
+import harness.beside
+from harness.beside import beside
+from harness.report import canvas, writer
+from harness.report.section import Picture
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """As in a process that has two cores and no framework loaded, whatever ran before this test."""
+    monkeypatch.setattr(harness.beside, "THREADED", set())
+    monkeypatch.setattr(harness.beside, "cores", lambda: 2)
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+
+
+@linux
+def test_a_task_is_done_in_another_process(alone):
+    other = beside(lambda: (os.getpid(), "x" * 10**6))
+    process, text = other()
+    assert process != os.getpid()
+    assert len(text) == 10**6
+
+
+def test_where_a_fork_is_unsafe_the_call_does_the_task(monkeypatch):
+    monkeypatch.setattr(harness.beside, "THREADED", {"sys"})
+    assert beside(os.getpid)() == os.getpid()
+
+
+def test_beside_another_thread_nothing_is_forked(alone, monkeypatch):
+    monkeypatch.setattr(threading, "active_count", lambda: 2)
+    assert beside(os.getpid)() == os.getpid()
+
+
+def test_what_a_task_raises_is_raised_here(alone, capfd):
+    def task() -> None:
+        raise ValueError("of its own")
+
+    with pytest.raises(ValueError, match="of its own"):
+        beside(task)()
+
+
+@linux
+def test_a_killed_process_costs_nothing_but_time(alone):
+    here = os.getpid()
+
+    def task() -> str:
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "done here"
+
+    assert beside(task)() == "done here"
+
+
+@linux
+def test_figures_are_the_same_bytes_wherever_they_are_drawn(alone):
+    def figure(bars: int):
+        made, axes = canvas.panels(1, 1, canvas.Frame(2.0, 1.0))
+        axes[0].bar(range(bars), range(bars))
+        return made
+
+    pictures = [Picture(f"p{n}", lambda n=n: figure(n), "", "") for n in (2, 3, 4)]
+    forked = beside(lambda: writer._drawn(pictures))()
+    assert forked == writer._drawn(pictures)
+    assert len(forked) == 6
