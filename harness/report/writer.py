@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -31,9 +30,9 @@ def write_sections(
 ) -> str:
     """Write sections as figures/, ``name``.md and ``name``.html into a folder; the page's address."""
     pictures = [picture for section in content for picture in section.pictures]
-    for picture_name, times in Counter(picture.name for picture in pictures).items():
-        if times > 1:
-            raise ValueError(f"{times} pictures are called {picture_name!r}")
+    names = [picture.name for picture in pictures]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"two pictures are called {min(twice)!r}")
     others = beside(partial(_drawn, pictures[1::2]))
     drawn = _drawn(pictures[::2]) | others()
     for picture in pictures:
