@@ -26,7 +26,7 @@ from harness.experiment import Experiment
 from harness.stream import Stream, drawn, train_in_turn
 from harness.units import Unit, in_turn
 
-CURVE_POINTS = 16  # checkpoints of a learning curve
+CURVE_POINTS = 12  # checkpoints of a learning curve
 EVALUATION_BUDGET = 32 * 2**20  # bytes of activations held while evaluating
 PARTS = ("train", "validation", "test")
 
