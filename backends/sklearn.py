@@ -88,7 +88,18 @@ class SklearnBackend(Backend):
         )
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
-        return np.stack([_predict_one(x, network, weights[cell]) for cell in range(len(weights))])
+        """By the library's own forward pass; one estimator is given the weights of one cell after another."""
+        estimator = _untrained(x, network, weights[0])
+        outputs = np.full((len(weights), len(x), network.classes or 1), np.nan, x.dtype)
+        with np.errstate(all="ignore"):
+            for cell in np.flatnonzero(weights.finite()):
+                estimator.coefs_ = [W[cell] for W in weights.W]
+                estimator.intercepts_ = [b[cell] for b in weights.b]
+                if network.output == "identity":
+                    outputs[cell, :, 0] = estimator.predict(x)
+                else:
+                    outputs[cell] = estimator.predict_proba(x)
+        return outputs
 
 
 class _Handout(np.random.RandomState):
@@ -256,26 +267,17 @@ def _weights(estimator: Any) -> Weights:
     return Weights.stack([(estimator.coefs_, estimator.intercepts_)])
 
 
-def _predict_one(x: Array, network: Network, weights: Weights) -> Array:
-    """The library's own forward pass: an estimator trained for no step at all on these weights."""
+def _untrained(x: Array, network: Network, weights: Weights) -> Any:
+    """An estimator that has seen one sample, and so knows what it is; its weights mean nothing."""
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-    if not weights.finite().all():
-        return np.full((len(x), network.classes or 1), np.nan, x.dtype)
     kind = MLPRegressor if network.output == "identity" else MLPClassifier
     estimator = kind(
         hidden_layer_sizes=network.hidden,
         activation=_ACTIVATION[network.activation],
         solver="sgd",
-        learning_rate_init=1.0,
         shuffle=False,
-        random_state=_Handout([tensor[0] for tensor in weights.named().values()]),
+        random_state=_Handout([np.zeros_like(tensor[0]) for tensor in weights.named().values()]),
     )
     no_target = np.zeros(1, x.dtype if network.output == "identity" else np.int64)
-    with np.errstate(all="ignore"):
-        estimator.partial_fit(x[:1], no_target, **_classes(network))
-        estimator.coefs_ = [W[0] for W in weights.W]
-        estimator.intercepts_ = [b[0] for b in weights.b]
-        if network.output == "identity":
-            return estimator.predict(x).reshape(-1, 1)
-        return estimator.predict_proba(x)
+    return estimator.partial_fit(x[:1], no_target, **_classes(network))
