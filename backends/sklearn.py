@@ -89,9 +89,9 @@ class SklearnBackend(Backend):
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         """By the library's own forward pass; one estimator is given the weights of one cell after another."""
-        estimator = _untrained(x, network, weights[0])
         outputs = np.full((len(weights), len(x), network.classes or 1), np.nan, x.dtype)
         with np.errstate(all="ignore"):
+            estimator = _untrained(x, network, weights[0])
             for cell in np.flatnonzero(weights.finite()):
                 estimator.coefs_ = [W[cell] for W in weights.W]
                 estimator.intercepts_ = [b[cell] for b in weights.b]

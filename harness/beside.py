@@ -18,11 +18,8 @@ from typing import TypeVar
 from harness.execution import cores
 
 T = TypeVar("T")
-THREADED = {
-    "tensorflow",
-    "torch",
-    "jax",
-}  # once loaded, these have threads that no fork should cut off
+# Once loaded, these have threads that no fork should cut off.
+THREADED = {"tensorflow", "torch", "jax"}
 
 
 def beside(task: Callable[[], T]) -> Callable[[], T]:

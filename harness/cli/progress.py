@@ -6,8 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -27,30 +25,19 @@ class Silent:
         self.done: Counter[str] = Counter()
         self.total: Counter[str] = Counter()
         self.seconds: dict[str, float] = {}  # of a network, by backend, once one is known
-        self.report = Thread(target=import_module, args=("harness.report.writer",), daemon=True)
 
     def begin(self, work: Work, folder: RunFolder) -> None:
         for unit in work.units:
             self.total[unit.backend] += unit.size
             self.done[unit.backend] += unit.size if unit in work.done else 0
         self.at_first = self.done.total()
-        self.units = len(work.units) - len(work.done)  # that are left
 
     def finished(self, outcome: Outcome) -> None:
-        self._import_report()
         unit, took = outcome.unit, outcome.timings
         self.done[unit.backend] += unit.size
         if took:
             work = took["train_seconds"] + took["evaluate_seconds"]
             self.seconds[unit.backend] = work / unit.size
-
-    def _import_report(self) -> None:
-        """Import what writes the report once a worker has nothing left to do; be done before the last."""
-        self.units -= 1
-        if 0 < self.units < self.jobs and self.report.ident is None:
-            self.report.start()
-        elif not self.units and self.report.ident is not None:
-            self.report.join()
 
     def interrupted(self) -> None:
         self.out.print(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import nullcontext
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,8 +13,11 @@ import typer
 from harness.cli.options import EXECUTION, takes_run
 
 if TYPE_CHECKING:
+    from harness.executors import Outcome
     from harness.report import Section
     from harness.result import Result
+    from harness.runner import Progress, Work
+    from harness.store import RunFolder
 
 REPORT = "Beside the report"
 
@@ -85,7 +90,8 @@ def run(
         nullcontext() if quiet else told(out),
     ):
         try:
-            result = run_experiment(experiment, execution, progress=progress)
+            told_of = _ReportAhead(progress, execution.jobs)
+            result = run_experiment(experiment, execution, progress=told_of)
         except KeyboardInterrupt:
             progress.interrupted()
             raise typer.Exit(3) from None
@@ -102,6 +108,26 @@ def run(
         )
     if not result.complete:
         raise typer.Exit(3)
+
+
+class _ReportAhead:
+    """Passes a run's progress on, and imports what writes the report once a worker has nothing left to do."""
+
+    def __init__(self, progress: Progress, jobs: int) -> None:
+        self.progress, self.jobs = progress, jobs
+        self.thread = Thread(target=import_module, args=("harness.report.writer",), daemon=True)
+
+    def begin(self, plan: Work, folder: RunFolder) -> None:
+        self.left = len(plan.units) - len(plan.done)
+        self.progress.begin(plan, folder)
+
+    def finished(self, outcome: Outcome) -> None:
+        self.left -= 1
+        if 0 < self.left < self.jobs and self.thread.ident is None:
+            self.thread.start()
+        elif not self.left and self.thread.ident is not None:
+            self.thread.join()  # what comes next forks, which no thread may be beside
+        self.progress.finished(outcome)
 
 
 def _references(result: Result) -> list[Section]:
