@@ -23,6 +23,13 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+# Likewise, unless the user has set them. TensorFlow takes oneDNN's kernels by itself only on processors made
+# for neural networks (AVX512-VNNI and newer). Elsewhere it falls back to slower ones, which round otherwise.
+FRAMEWORK_VARIABLES = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "KERAS_BACKEND": "tensorflow",
+}
 
 
 def set_threads(threads: int) -> None:
@@ -34,8 +41,8 @@ def load(module: str) -> ModuleType:
     """Import TensorFlow or Keras; what they print while starting is dropped unless they fail."""
     if module in sys.modules:
         return sys.modules[module]
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    for name, value in FRAMEWORK_VARIABLES.items():
+        os.environ.setdefault(name, value)
     with _stderr_to_file(), garbage_waits():
         loaded = importlib.import_module(module)
     # TensorFlow warns of every function it traces anew, which a new shape of stack is

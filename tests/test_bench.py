@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.bench.figure import as_png, bench_figure
-from harness.bench.fresh import notebook_cell
+from harness.bench.fresh import as_written, notebook_cell
 from harness.bench.machine import gemm_rate
 from harness.bench.measure import measure
 from harness.data import load_dataset
@@ -91,6 +91,17 @@ def test_a_notebook_program_does_as_many_steps_as_the_experiment(monkeypatch):
         prepared = prepare(experiment, load_dataset(experiment), "numpy", [0])
         notebook_cell("numpy", prepared, experiment.recipe("numpy"), 0.1, 0.01)
         assert -(-len(done[-1].x_train) // 100) * 2 == prepared.plan.steps
+
+
+def test_the_notes_are_timed_as_written_beside_the_same_grid_only():
+    default = Experiment()
+    # whatever the run's network and epochs: the notes' program has its own
+    other = default.model_copy(update={"hidden": (3,), "epochs": 1})
+    assert as_written("numpy", other, 0.01, 0.01) > 0
+    assert np.isnan(as_written("another", default, 0.01, 0.01))
+    for update in ({"dataset": "iris"}, {"eta": (0.1,)}):
+        elsewhere = default.model_copy(update=update)
+        assert np.isnan(as_written("numpy", elsewhere, 0.01, 0.01))
 
 
 def test_another_optimiser_has_no_notebook_program():

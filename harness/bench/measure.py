@@ -130,6 +130,7 @@ def _row(
         "stack": took["stack"],
         "one_at_a_time": took["one_at_a_time"],
         "notebook": took["notebook"],
+        "as_written": took["as_written"],
         "cells_per_second": cells / took["stack"],
         "cells_per_second_one_at_a_time": 1 / took["one_at_a_time"],
         "speed_up": took["one_at_a_time"] * cells / took["stack"],
@@ -151,15 +152,12 @@ def _ratios(
     """Each promise with what was measured and what it should be."""
     found: list[tuple[str, float, str]] = []
     if RUN in times:
-        # the cold run imports each library, and so does each notebook
-        notebooks = sum(row["import"] + row["notebook"] * cells for row in rows.values())
-        found.append(
-            (
-                "the notes' programs, imports and all cells, over the whole cold run",
-                notebooks / times[RUN],
-                "at least 20",
-            )
-        )
+        whose = {"as_written": "as written", "notebook": "on the run's network and steps"}
+        for key, which in whose.items():
+            # the cold run imports each library, and so does each notebook
+            notebooks = sum(row["import"] + row[key] * cells for row in rows.values())
+            what = f"the notes' programs {which}, imports and all cells, over the whole cold run"
+            found.append((what, notebooks / times[RUN], "at least 20"))
     for name, row in rows.items():
         if name == "sklearn":
             ratio = row["one_at_a_time"] / row["notebook"]

@@ -15,7 +15,7 @@ import numpy as np
 from backends.base import Backend, Cells
 from backends.plan import Plan
 from backends.registry import find, start
-from harness.bench.fresh import notebook_cell
+from harness.bench.fresh import as_written, notebook_cell
 from harness.bench.growth import growth
 from harness.bench.machine import gemm_rate
 from harness.data import load_dataset
@@ -71,7 +71,8 @@ def open_session(name: str, experiment: Experiment) -> dict[str, float]:
 def repetition(name: str, experiment: Experiment, sample: int, threads: int) -> dict[str, float]:
     """One round of timings of an open session, in seconds (``gemm`` in operations a second).
 
-    ``one_at_a_time`` and ``notebook`` are the seconds of one cell, from ``sample`` of the cells.
+    ``one_at_a_time``, ``notebook`` and ``as_written`` are the seconds of one cell, from ``sample`` of
+    the cells.
     """
     session = _sessions[name]
     plan, cells = session.prepared.plan, session.cells
@@ -82,11 +83,13 @@ def repetition(name: str, experiment: Experiment, sample: int, threads: int) -> 
     pairs = list(zip(picked.eta.tolist(), picked.lmbd.tolist(), strict=True))
     recipe = experiment.recipe(name)
     fresh = [notebook_cell(name, p, recipe, eta, lmbd) for eta, lmbd in pairs]
+    written = [as_written(name, experiment, eta, lmbd) for eta, lmbd in pairs]
     return {
         "first_step": session.train(cells, plan.first(1)),
         "stack": session.train(cells, plan),
         "one_at_a_time": loop / sample,
         "notebook": float(np.mean(fresh)),
+        "as_written": float(np.mean(written)),
         "evaluation": seconds(lambda: session.backend.predict_proba(p.x, p.network, fit.weights)),
         "gemm": gemm_rate(experiment.dtype, threads),
     }

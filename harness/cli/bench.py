@@ -75,8 +75,9 @@ def _print(result: dict[str, Any], out: Any) -> None:
 
     frame = table(result)
     shown = Table(
-        title=f"{result['cells']} cells; seconds unless said otherwise; one-at-a-time and notebook "
-        f"numbers are per cell, sampled on {result['sample']}; sklearn's notebook is a bare fit",
+        title=f"{result['cells']} cells; seconds unless said otherwise. Of one cell, sampled on "
+        f"{result['sample']}: one at a time; notebook (the notes' program on this network and number "
+        "of steps, a bare fit for sklearn); as written (on the notes' network and samples)",
         title_justify="left",
     )
     shown.add_column("")
