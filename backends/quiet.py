@@ -56,6 +56,24 @@ def collect_less() -> None:
 
 
 @contextmanager
+def fewer_threads(threads: int) -> Iterator[None]:
+    """Inside, libraries loaded and yet to be loaded use this many threads each."""
+    from threadpoolctl import threadpool_limits
+
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    set_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
 def garbage_waits() -> Iterator[None]:
     """Collect no garbage inside, where much is made that stays: looking costs a quarter of the time."""
     collecting = gc.isenabled()

@@ -7,10 +7,13 @@ import signal
 import sys
 import threading
 
+import pandas as pd
 import pytest
 
 import harness.beside
-from harness.beside import beside
+from harness.beside import beside, forks
+from harness.experiment import Experiment
+from harness.parity.comparison import parity
 from harness.report import canvas, writer
 from harness.report.section import Picture
 
@@ -49,6 +52,30 @@ def test_what_a_task_raises_is_raised_here(alone, capfd):
 
     with pytest.raises(ValueError, match="of its own"):
         beside(task)()
+    assert capfd.readouterr().err == ""  # told once, by who raises it
+
+
+@linux
+def test_a_fork_forks_no_further(alone):
+    assert forks()
+    assert beside(forks)() is False
+
+
+@linux
+def test_parity_in_two_processes_finds_what_it_finds_in_one(alone, monkeypatch):
+    experiment = Experiment(
+        dataset="iris", hidden=(5,), eta=(0.1,), lmbd=(0.01,), backends=("numpy", "sklearn")
+    )
+    told: list[str] = []
+    both = parity(experiment, steps=10, say=told.append)
+    assert told[-1] == "everybody float32"
+    assert not any("sklearn float32" in text for text in told)
+    monkeypatch.setattr(harness.beside, "cores", lambda: 1)
+    one = parity(experiment, steps=10, say=told.append)
+    assert told[-1] == "sklearn float64"
+    pd.testing.assert_frame_equal(both.errors, one.errors)
+    pd.testing.assert_frame_equal(both.chaos, one.chaos)
+    assert both.verdicts == one.verdicts
 
 
 @linux

@@ -89,15 +89,23 @@ def parity(
     everybody = experiment.backends
     check = [n for n in everybody if conformance or (conformance is None and n not in BUILT_IN)]
     out, doing = console(), console(stderr=True)
-    with doing.status("starting", spinner="dots") as status:
+    status = doing.status("starting", spinner="dots")
+
+    def say(text: str) -> None:
+        status.start()  # not before, because its thread is one that nothing may fork beside
+        status.update(f"training {text}")
+
+    try:
         result = compare(
             experiment,
             steps=steps,
             rtol=rtol,
             reference=reference,
             check=check,
-            say=(lambda text: None) if quiet else (lambda text: status.update(f"training {text}")),
+            say=(lambda text: None) if quiet else say,
         )
+    finally:
+        status.stop()
     page = write(result, output or f"{address_of(experiment, Execution())}/parity")
     if json:
         from json import dumps

@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from backends.base import Backend
+from backends.quiet import fewer_threads
 from backends.registry import Unavailable, find, known, start
+from harness.beside import beside, forks
 from harness.data import load_dataset
 from harness.errors import InputError, unknown
+from harness.execution import cores
 from harness.experiment import Experiment
 from harness.parity.conformity import checked
 from harness.parity.divergence import Divergence
@@ -87,14 +90,13 @@ def parity(
     begun = time.perf_counter()
     experiment, found = resolve(experiment)
     try:
-        usable, missing = _started({**found, reference: find(reference)})
+        found = {**found, reference: find(reference)}
     except KeyError:
         raise unknown("reference", reference, [*known(), "package.module:Class"]) from None
-    if reference in missing:
-        raise InputError(f"reference: {missing[reference]}")
-    task = Task(experiment, load_dataset(experiment), usable, reference, steps, rtol, say)
+    task = Task(experiment, load_dataset(experiment), {}, reference, steps, rtol, say)
+    task, missing, everything = _side_by_side(task, found, dtypes)
+    usable = task.backends
     names = [name for name in experiment.backends if name in usable]
-    everything = _compared(task, names, dtypes)
     notes = []
     if reference in {name for apart in everything.apart.values() for name in apart}:
         judge_ = _majority(everything, usable, reference)
@@ -121,6 +123,39 @@ def parity(
         (*notes, *kinks),
         time.perf_counter() - begun,
     )
+
+
+Started = tuple[
+    Task, dict[str, str], Found
+]  # with the backends that can be used, why others cannot
+
+
+def _side_by_side(
+    task: Task, found: Mapping[str, Backend | Unavailable], dtypes: Sequence[str]
+) -> Started:
+    """Import the backends and compare them; one dtype in a process of its own, where there can be one.
+
+    That has to begin before a framework is imported, so both processes import them.
+    """
+    if len(dtypes) < 2 or not forks():
+        return _begun(task, found, dtypes)
+    with fewer_threads(max(1, cores() // 2)):
+        quietly = replace(task, say=lambda doing: None)
+        other = beside(lambda: _begun(quietly, found, dtypes[:1])[2])
+        task, missing, here = _begun(task, found, dtypes[1:])
+        task.say(f"everybody {dtypes[0]}")
+        return task, missing, Found.joined([other(), here])
+
+
+def _begun(
+    task: Task, found: Mapping[str, Backend | Unavailable], dtypes: Sequence[str]
+) -> Started:
+    usable, missing = _started(found)
+    if task.reference in missing:
+        raise InputError(f"reference: {missing[task.reference]}")
+    task = replace(task, backends=usable)
+    names = [name for name in task.experiment.backends if name in usable]
+    return task, missing, _compared(task, names, dtypes)
 
 
 def _compared(task: Task, names: Sequence[str], dtypes: Sequence[str]) -> Found:

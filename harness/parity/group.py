@@ -62,7 +62,7 @@ class Found:
     def joined(cls, parts: Sequence[Found]) -> Found:
         whole = cls()
         for part in parts:
-            whole.names += part.names
+            whole.names += [name for name in part.names if name not in whole.names]
             whole.steps = max(whole.steps, part.steps, key=len)
             whole.verdicts += part.verdicts
             for dtype, names in part.apart.items():
