@@ -32,7 +32,7 @@ GRID = tuple(float(f"{value:.12g}") for value in np.logspace(-5, 1, 7))
 SHOWN = 6  # numbers of a list that an error message repeats
 
 
-def parse_numbers(text: str, name: str) -> list[float]:
+def parse_numbers(text: str) -> list[float]:
     """The numbers of a grid axis from ``1e-3,1e-2`` or from a log range ``first:last:count``."""
     try:
         if ":" not in text:
@@ -45,14 +45,14 @@ def parse_numbers(text: str, name: str) -> list[float]:
         return [float(f"{value:.12g}") for value in values]
     except ValueError:
         raise InputError(
-            f"{name}: found {text!r}; allowed: a list such as 1e-3,1e-2 or a log range "
-            "first:last:count such as 1e-5:1e1:7"
+            f"found {text!r}; allowed: a list such as 1e-3,1e-2 or a log range first:last:count such "
+            "as 1e-5:1e1:7"
         ) from None
 
 
 def _axis(value: Any) -> Any:
     if isinstance(value, str):
-        return parse_numbers(value, "grid axis")
+        return parse_numbers(value)
     return [value] if isinstance(value, int | float) else value
 
 
@@ -278,5 +278,6 @@ def one_line(error: ValidationError) -> str:
         return f"{name}: {message}" if name else message
     if kind == "too_short":
         return f"{name}: found nothing; allowed: at least one value"
-    allowed = message.removeprefix("Input should be ")
+    # pydantic goes on to say how it failed
+    allowed = message.removeprefix("Input should be ").split(", unable to parse")[0]
     return f"{name}: found {found!r}; allowed: {allowed}"

@@ -17,8 +17,8 @@ def test_the_default_is_the_grid_of_the_notes():
 
 
 def test_a_log_range_and_a_list_are_numbers():
-    assert parse_numbers("1e-3:10:5", "eta") == [0.001, 0.01, 0.1, 1.0, 10.0]
-    assert parse_numbers("0.1, 0.5", "eta") == [0.1, 0.5]
+    assert parse_numbers("1e-3:10:5") == [0.001, 0.01, 0.1, 1.0, 10.0]
+    assert parse_numbers("0.1, 0.5") == [0.1, 0.5]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -41,6 +42,11 @@ VERBS: dict[str, Callable[..., None]] = {
 for verb, command in VERBS.items():
     app.command(verb)(command)
 app.add_typer(baseline.app, name="baseline")
+
+# what other programs call some of the flags
+ELSEWHERE = dict.fromkeys(("lr", "learning-rate", "learning-rate-init"), "--eta") | dict.fromkeys(
+    ("l2", "alpha", "lambda", "weight-decay"), "--lmbd"
+)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -84,12 +90,22 @@ def _fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
+def _nearest(error: typer.TyperException) -> str | None:
+    """The flag that an unknown one was meant for: the same thing elsewhere, or spelt nearly alike."""
+    given = getattr(error, "option_name", "").lstrip("-")
+    if given in ELSEWHERE:
+        return ELSEWHERE[given]
+    possible = [flag.lstrip("-") for flag in getattr(error, "possibilities", None) or []]
+    near = get_close_matches(given, possible, n=1)
+    return f"--{near[0]}" if near else None
+
+
 def _usage(error: typer.TyperException, given: Sequence[str]) -> str:
     """A usage error in one line, with the nearest right name where a flag or verb is misspelt."""
-    possibilities = getattr(error, "possibilities", None)
-    if possibilities:
-        return f"{error.message}; did you mean {possibilities[0]}?"
+    if near := _nearest(error):
+        return f"{error.message}; did you mean {near}?"
     verb = [given[0]] if given and given[0] in (*VERBS, "baseline") else []
-    return (
-        f"{error.format_message().rstrip('.')}; see {' '.join(['python -m harness', *verb])} --help"
-    )
+    possible = getattr(error, "possibilities", None)  # which are none near enough to be told
+    message = error.message if possible else error.format_message()
+    message = message.rstrip(".").split(", unable to parse")[0]
+    return f"{message}; see {' '.join(['python -m harness', *verb])} --help"
