@@ -1,7 +1,7 @@
 """Measures the backends side by side, and puts the ratios together.
 
-Every backend has a process of its own with a fixed number of threads; repetitions go round robin, one
-process working at a time, and medians are reported.
+Every backend has a process of its own with a fixed number of threads, and so has each of the notes'
+programs; repetitions go round robin, one process working at a time, and medians are reported.
 """
 
 from __future__ import annotations
@@ -62,17 +62,19 @@ def measure(
     sample = min(sample, cells)
     with ExitStack() as stack:
         pools = {name: stack.enter_context(_Process(threads)) for name in names}
+        notebooks = {name: stack.enter_context(_Process(threads)) for name in names}
         opened = {}
         for name in names:
             say(f"{name}: importing, building")
             opened[name] = _call(pools[name], phases.open_session, name, experiment)
+            _call(notebooks[name], phases.open_notes, name, experiment)
         rounds: dict[str, list[dict[str, float]]] = {name: [] for name in names}
         for number in range(repetitions):
             for name in names:
                 say(f"{name}: repetition {number + 1} of {repetitions}")
-                rounds[name].append(
-                    _call(pools[name], phases.repetition, name, experiment, sample, threads)
-                )
+                ours = _call(pools[name], phases.repetition, name, experiment, sample, threads)
+                theirs = _call(notebooks[name], phases.notes, name, experiment, sample)
+                rounds[name].append(ours | theirs)
         memory = {name: _call(pools[name], phases.footprint) for name in names}
         growths = {}
         for name in names:

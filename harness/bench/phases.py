@@ -6,6 +6,7 @@ what disturbs the machine for a while then disturbs all of them.
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ class Session:
         """Seconds of one training."""
         p = self.prepared
         return seconds(lambda: self.backend.train(p.x, p.y, p.network, p.training, cells, plan))
+
+    def sample(self, cells: int) -> Cells:
+        """So many cells, evenly over the grid."""
+        return self.cells[np.linspace(0, len(self.cells) - 1, cells).round().astype(int)]
 
 
 _sessions: dict[str, Session] = {}
@@ -71,28 +76,45 @@ def open_session(name: str, experiment: Experiment) -> dict[str, float]:
 def repetition(name: str, experiment: Experiment, sample: int, threads: int) -> dict[str, float]:
     """One round of timings of an open session, in seconds (``gemm`` in operations a second).
 
-    ``one_at_a_time``, ``notebook`` and ``as_written`` are the seconds of one cell, from ``sample`` of
-    the cells.
+    ``one_at_a_time`` are the seconds of one cell, from ``sample`` of the cells.
     """
     session = _sessions[name]
     plan, cells = session.prepared.plan, session.cells
     p = session.prepared
-    picked = cells[np.linspace(0, len(cells) - 1, sample).round().astype(int)]
+    picked = session.sample(sample)
     fit = session.backend.train(p.x, p.y, p.network, p.training, cells, plan.first(1))
     loop = sum(session.train(picked[i : i + 1], plan) for i in range(sample))
-    pairs = list(zip(picked.eta.tolist(), picked.lmbd.tolist(), strict=True))
-    recipe = experiment.recipe(name)
-    fresh = [notebook_cell(name, p, recipe, eta, lmbd) for eta, lmbd in pairs]
-    written = [as_written(name, experiment, eta, lmbd) for eta, lmbd in pairs]
     return {
         "first_step": session.train(cells, plan.first(1)),
         "stack": session.train(cells, plan),
         "one_at_a_time": loop / sample,
-        "notebook": float(np.mean(fresh)),
-        "as_written": float(np.mean(written)),
         "evaluation": seconds(lambda: session.backend.predict_proba(p.x, p.network, fit.weights)),
         "gemm": gemm_rate(experiment.dtype, threads),
     }
+
+
+def open_notes(name: str, experiment: Experiment) -> None:
+    """Import what the notes' program needs as a notebook does, with the library's own settings."""
+    backend = find(name)
+    if not isinstance(backend, Backend):
+        raise RuntimeError(backend.reason)
+    for module in backend.modules:
+        importlib.import_module(module)
+    prepared = prepare(experiment, load_dataset(experiment), name, [0])
+    _sessions[name] = Session(backend, prepared, Cells.grid(experiment.eta, experiment.lmbd))
+
+
+def notes(name: str, experiment: Experiment, sample: int) -> dict[str, float]:
+    """One round of the notes' program, in seconds of one cell, from ``sample`` of the cells.
+
+    ``notebook``: on this experiment's network and steps; ``as_written``: on the notes' own.
+    """
+    session = _sessions[name]
+    picked, recipe = session.sample(sample), experiment.recipe(name)
+    pairs = list(zip(picked.eta.tolist(), picked.lmbd.tolist(), strict=True))
+    fresh = [notebook_cell(name, session.prepared, recipe, eta, lmbd) for eta, lmbd in pairs]
+    written = [as_written(name, experiment, eta, lmbd) for eta, lmbd in pairs]
+    return {"notebook": float(np.mean(fresh)), "as_written": float(np.mean(written))}
 
 
 def grown(name: str, experiment: Experiment) -> dict[str, dict[str, float]]:
