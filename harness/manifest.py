@@ -39,10 +39,11 @@ def begin(
     dataset: Dataset,
     split: Split,
     backends: Mapping[str, Backend | Unavailable],
+    created: str,
 ) -> dict[str, Any]:
-    """The manifest of a run that starts now; :mod:`harness.runner` adds ``finished`` and ``units``."""
+    """The manifest of a run begun at ``created``; :mod:`harness.runner` adds ``finished`` and ``units``."""
     return {
-        "created": now(),
+        "created": created,
         "finished": None,
         "command": command(),
         "git_commit": git_commit(),

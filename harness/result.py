@@ -182,3 +182,10 @@ def load_result(address: str) -> Result:
             f"run: {address!r} is not a finished run folder; allowed: a folder that "
             "'harness run' wrote, such as results/NAME"
         ) from None
+    except InputError:
+        raise
+    except ValueError as error:  # of TOML, JSON and Parquet that is cut short or overwritten
+        raise InputError(
+            f"run: {address!r} is damaged ({error}); allowed: a folder that 'harness run' wrote; "
+            "the same run again mends it"
+        ) from None

@@ -126,7 +126,7 @@ def run(
     prepare_executor(execution.executor)
     work = plan_work(experiment)
     folder = RunFolder(address_of(work.experiment, execution))
-    begun = time.perf_counter()
+    begun, created = time.perf_counter(), now()
     with _locked(folder):
         _check_folder(folder, work.experiment, execution)
         folder.write_experiment(work.experiment)
@@ -136,7 +136,7 @@ def run(
         if progress:
             progress.begin(work, folder)
         outcomes = _carry_out(work, execution, folder, progress)
-        return _assemble(work, execution, folder, outcomes, begun)
+        return _assemble(work, execution, folder, outcomes, begun, created)
 
 
 def address_of(experiment: Experiment, execution: Execution) -> str:
@@ -211,6 +211,7 @@ def _assemble(
     folder: RunFolder,
     outcomes: Mapping[Unit, Outcome],
     begun: float,
+    created: str,
 ) -> Result:
     """Put the parts together and write the run's tables."""
     experiment = work.experiment
@@ -239,7 +240,7 @@ def _assemble(
         frames.append(without_result(everything, experiment, status, reason))
     tables = _tables(pd.concat(frames, ignore_index=True), experiment)
     tables["disputes"] = _disputes(work, folder, tables)
-    manifest = _manifest(work, execution, folder, units, time.perf_counter() - begun)
+    manifest = _manifest(work, execution, folder, units, created, time.perf_counter() - begun)
     targets = _targets(work)
     for name, frame in (*tables.items(), ("targets", targets)):
         folder.write_frame(f"{name}.parquet", frame)
@@ -292,11 +293,12 @@ def _manifest(
     execution: Execution,
     folder: RunFolder,
     units: Sequence[dict[str, Any]],
+    created: str,
     seconds: float,
 ) -> dict[str, Any]:
     """The run's manifest; a run that only found everything done keeps its earlier wall time."""
     split = split_rows(work.dataset, work.experiment)
-    manifest = begin(work.experiment, execution, work.dataset, split, work.backends)
+    manifest = begin(work.experiment, execution, work.dataset, split, work.backends, created)
     if len(work.done) == len(work.units) and work.units and folder.exists("manifest.json"):
         seconds = folder.read_json("manifest.json")["wall_seconds"]
     return manifest | {"finished": now(), "units": list(units), "wall_seconds": seconds}

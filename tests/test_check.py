@@ -399,8 +399,9 @@ def test_a_check_repeats_at_most_half(saved):
     held, _ = saved
     assert experiment_of(held).repeats == 4
     assert experiment_of(held, repeats=2).repeats == 2
-    with pytest.raises(InputError, match="1 to 4, half of the 8"):
-        experiment_of(held, repeats=5)
+    for wrong in (0, 5):
+        with pytest.raises(InputError, match=f"found {wrong}; allowed: 1 to 4, half of the 8"):
+            experiment_of(held, repeats=wrong)
 
 
 def test_regression_can_be_a_baseline(home):

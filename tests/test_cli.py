@@ -31,6 +31,58 @@ def call(capsys):
     return call
 
 
+FAULTY = """
+from backends.base import Backend
+
+class Faulty(Backend):
+    name = "faulty"
+
+    def train_one(self, *given):
+        raise RuntimeError("of its own")
+"""
+
+
+def test_a_fault_in_a_backend_is_no_verdict(tmp_path):
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    grid = ["--eta", "0.1", "--lmbd", "0.1", "--epochs", "1", "--no-conformance"]
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "parity", "--backend", "numpy,faulty:Faulty", *grid],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1].startswith("error: RuntimeError: of its own; a fault in a")
+
+
+def test_a_place_that_cannot_be_written_gets_one_line(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    code, _, err = call("lecture", "--output", "file")
+    assert code == 2
+    assert err.startswith("error: ")
+    assert "cannot be read or written (Not a directory)" in err
+    assert err.count("\n") == 1
+
+
+def test_a_damaged_run_gets_one_line(call, tmp_path):
+    run = ["run", "--backend", "numpy", "--epochs", "1", "--eta", "0.1", "--lmbd", "0.1", "-q"]
+    assert call(*run, "--output", str(tmp_path), "--name", "r")[0] == 0
+    for name in ("manifest.json", "records.parquet"):
+        (tmp_path / "r" / name).write_bytes((tmp_path / "r" / name).read_bytes()[:100])
+        code, _, err = call("report", str(tmp_path / "r"))
+        assert code == 2
+        assert "is damaged" in err
+
+
+def test_a_run_that_trained_nothing_does_not_pass_for_done(call, tmp_path):
+    run = ["run", "--backend", "sklearn", "--activation", "elu", "--output", str(tmp_path)]
+    code, out, _ = call(*run)
+    assert code == 3
+    assert "sklearn has no activation 'elu'" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -10,7 +10,7 @@ import pytest
 
 from harness import runner
 from harness.data import load_dataset
-from harness.disputes import disputes, looked_at_again, words
+from harness.disputes import disputes, kinds, looked_at_again, words
 from harness.execution import Execution
 from harness.experiment import Experiment, experiment_from
 from harness.result import load_result
@@ -64,6 +64,17 @@ def test_a_difference_in_a_stable_cell_is_not_put_down_to_round_off(small):
     assert said.startswith(f"In {4 - len(again)} of 4 cells")
     assert "2 are stable, and yet up to 2.50 % of the samples are taken differently" in said
     assert "python -m harness parity" in said
+
+
+def test_round_off_that_grew_but_stayed_near_explains_no_other_labels(small):
+    near = small.disputes.assign(status="sensitive", difference=0.02, swing=0.0)
+    (said,) = words(replace(small, disputes=near))
+    assert "not explained by round-off: it moves weights there by up to 2.0000 %" in said
+    assert "python -m harness parity" in said
+    assert set(kinds(replace(small, disputes=near)).values()) == {"unexplained"}
+    for explained in ({"difference": 0.2}, {"swing": 0.01}):
+        (said,) = words(replace(small, disputes=near.assign(**explained)))
+        assert "sensitive: round-off grows there" in said
 
 
 def test_the_report_says_so(small):

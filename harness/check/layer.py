@@ -61,8 +61,16 @@ def deterministic(baseline: Baseline, backends: Sequence[str]) -> Layer:
         needed = (
             "no tolerance" if found["needed"] is None else f"a tolerance of {found['needed']:.1e}"
         )
+        where = f"furthest at {found['where']}; `python -m harness parity` names the first step"
         what = f"left the reference's path within {STEPS} steps ({needed} would be needed)"
-        failures.append(Finding("parity", backend, what, f"first at {found['where']}"))
+        failures.append(
+            Finding(
+                "parity",
+                backend,
+                what,
+                where,
+            )
+        )
     agree = [backend for backend, found in now.items() if found["outcome"] == "agrees"]
     if agree:
         words.insert(0, f"{', '.join(agree)}: on the reference's path for {STEPS} steps")

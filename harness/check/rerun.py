@@ -25,7 +25,7 @@ def experiment_of(
     for name in names:
         if name not in baseline.result.backends:
             raise unknown("backend: not in the baseline", name, baseline.result.backends)
-    wanted = repeats or baseline.repeats
+    wanted = baseline.repeats if repeats is None else repeats
     if not 1 <= wanted <= baseline.repeats:
         raise InputError(
             f"repeats: found {wanted}; allowed: 1 to {baseline.repeats}, half of the "

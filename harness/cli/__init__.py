@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -61,12 +63,22 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _interrupt)
-    if "--debug" in given:
-        sys.exit(_invoke(given))
+    with ExitStack() as stack:
+        stack.push(_no_verdict)
+        sys.exit(_invoke(given) if "--debug" in given else _in_one_line(given))
+
+
+def _in_one_line(given: Sequence[str]) -> int:
+    """The exit code; what is wrong with the input ends here, told on one line."""
     from harness.errors import InputError
 
     try:
-        sys.exit(_invoke(given))
+        return _invoke(given)
+    except OSError as error:
+        place = f"{error.filename!r} " if error.filename else ""
+        _fail(
+            f"{place}cannot be read or written ({error.strerror or error}); allowed: a place that can be"
+        )
     except InputError as error:
         _fail(str(error))
     except typer.TyperException as error:
@@ -79,6 +91,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _invoke(arguments: Sequence[str]) -> int:
     code = app(args=list(arguments), prog_name="python -m harness", standalone_mode=False)
     return code if isinstance(code, int) else 0
+
+
+def _no_verdict(kind: type[BaseException] | None, error: Any, trace: Any) -> None:
+    """A fault in the program or in a backend ends with 3: with 1 it would pass for a verdict against."""
+    from harness.errors import InputError
+
+    told = (
+        InputError,
+        OSError,
+        typer.TyperException,
+    )  # with --debug, as the traceback that was asked for
+    if kind is None or not issubclass(kind, Exception) or issubclass(kind, told):
+        return
+    traceback.print_exception(error)
+    print(
+        f"error: {kind.__name__}: {' '.join(str(error).split())}; a fault in a backend or in this program, "
+        "not in the input: there is no verdict",
+        file=sys.stderr,
+    )
+    sys.exit(3)
 
 
 def _interrupt(_signal: int, _frame: Any) -> NoReturn:

@@ -106,7 +106,7 @@ def run(
         console(stderr=True).print(
             f"[red]{status}[/red] ({count} networks): {reason}", highlight=False
         )
-    if not result.complete:
+    if not result.complete or not result.records["status"].isin(["ok", "diverged"]).any():
         raise typer.Exit(3)
 
 
