@@ -187,5 +187,5 @@ def load_result(address: str) -> Result:
     except ValueError as error:  # of TOML, JSON and Parquet that is cut short or overwritten
         raise InputError(
             f"run: {address!r} is damaged ({error}); allowed: a folder that 'harness run' wrote; "
-            "the same run again mends it"
+            "the same run with --fresh makes it anew"
         ) from None

@@ -63,14 +63,7 @@ def deterministic(baseline: Baseline, backends: Sequence[str]) -> Layer:
         )
         where = f"furthest at {found['where']}; `python -m harness parity` names the first step"
         what = f"left the reference's path within {STEPS} steps ({needed} would be needed)"
-        failures.append(
-            Finding(
-                "parity",
-                backend,
-                what,
-                where,
-            )
-        )
+        failures.append(Finding("parity", backend, what, where))
     agree = [backend for backend, found in now.items() if found["outcome"] == "agrees"]
     if agree:
         words.insert(0, f"{', '.join(agree)}: on the reference's path for {STEPS} steps")

@@ -97,11 +97,8 @@ def _no_verdict(kind: type[BaseException] | None, error: Any, trace: Any) -> Non
     """A fault in the program or in a backend ends with 3: with 1 it would pass for a verdict against."""
     from harness.errors import InputError
 
-    told = (
-        InputError,
-        OSError,
-        typer.TyperException,
-    )  # with --debug, as the traceback that was asked for
+    # these come here with --debug only, and as the traceback that was asked for
+    told = (InputError, OSError, typer.TyperException)
     if kind is None or not issubclass(kind, Exception) or issubclass(kind, told):
         return
     traceback.print_exception(error)

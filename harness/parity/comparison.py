@@ -125,9 +125,8 @@ def parity(
     )
 
 
-Started = tuple[
-    Task, dict[str, str], Found
-]  # with the backends that can be used, why others cannot
+# the task with the backends that can be used, why the others cannot, and what comparing them came to
+Started = tuple[Task, dict[str, str], Found]
 
 
 def _side_by_side(
