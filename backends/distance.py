@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.base import Array, Weights
+from backends.network import Array, Weights
 
 Errors = NDArray[np.float64]
 TINY = np.finfo(np.float64).tiny

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.base import Array, Network
+from backends.network import Array, Network
 
 Minibatches = Literal["permutation", "reshuffle", "independent"]
 InitialWeights = Literal["glorot_uniform", "normal", "truncated_normal"]

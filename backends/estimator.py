@@ -19,8 +19,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from backends.base import Array, Backend, Cells, Network, Training, Weights
+from backends.base import Backend
 from backends.formulas import logits, penalty, sample_cost
+from backends.network import Array, Cells, Network, Training, Weights
 from backends.plan import Plan
 from backends.registry import Unavailable, find, start
 

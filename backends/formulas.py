@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.base import Array, Network, Training, Weights
+from backends.network import Array, Network, Training, Weights
 
 # 0.01 as float32 represents it, because TensorFlow and Keras hold the slope in float32 whatever the dtype
 LEAKY_SLOPE = float(np.float32(0.01))

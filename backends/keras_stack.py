@@ -1,4 +1,4 @@
-"""The Keras model behind :mod:`backends.keras`: a stack of networks in one Sequential.
+"""The Keras model behind :mod:`backends.keras_backend`: a stack of networks in one Sequential.
 
 Tensors carry two leading axes beside their own: groups (cells that share minibatches), which is the axis
 that Keras calls the batch, and cells of a group. An element of the data is a minibatch for each group.
@@ -18,10 +18,10 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
-from backends.base import Array, Cells, Network, Training, Weights
 from backends.formulas import LEAKY_SLOPE
+from backends.network import Array, Cells, Network, Training, Weights
 from backends.plan import Plan
-from backends.tensorflow import padded
+from backends.tensorflow_backend import padded
 
 STEPS_PER_EXECUTION = 50
 ROWS_AT_ONCE = 1024  # samples in one call of the model when predicting

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.base import Array, Network, Weights
 from backends.draws import (
     InitialBias,
     InitialWeights,
@@ -22,6 +21,7 @@ from backends.draws import (
     draw_weights,
     sources_of,
 )
+from backends.network import Array, Network, Weights
 
 
 @dataclass(frozen=True)

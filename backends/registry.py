@@ -15,15 +15,15 @@ import importlib.metadata
 from dataclasses import dataclass
 
 from backends.base import Backend
-from backends.quiet import load
+from backends.frameworks import load
 
 GROUP = "harness.backends"
 
 BUILT_IN = {
-    "numpy": "backends.numpy:NumPyBackend",
-    "sklearn": "backends.sklearn:SklearnBackend",
-    "tensorflow": "backends.tensorflow:TensorFlowBackend",
-    "keras": "backends.keras:KerasBackend",
+    "numpy": "backends.numpy_backend:NumPyBackend",
+    "sklearn": "backends.sklearn_backend:SklearnBackend",
+    "tensorflow": "backends.tensorflow_backend:TensorFlowBackend",
+    "keras": "backends.keras_backend:KerasBackend",
 }
 
 

@@ -1,8 +1,9 @@
 """The plumbing: runs experiments on backends, keeps the results, reports and guards them.
 
->>> from harness import Experiment, run                                          # doctest: +SKIP
+>>> from harness import Experiment, run, write_report                            # doctest: +SKIP
 >>> result = run(Experiment(dataset="iris", backends=("numpy", "sklearn")))      # doctest: +SKIP
 >>> result.best()                                                                # doctest: +SKIP
+>>> write_report(result)                                                         # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -10,25 +11,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.execution import Execution
-    from harness.experiment import Experiment
-    from harness.result import Result, load_result
-    from harness.runner import run
+    from harness.api import Execution, Experiment, Result, load_result, run, write_report
 
-__all__ = ["Execution", "Experiment", "Result", "load_result", "run"]
-
-_HOMES = {
-    "Execution": "harness.execution",
-    "Experiment": "harness.experiment",
-    "Result": "harness.result",
-    "load_result": "harness.result",
-    "run": "harness.runner",
-}
+__all__ = ["Execution", "Experiment", "Result", "load_result", "run", "write_report"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        import importlib
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from harness import api
 
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 
-from backends.quiet import collect_less
-from harness.cli import main as run_command_line
+from backends.frameworks import collect_less
+from harness.cli.main import main as run_command_line
 
 
 def main() -> None:

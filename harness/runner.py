@@ -14,20 +14,21 @@ from typing import Any, Protocol
 import pandas as pd
 
 from backends.base import Backend
-from backends.registry import Unavailable, find, known
-from harness.data import Dataset, load_dataset, split_rows
-from harness.disputes import disputes, looked_at_again
-from harness.errors import InputError, unknown
-from harness.execution import Execution
-from harness.executors import Job, Outcome, executor, prepare_executor
-from harness.experiment import Experiment
-from harness.manifest import begin, now
-from harness.result import KEY, Result
-from harness.store import RunFolder
-from harness.training import PARTS, without_result
-from harness.units import Unit, cut, digest, varies_split
-
-DISPUTES = "disputes.parquet"
+from backends.registry import Unavailable
+from harness.data.dataset import Dataset, load_dataset
+from harness.data.split import split_rows
+from harness.errors import InputError
+from harness.executors.by_name import executor
+from harness.executors.job import Job, Outcome
+from harness.experiment.chosen_backends import resolve
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import Experiment
+from harness.results.manifest import begin, now
+from harness.results.result import KEY, Result
+from harness.results.run_folder import RunFolder
+from harness.training.evaluate import PARTS
+from harness.training.run_unit import without_result
+from harness.training.units import Unit, cut, digest, varies_split
 
 
 class Progress(Protocol):
@@ -72,21 +73,6 @@ class Work:
         return steps
 
 
-def resolve(experiment: Experiment) -> tuple[Experiment, dict[str, Backend | Unavailable]]:
-    """The experiment with ``all`` spelled out, and its backends, which may be unavailable here."""
-    names: list[str] = []
-    for name in experiment.backends:
-        names.extend(known() if name == "all" else [name])
-    names = list(dict.fromkeys(names))
-    found: dict[str, Backend | Unavailable] = {}
-    for name in names:
-        try:
-            found[name] = find(name)
-        except KeyError:
-            raise unknown("backend", name, [*known(), "all", "package.module:Class"]) from None
-    return experiment.model_copy(update={"backends": tuple(names)}), found
-
-
 def plan_work(experiment: Experiment) -> Work:
     """Load the data and cut the experiment into units; trains nothing."""
     experiment, backends = resolve(experiment)
@@ -110,21 +96,16 @@ def plan_work(experiment: Experiment) -> Work:
     return Work(experiment, dataset, backends, tuple(units), parts, reasons)
 
 
-def run(
-    experiment: Experiment,
-    execution: Execution | None = None,
-    *,
-    progress: Progress | None = None,
+def train_and_save(
+    work: Work, execution: Execution | None = None, *, progress: Progress | None = None
 ) -> Result:
-    """Run an experiment, or finish one that was interrupted; the result, also on disk.
+    """Carry work out, or finish what was interrupted; the result, also on disk.
 
     Without ``execution`` units run one after the other in this process and results land in
-    ``results/``. Raises :class:`~harness.errors.InputError` for what cannot be run, before anything
-    is written; KeyboardInterrupt leaves all finished units in the folder.
+    ``results/``. Raises :class:`~harness.errors.InputError` for a folder that cannot be used, before
+    anything is written; KeyboardInterrupt leaves all finished units in the folder.
     """
     execution = execution or Execution(executor="serial")
-    prepare_executor(execution.executor)
-    work = plan_work(experiment)
     folder = RunFolder(address_of(work.experiment, execution))
     begun, created = time.perf_counter(), now()
     with _locked(folder):
@@ -239,7 +220,6 @@ def _assemble(
         everything = Unit(name, tuple(range(experiment.repeats)), 0, len(experiment.cells))
         frames.append(without_result(everything, experiment, status, reason))
     tables = _tables(pd.concat(frames, ignore_index=True), experiment)
-    tables["disputes"] = _disputes(work, folder, tables)
     manifest = _manifest(work, execution, folder, units, created, time.perf_counter() - begun)
     targets = _targets(work)
     for name, frame in (*tables.items(), ("targets", targets)):
@@ -266,16 +246,6 @@ def _tables(rows: pd.DataFrame, experiment: Experiment) -> dict[str, pd.DataFram
         "predictions": rows[[*KEY, "predicted"]],
         "curves": long.astype({"epoch": "int32", **values}).reset_index(drop=True),
     }
-
-
-def _disputes(work: Work, folder: RunFolder, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The cells that are not labelled alike, looked at again unless that was done before."""
-    found = disputes(work.experiment, tables["records"], tables["predictions"])
-    if folder.exists(DISPUTES):
-        kept, _ = folder.read_frame(DISPUTES)
-        if kept[found.columns].equals(found):
-            return kept
-    return looked_at_again(work.experiment, work.dataset, found)
 
 
 def _targets(work: Work) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.quiet import set_threads
+from backends.frameworks import set_threads
 
 set_threads(1)
 

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.special import erf, expit
 
 from backends.base import Backend
-from backends.keras import KerasBackend
-from backends.numpy import NumPyBackend
-from backends.sklearn import SklearnBackend
+from backends.keras_backend import KerasBackend
+from backends.numpy_backend import NumPyBackend
+from backends.sklearn_backend import SklearnBackend
 
 
 class Plain(Backend):

@@ -23,7 +23,7 @@ OTHER = {
 }
 # where the mathematics is; how cells are cut into stacks changes no number
 TARGETS = {
-    "backends.numpy": (
+    "backends.numpy_backend": (
         "_train_stack",
         "_penalty",
         "gradients",
@@ -63,13 +63,13 @@ class Mutant:
     def backend(self) -> str:
         """Make the mutant importable; the ``module:Class`` that parity finds it by."""
         name = "mutant_of_numpy"
-        trees = {"backends.numpy": _tree("backends.numpy")}
+        trees = {"backends.numpy_backend": _tree("backends.numpy_backend")}
         if self.module == "backends.formulas":
             _execute("mutant_of_formulas", self.tree)
-            _redirect(trees["backends.numpy"])
+            _redirect(trees["backends.numpy_backend"])
         else:
-            trees["backends.numpy"] = self.tree
-        module = _execute(name, trees["backends.numpy"])
+            trees["backends.numpy_backend"] = self.tree
+        module = _execute(name, trees["backends.numpy_backend"])
         module.NumPyBackend.name = "mutant"
         return f"{name}:NumPyBackend"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from faults import Plain
 
-from backends.numpy import NumPyBackend
+from backends.numpy_backend import NumPyBackend
 
 
 class StepTooLong(NumPyBackend):

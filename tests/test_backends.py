@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backends.base import Cells, Network, Training, Weights
+from backends.network import Cells, Network, Training, Weights
 from backends.registry import BUILT_IN, Unavailable, find, known, start
 
 TENSOR_TOLERANCE = 1e-4  # of the largest weight: float32 over 30 steps leaves 1e-6

@@ -11,10 +11,10 @@ from harness.bench.figure import as_png, bench_figure
 from harness.bench.fresh import as_written, notebook_cell
 from harness.bench.machine import gemm_rate
 from harness.bench.measure import measure
-from harness.data import load_dataset
-from harness.experiment import Experiment
+from harness.data.dataset import load_dataset
+from harness.experiment.experiment import Experiment
 from harness.lecture.programs import PROGRAMS
-from harness.training import prepare
+from harness.training.prepare import prepare
 
 SMALL = Experiment(eta=(0.01, 0.1), lmbd=(0.01,), epochs=2, backends=("numpy", "sklearn"))
 

@@ -10,12 +10,12 @@ import threading
 import pandas as pd
 import pytest
 
-import harness.beside
-from harness.beside import beside, forks
-from harness.experiment import Experiment
-from harness.parity.comparison import parity
-from harness.report import canvas, writer
-from harness.report.section import Picture
+import harness.executors.fork
+from harness.document import canvas, writer
+from harness.document.section import Picture
+from harness.executors.fork import beside, forks
+from harness.experiment.experiment import Experiment
+from harness.parity.parity import parity
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
 
@@ -23,8 +23,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
 @pytest.fixture
 def alone(monkeypatch):
     """As in a process that has two cores and no framework loaded, whatever ran before this test."""
-    monkeypatch.setattr(harness.beside, "THREADED", set())
-    monkeypatch.setattr(harness.beside, "cores", lambda: 2)
+    monkeypatch.setattr(harness.executors.fork, "THREADED", set())
+    monkeypatch.setattr(harness.executors.fork, "cores", lambda: 2)
     monkeypatch.setattr(threading, "active_count", lambda: 1)
 
 
@@ -37,7 +37,7 @@ def test_a_task_is_done_in_another_process(alone):
 
 
 def test_where_a_fork_is_unsafe_the_call_does_the_task(monkeypatch):
-    monkeypatch.setattr(harness.beside, "THREADED", {"sys"})
+    monkeypatch.setattr(harness.executors.fork, "THREADED", {"sys"})
     assert beside(os.getpid)() == os.getpid()
 
 
@@ -70,7 +70,7 @@ def test_parity_in_two_processes_finds_what_it_finds_in_one(alone, monkeypatch):
     both = parity(experiment, steps=10, say=told.append)
     assert told[-1] == "everybody float32"
     assert not any("sklearn float32" in text for text in told)
-    monkeypatch.setattr(harness.beside, "cores", lambda: 1)
+    monkeypatch.setattr(harness.executors.fork, "cores", lambda: 1)
     one = parity(experiment, steps=10, say=told.append)
     assert told[-1] == "sklearn float64"
     pd.testing.assert_frame_equal(both.errors, one.errors)

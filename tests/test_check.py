@@ -11,20 +11,21 @@ import pytest
 import typer
 
 from backends import registry
-from harness import baseline as baselines
-from harness.check import Rules, check, judge
-from harness.check.documents import as_json, as_junit, as_markdown, github
-from harness.check.explain import explain
-from harness.check.layer import deterministic, paths
-from harness.check.primaries import CHOSEN
-from harness.check.rerun import experiment_of, redrawn, rerun
+from harness.api import run
+from harness.check import baseline as baselines
+from harness.check.check import check
+from harness.check.decisive_tests import CHOSEN
+from harness.check.formats import as_json, as_junit, as_markdown, github
+from harness.check.fresh_run import experiment_of, redrawn, rerun
+from harness.check.power_table import explain
+from harness.check.reference_path import deterministic, paths
 from harness.check.section import headline, points
+from harness.check.verdict import Rules, judge
+from harness.document.section import Section
 from harness.errors import InputError
-from harness.execution import Execution
-from harness.experiment import experiment_from
-from harness.report.section import Section
-from harness.runner import run
-from harness.stability import stability
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import experiment_from
+from harness.roundoff.stable_cells import stability
 
 DIGITS = {
     "backends": ["numpy", "sklearn"],

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from harness.cli import VERBS, main
+from harness.cli.main import VERBS, main
 
 
 def harness(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import typer
 
-from harness.compare import compare
+from harness.api import run
+from harness.compare.comparison import compare
 from harness.compare.words import as_json, headline, notable, sentence
 from harness.compare.writer import write
 from harness.errors import InputError
-from harness.execution import Execution
-from harness.experiment import experiment_from
-from harness.runner import run
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import experiment_from
 
 IRIS = {
     "dataset": "iris",

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 from test_runner import FAULTY, SMALL
 
+from harness.api import run
 from harness.errors import InputError
-from harness.execution import Execution
-from harness.experiment import Experiment
-from harness.runner import run
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import Experiment
 
 pytest.importorskip("distributed")
 

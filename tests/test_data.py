@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.data import load_dataset, scaled, split_rows
+from harness.data.dataset import load_dataset
+from harness.data.scaling import scaled
+from harness.data.split import split_rows
 from harness.errors import InputError
-from harness.experiment import Experiment
+from harness.experiment.experiment import Experiment
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import runner
-from harness.data import load_dataset
-from harness.disputes import disputes, kinds, looked_at_again, words
-from harness.execution import Execution
-from harness.experiment import Experiment, experiment_from
-from harness.result import load_result
-from harness.runner import run
+from harness.api import run, write_report
+from harness.data.dataset import load_dataset
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import Experiment, experiment_from
+from harness.report.disputed_words import agreement_words
+from harness.results.result import load_result
+from harness.roundoff import disputed_cells
+from harness.roundoff.disputed_cells import disputes, kinds, looked_at_again
 
 SMALL = Experiment(eta=(0.01, 5.0), lmbd=(0.001, 0.01), epochs=40, backends=("numpy", "sklearn"))
 
@@ -46,7 +47,7 @@ def relabelled(result, backend, eta, samples):
 def test_chaotic_cells_are_known_for_what_they_are(small):
     assert set(small.disputes["eta"]) == {5.0}
     assert set(small.disputes["status"]) == {"chaotic"}
-    (said,) = words(small)
+    (said,) = agreement_words(small)
     assert said.startswith(
         f"In {4 - len(small.disputes)} of 4 cells the 2 backends label every test sample alike."
     )
@@ -60,7 +61,7 @@ def test_a_difference_in_a_stable_cell_is_not_put_down_to_round_off(small):
     assert calm["apart"].tolist() == [9 / 360, 9 / 360]
     again = looked_at_again(SMALL, load_dataset(SMALL), found)
     assert set(again.loc[again["eta"] == 0.01, "status"]) == {"stable"}
-    (said,) = words(replace(small, disputes=again))
+    (said,) = agreement_words(replace(small, disputes=again))
     assert said.startswith(f"In {4 - len(again)} of 4 cells")
     assert "2 are stable, and yet up to 2.50 % of the samples are taken differently" in said
     assert "python -m harness parity" in said
@@ -68,19 +69,19 @@ def test_a_difference_in_a_stable_cell_is_not_put_down_to_round_off(small):
 
 def test_round_off_that_grew_but_stayed_near_explains_no_other_labels(small):
     near = small.disputes.assign(status="sensitive", difference=0.02, swing=0.0)
-    (said,) = words(replace(small, disputes=near))
+    (said,) = agreement_words(replace(small, disputes=near))
     assert "not explained by round-off: it moves weights there by up to 2.0000 %" in said
     assert "python -m harness parity" in said
     assert set(kinds(replace(small, disputes=near)).values()) == {"unexplained"}
     for explained in ({"difference": 0.2}, {"swing": 0.01}):
-        (said,) = words(replace(small, disputes=near.assign(**explained)))
+        (said,) = agreement_words(replace(small, disputes=near.assign(**explained)))
         assert "sensitive: round-off grows there" in said
 
 
 def test_the_report_says_so(small):
-    with open(small.report(), encoding="utf-8") as page:
+    with open(write_report(small), encoding="utf-8") as page:
         text = page.read()
-    assert next(words(small))[:60] in text
+    assert next(agreement_words(small))[:60] in text
     assert ">chaotic<" in text
 
 
@@ -97,11 +98,11 @@ def test_backends_that_train_otherwise_are_not_held_against_each_other(small):
     own = SMALL.model_copy(update={"overrides": {"sklearn": {"epochs": 30}}})
     found = disputes(own, small.records, relabelled(small, "sklearn", 0.01, samples=9))
     assert found.empty
-    assert not list(words(replace(small, experiment=own, disputes=found)))
+    assert not list(agreement_words(replace(small, experiment=own, disputes=found)))
 
 
 def test_of_too_many_cells_the_furthest_apart_are_looked_at(small, monkeypatch):
-    monkeypatch.setattr("harness.disputes.MOST", 1)
+    monkeypatch.setattr("harness.roundoff.disputed_cells.MOST", 1)
     cells = pd.DataFrame(
         {
             "recipe": "numpy, sklearn",
@@ -113,7 +114,7 @@ def test_of_too_many_cells_the_furthest_apart_are_looked_at(small, monkeypatch):
     )
     again = looked_at_again(SMALL, load_dataset(SMALL), cells)
     assert again["status"].tolist() == ["", "chaotic"]
-    (said,) = words(replace(small, disputes=again))
+    (said,) = agreement_words(replace(small, disputes=again))
     assert "1 more cell differs and was not looked at again." in said
 
 
@@ -123,7 +124,7 @@ def test_what_was_looked_at_is_kept_with_the_run(small, monkeypatch):
     def never(*_):
         raise AssertionError("looked at twice")
 
-    monkeypatch.setattr(runner, "looked_at_again", never)
+    monkeypatch.setattr(disputed_cells, "looked_at_again", never)
     folder = small.address.rsplit("/", 1)[0]
     again = run(SMALL, Execution(executor="serial", output=folder))
     assert again.disputes.equals(small.disputes)
@@ -136,7 +137,7 @@ def test_real_predictions_differ_from_a_thousandth_of_their_spread_on(tmp_path):
     )
     result = run(experiment, Execution(executor="serial", output=str(tmp_path)))
     assert result.disputes.empty
-    (said,) = words(result)
+    (said,) = agreement_words(result)
     assert said == "In 1 of 1 cell the 2 backends predict alike, to a thousandth of the spread."
     moved = changed(result, result.predictions["backend"] == "numpy", lambda values: values + 1)
     assert disputes(experiment, result.records, moved)["apart"].tolist() == [1.0]

@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from harness.errors import InputError
-from harness.execution import Execution
-from harness.experiment import GRID, Experiment, experiment_from, parse_numbers
-from harness.settings import read_config, sort_settings
+from harness.experiment.config import read_config, sort_settings
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import GRID, Experiment, experiment_from, parse_numbers
 
 
 def test_the_default_is_the_grid_of_the_notes():

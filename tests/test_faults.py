@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.experiment import experiment_from
-from harness.parity import parity
+from harness.experiment.experiment import experiment_from
+from harness.parity.parity import parity
 
 SMALL: dict[str, Any] = {
     "dataset": "iris",

@@ -9,15 +9,15 @@ import pytest
 from matplotlib.collections import PolyCollection, QuadMesh
 from PIL import Image
 
-from harness.execution import Execution
-from harness.experiment import experiment_from
-from harness.report import canvas, heatmaps, numbers
-from harness.report.heatmaps import Map, Scale, figure_of, marks
-from harness.report.material import material
-from harness.report.scores import heatmaps as heatmap_section
-from harness.report.scores import side_by_side
-from harness.report.words import Words
-from harness.runner import run
+from harness.api import run
+from harness.document import canvas, heatmaps, numbers
+from harness.document.heatmaps import Map, Scale, figure_of, marks
+from harness.document.text_artist import Words
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import experiment_from
+from harness.report.heatmaps_section import heatmaps as heatmap_section
+from harness.report.heatmaps_section import side_by_side
+from harness.report.runs import material
 
 SCALE = Scale("viridis", 0.0, 100.0, "accuracy (%)")
 

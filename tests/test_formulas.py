@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backends.base import ACTIVATIONS, Network, Training, Weights
 from backends.formulas import (
     forward,
     logits,
@@ -16,7 +15,8 @@ from backends.formulas import (
     softmax,
     targets,
 )
-from backends.numpy import gradients
+from backends.network import ACTIVATIONS, Network, Training, Weights
+from backends.numpy_backend import gradients
 from backends.plan import draw_weights
 
 DEPTHS = {1: (4,), 2: (4, 3), 3: (4, 3, 4)}
@@ -103,10 +103,10 @@ def test_gradient_of_every_other_objective_equals_finite_differences(training):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_analytic_gradient_equals_tensorflows_tape(activation):
-    from backends.quiet import load
+    from backends.frameworks import load
 
     tf = load("tensorflow")
-    from backends.tensorflow import _cost, _forward
+    from backends.tensorflow_backend import _cost, _forward
 
     network, x, y, weights = case("softmax", 3, activation)
     W = [tf.Variable(W.swapaxes(1, 2)[None]) for W in weights.W]

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import baseline as baselines
-from harness.check import Rules, judge
-from harness.check.explain import expectations
-from harness.check.primaries import quantities
-from harness.result import KEY
-from harness.statistics.gate import decide, non_inferiority
+from harness.check import baseline as baselines
+from harness.check.decisive_tests import quantities
+from harness.check.power_table import expectations
+from harness.check.verdict import Rules, judge
+from harness.results.result import KEY
+from harness.stats.gate import decide, non_inferiority
 
 ALPHA = 0.01
 MARGIN = 0.01

@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier
 
-from backends.base import Cells, Network, Training
+from backends.network import Cells, Network, Training
 from backends.plan import Plan
 from backends.registry import find
-from harness.data import load_dataset, split_rows
+from harness.api import run
+from harness.data.dataset import load_dataset
+from harness.data.notebook_stream import NotebookStream
+from harness.data.split import split_rows
 from harness.errors import InputError
-from harness.execution import Execution
-from harness.experiment import experiment_from
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import experiment_from
 from harness.lecture.published import published
-from harness.runner import plan_work, run
-from harness.stream import Stream, train_in_turn
-from harness.training import prepare
+from harness.runner import plan_work
+from harness.training.prepare import prepare
+from harness.training.run_unit import train_in_turn
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def accuracies(backend, p, weights, shape):
 
 def in_turn(experiment, dataset, p, cells):
     """scikit-learn's cells one after the other on the notebook's stream."""
-    stream = Stream(experiment, dataset)
+    stream = NotebookStream(experiment, dataset.counts)
     stream.wind("sklearn", p.split.train)
     return train_in_turn(find("sklearn"), p, stream, "sklearn", cells, [p.plan.steps])
 
@@ -91,7 +94,7 @@ def test_the_next_cell_goes_on_where_training_stopped():
     p = prepare(experiment, dataset, "sklearn", [0])
     fit = in_turn(experiment, dataset, p, Cells.of([0.5, 0.01], 0.001, [0, 1]))
 
-    stream = Stream(experiment, dataset)
+    stream = NotebookStream(experiment, dataset.counts)
     stream.wind("sklearn", p.split.train)
     train = p.split.train
     for cell, eta in enumerate((0.5, 0.01)):

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backends.base import Network
+from backends.network import Network
 from backends.plan import Plan
-from harness.data import load_dataset
-from harness.execution import Execution
-from harness.experiment import experiment_from
+from harness.api import run, write_report
+from harness.data.dataset import load_dataset
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import experiment_from
 from harness.lecture.conventions import conventions
 from harness.lecture.effects import EVERYTHING, WRITTEN, Effect, effects, from_frame, to_frame
 from harness.lecture.published import published
-from harness.lecture.report import KEPT, consequences, reproduction, sections
+from harness.lecture.sections import KEPT, consequences, lecture_sections, reproduction
 from harness.lecture.slips import seen, unpaired
-from harness.runner import run
 
 GIVEN = {
     "preset": "lecture",
@@ -71,13 +71,13 @@ def test_a_grid_of_diverged_cells_has_no_learning_rate_that_works():
 
 
 def test_the_report_has_the_programs_the_effects_and_the_slips(small):
-    titles = [section.title for section in sections(small)]
+    titles = [section.title for section in lecture_sections(small)]
     assert titles == [
         "What differs between the programs",
         "What each difference does to the grid",
         "Slips of the text",
     ]
-    with open(small.report(), encoding="utf-8") as page:
+    with open(write_report(small), encoding="utf-8") as page:
         text = page.read()
     assert all(title in text for title in titles)
     assert "where the fixed hyperparameters above depart from them, those hold" in text

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.execution import Execution
-from harness.experiment import experiment_from
+from harness.api import run
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import experiment_from
 from harness.lecture.programs import PROGRAMS
-from harness.lecture.report import unseeded
+from harness.lecture.sections import unseeded
 from harness.lecture.unseeded import LEVEL, kept, spread, task
-from harness.runner import run
 
 ETA = LMBD = np.logspace(-5, 1, 7)
 
@@ -77,7 +77,7 @@ def test_every_program_learns(program):
 
 
 def test_the_switched_grids_tell_how_far_they_are(caplog):
-    from harness.data import load_dataset
+    from harness.data.dataset import load_dataset
     from harness.lecture.effects import effects
 
     experiment = experiment_from({"preset": "lecture", "epochs": 1, "eta": [0.1], "lmbd": [0.1]})

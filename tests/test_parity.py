@@ -10,21 +10,22 @@ import pandas as pd
 import pytest
 from faults import Plain
 
-from backends.base import Weights
 from backends.distance import Tolerance, error, errors, furthest
+from backends.network import Weights
 from backends.registry import find
-from harness.data import load_dataset
+from harness.data.dataset import load_dataset
 from harness.errors import InputError
-from harness.experiment import experiment_from
-from harness.parity import chaos_map, parity
+from harness.experiment.experiment import experiment_from
+from harness.parity.parity import parity
 from harness.parity.probe import observed
-from harness.parity.step import Batch, Rules, tensors, walked
-from harness.parity.trial import trial
-from harness.parity.twin import twin
+from harness.parity.reference_step import Batch, Rules, tensors, walked
 from harness.parity.verdict import standing_apart
 from harness.parity.words import headline, points
 from harness.parity.writer import write
-from harness.stability import by_backend, chaos_maps
+from harness.roundoff.chaos_map import chaos_map
+from harness.roundoff.stable_cells import by_backend, chaos_maps
+from harness.roundoff.trial import trial
+from harness.roundoff.twin import twin
 
 SMALL: dict[str, Any] = {
     "dataset": "iris",
@@ -372,7 +373,7 @@ def test_wrong_flags_are_input_errors(wrong, words):
     ],
 )
 def test_the_exit_code_says_how_it_went(flags, code, tmp_path, capsys):
-    from harness.cli import main
+    from harness.cli.main import main
 
     small = "--dataset iris --scale standard --epochs 2 --eta 0.1 --lmbd 0.01 --batch-size 20"
     with pytest.raises(SystemExit) as ended:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backends.base import Network
+from backends.network import Network
 from backends.plan import Plan, draw_weights
 
 NETWORK = Network.classifier(5, (4,), 3)

@@ -15,7 +15,7 @@ def test_tensorflow_computes_with_onednn_unless_told_otherwise(given, expected):
     if given is not None:
         environment["TF_ENABLE_ONEDNN_OPTS"] = given
     ask = (
-        "from backends.quiet import load; load('tensorflow');"
+        "from backends.frameworks import load; load('tensorflow');"
         "from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled())"
     )
     done = subprocess.run(

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from harness.data import load_dataset, split_rows
-from harness.execution import Execution
-from harness.experiment import experiment_from
-from harness.references import models, references, section
-from harness.runner import run
+from harness.api import run
+from harness.data.dataset import load_dataset
+from harness.data.split import split_rows
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import experiment_from
+from harness.report.reference_methods import models, references, section
 
 
 def test_a_reference_is_the_method_itself_on_the_experiments_split():

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backends.base import Cells
+from backends.network import Cells
 from backends.registry import find
-from harness.data import load_dataset, split_rows, target_scale
-from harness.execution import Execution
-from harness.experiment import experiment_from
-from harness.runner import run
-from harness.training import prepare
+from harness.api import run
+from harness.data.dataset import load_dataset
+from harness.data.scaling import target_scale
+from harness.data.split import split_rows
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import experiment_from
+from harness.training.prepare import prepare
 
 SMALL = {
     "task": "regression",

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.data import load_dataset, split_rows
-from harness.execution import Execution
-from harness.experiment import experiment_from
-from harness.runner import run
+from harness.api import run
+from harness.data.dataset import load_dataset
+from harness.data.split import split_rows
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import experiment_from
 
 IRIS = {
     "dataset": "iris",

@@ -16,22 +16,22 @@ import pytest
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
+from harness.api import run, write_report
+from harness.document.canvas import style
+from harness.document.canvas import written as written_as
+from harness.document.markdown import markdown
+from harness.document.page import page
+from harness.document.section import Picture, Section, Table
+from harness.document.title import Title
+from harness.document.writer import write_sections
 from harness.errors import InputError
-from harness.execution import Execution
-from harness.experiment import experiment_from
-from harness.report import Picture, Section, Table, write_report
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import experiment_from
 from harness.report.agreement import cohen_kappa
-from harness.report.canvas import style
-from harness.report.canvas import written as written_as
-from harness.report.markdown import markdown
-from harness.report.material import material
-from harness.report.page import page
-from harness.report.sections import sections
-from harness.report.title import Title
-from harness.report.writer import write_sections
-from harness.result import Result
-from harness.runner import run
-from harness.store import RunFolder
+from harness.report.report import sections
+from harness.report.runs import material
+from harness.results.result import Result
+from harness.results.run_folder import RunFolder
 
 IRIS = {
     "dataset": "iris",

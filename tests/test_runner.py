@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.api import run
 from harness.errors import InputError
-from harness.execution import Execution
-from harness.experiment import Experiment
-from harness.result import load_result
-from harness.runner import plan_work, run
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import Experiment
+from harness.results.result import load_result
+from harness.runner import plan_work
 
 SMALL = Experiment(
     dataset="iris",
@@ -32,7 +33,7 @@ SCORES = ["train_accuracy", "validation_accuracy", "test_accuracy", "train_loss"
 
 FAULTY = """
 import os, signal, time
-from backends.numpy import NumPyBackend
+from backends.numpy_backend import NumPyBackend
 
 class Raises(NumPyBackend):
     name = "raises"
@@ -154,7 +155,7 @@ def test_repeats_with_a_split_of_their_own_have_targets_of_their_own(serial):
 
 
 def test_the_folders_experiment_reproduces_the_run(serial, tmp_path):
-    from harness.settings import read_config, sort_settings
+    from harness.experiment.config import read_config, sort_settings
 
     first = run(SMALL, serial)
     experiment, _ = sort_settings(read_config(Path(first.address) / "experiment.toml"))

@@ -13,7 +13,7 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from harness.errors import InputError
-from harness.statistics import agreement, differences, gate, power, repeats
+from harness.stats import agreement, differences, gate, power, repeats
 
 
 @pytest.fixture

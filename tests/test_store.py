@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from harness.errors import InputError
-from harness.experiment import Experiment
-from harness.store import RunFolder
+from harness.experiment.experiment import Experiment
+from harness.results.run_folder import RunFolder
 
 
 @pytest.fixture(params=["disk", "memory"])

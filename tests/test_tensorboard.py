@@ -9,11 +9,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.util.tensor_util import make_ndarray
 
+from harness.api import run
 from harness.errors import InputError
-from harness.execution import Execution
-from harness.experiment import experiment_from
-from harness.runner import run
-from harness.tensorboard import check_tensorboard, write_tensorboard
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import experiment_from
+from harness.report.tensorboard import check_tensorboard, write_tensorboard
 
 
 @pytest.fixture(scope="module")

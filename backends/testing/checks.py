@@ -13,8 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from backends.base import ACTIVATIONS, OPTIONS, Activation, Backend, Cells, Network, Training
+from backends.base import OPTIONS, Backend
 from backends.formulas import predict
+from backends.network import ACTIVATIONS, Activation, Cells, Network, Training
 from backends.testing.problem import GRID, SAMPLES, Problem, network_of, problem
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.base import Activation, Array, Backend, Cells, Network, Training, Weights
+from backends.base import Backend
 from backends.distance import Tolerance, furthest
-from backends.numpy import NumPyBackend
+from backends.network import Activation, Array, Cells, Network, Training, Weights
+from backends.numpy_backend import NumPyBackend
 from backends.plan import Plan
 
 SAMPLES, FEATURES, BATCH = 46, 6, 10

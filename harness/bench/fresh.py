@@ -12,10 +12,10 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.experiment import Experiment, Recipe, experiment_from
+from harness.experiment.experiment import Experiment, Recipe, experiment_from
 from harness.lecture.programs import PROGRAMS, Task
 from harness.lecture.unseeded import task as notes_task
-from harness.training import Prepared
+from harness.training.prepare import Prepared
 
 
 def notebook_cell(

@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from backends.base import Backend
-from harness.data import Dataset, load_dataset, split_rows
-from harness.experiment import Experiment
-from harness.training import peak_memory, run_unit
-from harness.units import Unit, cut
+from harness.data.dataset import Dataset, load_dataset
+from harness.data.split import split_rows
+from harness.experiment.experiment import Experiment
+from harness.training.run_unit import peak_memory, run_unit
+from harness.training.units import Unit, cut
 
 FACTOR = 10
 SHARE = 5  # a fifth of the epochs will do: what grows, grows with them alike

@@ -18,12 +18,12 @@ from typing import Any
 import pandas as pd
 from pebble import ProcessPool
 
-from backends.quiet import set_threads
+from backends.frameworks import set_threads
 from harness.bench import phases
 from harness.bench.growth import FACTOR
 from harness.bench.whole import LARGE_REPORT, REPORT, RUN, whole_commands
-from harness.experiment import Experiment
-from harness.manifest import machine, now, versions
+from harness.experiment.experiment import Experiment
+from harness.results.manifest import machine, now, versions
 from harness.runner import plan_work
 
 DEEP = (100, 50)  # hidden layers of the notes' larger network

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backends.base import Backend, Cells
+from backends.base import Backend
+from backends.network import Cells
 from backends.plan import Plan
 from backends.registry import find, start
 from harness.bench.fresh import as_written, notebook_cell
 from harness.bench.growth import growth
 from harness.bench.machine import gemm_rate
-from harness.data import load_dataset
-from harness.experiment import Experiment
-from harness.training import Prepared, peak_memory, prepare
+from harness.data.dataset import load_dataset
+from harness.experiment.experiment import Experiment
+from harness.training.prepare import Prepared, prepare
+from harness.training.run_unit import peak_memory
 
 
 @dataclass

@@ -7,8 +7,8 @@ import sys
 import tempfile
 import time
 
-from harness.experiment import Experiment
-from harness.store import RunFolder
+from harness.experiment.experiment import Experiment
+from harness.results.run_folder import RunFolder
 
 RUN = "run --backend all, cold start to finished report"
 REPORT = "report of 4 x 49 cells"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.baseline import Baseline, held_out
-from harness.experiment import Experiment
-from harness.result import Result
+from harness.check.baseline import Baseline, held_out
+from harness.experiment.experiment import Experiment
+from harness.results.result import Result
 
 FREE = {"preset", "backends", "repeats", "overrides", "dataset"}  # settings that may differ
 TOLD = ("python", "numpy", "scipy", "scikit-learn", "tensorflow", "keras")

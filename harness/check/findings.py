@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.baseline import Baseline
-from harness.check.primaries import CHOSEN, Primary, Quantity
+from harness.check.baseline import Baseline
+from harness.check.decisive_tests import CHOSEN, Primary, Quantity
 from harness.check.words import cell, change, count, probability
-from harness.result import Result
-from harness.statistics.repeats import table
+from harness.results.result import Result
+from harness.stats.repeats import table
 
 Kind = Literal["parity", "missing", "non-finite", "collapsed", "worse", "changed"]
 

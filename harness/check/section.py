@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from harness.check.primaries import CHOSEN, Primary
+from harness.check.decisive_tests import CHOSEN, Primary
 from harness.check.verdict import Verdict
 from harness.check.words import cell, change, count, probability
-from harness.report import numbers
-from harness.report.section import NOTHING, Section, Table
+from harness.document import numbers
+from harness.document.section import NOTHING, Section, Table
 
 SHOWN = 8  # rows of a listing
 

@@ -8,16 +8,16 @@ from typing import Literal
 
 import pandas as pd
 
-from harness.baseline import Baseline
 from harness.check import findings
+from harness.check.baseline import Baseline
+from harness.check.changes import changed_cells, fallen, moves, word
 from harness.check.comparable import obstacles, surroundings
+from harness.check.decisive_tests import CHOSEN, Primary, quantities, tested
 from harness.check.findings import Finding
-from harness.check.hard import hard_failures, levels
-from harness.check.layer import Layer
-from harness.check.movement import changed_cells, fallen, moves, word
-from harness.check.primaries import CHOSEN, Primary, quantities, tested
+from harness.check.hard_failures import hard_failures, levels
+from harness.check.reference_path import Layer
 from harness.errors import InputError
-from harness.result import Result
+from harness.results.result import Result
 
 Outcome = Literal["pass", "fail", "inconclusive", "not comparable"]
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "not comparable": 2, "inconclusive": 3}
@@ -47,7 +47,7 @@ class Verdict:
 
     word, of two that are comparable: ``identical`` (the same predictions), ``same`` (up to round-off) or
     ``changed`` (not the same). obstacles: why the two are not comparable. failures: what fails the
-    check. primaries: the tests. moved: every record (:func:`harness.check.movement.moves`), changed:
+    check. primaries: the tests. moved: every record (:func:`harness.check.changes.moves`), changed:
     the stable cells that moved, fallen: the warning map. layer: the deterministic one. notes: what else
     is not the same around the two runs.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.report import numbers
+from harness.document import numbers
 
 count = numbers.count
 cell = numbers.cell

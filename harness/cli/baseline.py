@@ -31,11 +31,11 @@ def save(
 
     It measures which cells are chaotic, and how each backend stands to the reference over some steps.
     """
-    from harness import baseline
-    from harness.check.layer import paths
-    from harness.cli import console
-    from harness.result import load_result
-    from harness.stability import stability
+    from harness.check import baseline
+    from harness.check.reference_path import paths
+    from harness.cli.console import console
+    from harness.results.result import load_result
+    from harness.roundoff.stable_cells import stability
 
     result = load_result(run)
     baseline.suitable(result, name, folder, replace=replace)
@@ -59,8 +59,8 @@ def listing(folder: FOLDER = HERE, debug: DEBUG = False) -> None:
     """What baselines there are."""
     from rich.table import Table
 
-    from harness import baseline
-    from harness.cli import console
+    from harness.check import baseline
+    from harness.cli.console import console
 
     table = Table()
     for column in ("name", "saved", "data", "backends", "cells", "repeats"):
@@ -91,9 +91,9 @@ def show(
     debug: DEBUG = False,
 ) -> None:
     """What a baseline holds: where it comes from, its chosen cells with their spread, its stability."""
-    from harness import baseline
-    from harness.baseline_section import section
-    from harness.cli import console
+    from harness.check import baseline
+    from harness.check.baseline_section import section
+    from harness.cli.console import console
     from harness.cli.sections import show as show_section
 
     show_section(section(baseline.load(name, folder)), console())

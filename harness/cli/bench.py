@@ -43,10 +43,10 @@ def bench(
     """
     from harness.bench.figure import as_png, bench_figure
     from harness.bench.measure import measure
-    from harness.cli import console
-    from harness.execution import cores
-    from harness.experiment import experiment_from
-    from harness.store import RunFolder
+    from harness.cli.console import console
+    from harness.experiment.execution import cores
+    from harness.experiment.experiment import experiment_from
+    from harness.results.run_folder import RunFolder
 
     out, err = console(), console(stderr=True)
     result = measure(

@@ -12,7 +12,7 @@ import typer
 from harness.cli.options import DEBUG
 
 if TYPE_CHECKING:
-    from harness.check import Verdict
+    from harness.check.verdict import Verdict
 
 TEST, OUT = "What is tested", "What is written"
 
@@ -97,17 +97,17 @@ def check(
 
     Exit codes: 0 pass; 1 a regression; 2 not comparable, or wrong usage; 3 inconclusive.
     """
-    from harness import baseline as baselines
-    from harness.check import Rules
-    from harness.check import check as check_baseline
-    from harness.check.documents import github as annotations
-    from harness.check.explain import explain as explain_baseline
-    from harness.check.rerun import experiment_of
+    from harness.check import baseline as baselines
+    from harness.check.check import check as check_baseline
+    from harness.check.formats import github as annotations
+    from harness.check.fresh_run import experiment_of
+    from harness.check.power_table import explain as explain_baseline
     from harness.check.section import section
-    from harness.cli import console
+    from harness.check.verdict import Rules
+    from harness.cli.console import console
     from harness.cli.progress import progress_display
     from harness.cli.sections import show
-    from harness.settings import execution_from
+    from harness.experiment.config import execution_from
 
     held = baselines.load(baseline, folder)
     names = [n.strip() for part in backend or [] for n in part.split(",") if n.strip()]
@@ -135,7 +135,7 @@ def check(
     if json:
         from json import dumps
 
-        from harness.check.documents import as_json
+        from harness.check.formats import as_json
 
         print(dumps(as_json(verdict), indent=2, allow_nan=False))
     else:
@@ -153,7 +153,7 @@ def _write(verdict: Verdict, junit: str | None, markdown: str | None) -> None:
     """The files that were asked for."""
     from pathlib import Path
 
-    from harness.check.documents import as_junit, as_markdown
+    from harness.check.formats import as_junit, as_markdown
 
     made: list[tuple[str | None, Callable[[Verdict], str]]] = [
         (junit, as_junit),

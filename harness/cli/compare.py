@@ -53,13 +53,13 @@ def compare(
     """
     import pandas as pd
 
-    from harness.cli import console
-    from harness.compare import compare as compare_results
+    from harness.cli.console import console
+    from harness.compare.comparison import compare as compare_results
     from harness.compare.words import as_json
     from harness.compare.writer import write
     from harness.errors import InputError
-    from harness.result import load_result
-    from harness.stability import by_backend, chaos_maps
+    from harness.results.result import load_result
+    from harness.roundoff.stable_cells import by_backend, chaos_maps
 
     first = load_result(run)
     second = load_result(other) if other is not None else None

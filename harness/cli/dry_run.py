@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from harness.execution import Execution
+    from harness.experiment.execution import Execution
     from harness.runner import Work
 
 
 def show(work: Work, execution: Execution, out: Console) -> None:
     """Backends with their networks, units and floating-point operations, and where results would go."""
     from backends.base import Backend
-    from harness.data import split_rows
+    from harness.data.split import split_rows
     from harness.runner import address_of
 
     experiment, dataset = work.experiment, work.dataset

@@ -29,10 +29,10 @@ def lecture(
     Activation functions, the first digits, the training that fails, universal approximation,
     back-propagation checked, vanishing gradients, dying ReLU, mismatched test sets, other methods.
     """
-    from backends.quiet import set_threads
+    from backends.frameworks import set_threads
 
     set_threads(threads)
-    from harness.cli import console
+    from harness.cli.console import console
     from harness.lecture.gallery import gallery
 
     out = console()

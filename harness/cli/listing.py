@@ -10,9 +10,9 @@ def listing(debug: DEBUG = False) -> None:
     from rich.table import Table
 
     from backends.registry import Unavailable, find, known, version
-    from harness.cli import console
-    from harness.data import CLASSIFICATION, FILES, REGRESSION
-    from harness.presets import PRESETS
+    from harness.cli.console import console
+    from harness.data.dataset import CLASSIFICATION, FILES, REGRESSION
+    from harness.experiment.presets import PRESETS
 
     out = console()
     backends = Table(title="Backends", title_justify="left")

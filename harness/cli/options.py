@@ -171,9 +171,9 @@ def merge(config: Path | None, flags: dict[str, Any]) -> dict[str, Any]:
     """Settings from a configuration file with the given flags over them.
 
     A file may hold settings of the execution (``jobs``, ``name``, ...) as well: sort the result with
-    :func:`harness.settings.sort_settings`.
+    :func:`harness.experiment.config.sort_settings`.
     """
-    from harness.settings import read_config
+    from harness.experiment.config import read_config
 
     settings = read_config(config) if config is not None else {}
     given = {SETTING.get(name, name): value for name, value in flags.items()}

@@ -78,12 +78,13 @@ def parity(
     Exit codes: 0 all agree; 1 somebody disagrees; 3 nothing could be compared.
     """
     from backends.registry import BUILT_IN
-    from harness.cli import console
-    from harness.execution import Execution
-    from harness.experiment import experiment_from
-    from harness.parity.comparison import parity as compare
+    from harness.cli.console import console
+    from harness.experiment.chosen_backends import resolve
+    from harness.experiment.execution import Execution
+    from harness.experiment.experiment import experiment_from
+    from harness.parity.parity import parity as compare
     from harness.parity.writer import write
-    from harness.runner import address_of, resolve
+    from harness.runner import address_of
 
     experiment, _ = resolve(experiment_from(settings))
     everybody = experiment.backends

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from harness.executors import Outcome
+    from harness.executors.job import Outcome
+    from harness.results.run_folder import RunFolder
     from harness.runner import Work
-    from harness.store import RunFolder
 
 
 class Silent:

@@ -18,10 +18,10 @@ def report(
     debug: DEBUG = False,
 ) -> None:
     """Write figures, report.md and report.html again, from one run folder or several side by side."""
-    from harness.cli import console
+    from harness.api import write_report
+    from harness.cli.console import console
     from harness.cli.progress import told
-    from harness.report import write_report
-    from harness.result import load_result
+    from harness.results.result import load_result
 
     out = console()
     with told(out):

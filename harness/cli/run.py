@@ -13,11 +13,11 @@ import typer
 from harness.cli.options import EXECUTION, takes_run
 
 if TYPE_CHECKING:
-    from harness.executors import Outcome
-    from harness.report import Section
-    from harness.result import Result
+    from harness.document.section import Section
+    from harness.executors.job import Outcome
+    from harness.results.result import Result
+    from harness.results.run_folder import RunFolder
     from harness.runner import Progress, Work
-    from harness.store import RunFolder
 
 REPORT = "Beside the report"
 
@@ -64,16 +64,17 @@ def run(
     The default is the preset [b]fair[/b]: scikit-learn's digits, a 64-50-10 network, 49 cells, on all
     backends. The same command again takes up where a stopped run was, or just makes its report again.
     """
-    from harness.executors import prepare_executor
-    from harness.settings import sort_settings
+    from harness.executors.by_name import prepare_executor
+    from harness.experiment.config import sort_settings
 
     experiment, execution = sort_settings(settings)
     if not dry_run:
         prepare_executor(execution.executor)  # it starts while this process goes on importing
-    from harness.cli import console
+    from harness.api import run as run_experiment
+    from harness.api import write_report
+    from harness.cli.console import console
     from harness.cli.progress import progress_display, told
     from harness.runner import plan_work
-    from harness.runner import run as run_experiment
 
     out = console()
     if dry_run:
@@ -82,7 +83,7 @@ def run(
         show(plan_work(experiment), execution, out)
         return
     if tensorboard is not None:
-        from harness.tensorboard import check_tensorboard, write_tensorboard
+        from harness.report.tensorboard import check_tensorboard, write_tensorboard
 
         check_tensorboard(tensorboard)
     with (
@@ -95,7 +96,7 @@ def run(
         except KeyboardInterrupt:
             progress.interrupted()
             raise typer.Exit(3) from None
-        page = result.report(_references(result) if references else ())
+        page = write_report(result, extra=_references(result) if references else ())
     if not quiet:
         _print(result, page, out)
     if tensorboard is not None:
@@ -115,7 +116,7 @@ class _ReportAhead:
 
     def __init__(self, progress: Progress, jobs: int) -> None:
         self.progress, self.jobs = progress, jobs
-        self.thread = Thread(target=import_module, args=("harness.report.writer",), daemon=True)
+        self.thread = Thread(target=import_module, args=("harness.document.writer",), daemon=True)
 
     def begin(self, plan: Work, folder: RunFolder) -> None:
         self.left = len(plan.units) - len(plan.done)
@@ -132,8 +133,8 @@ class _ReportAhead:
 
 def _references(result: Result) -> list[Section]:
     """The section on other methods on the run's split."""
-    from harness.data import load_dataset
-    from harness.references import section
+    from harness.data.dataset import load_dataset
+    from harness.report.reference_methods import section
 
     return [section(result, load_dataset(result.experiment))]
 
@@ -142,7 +143,7 @@ def _print(result: Result, page: str, out: Any) -> None:
     """The chosen cell of each backend, and where the report is."""
     from rich.table import Table
 
-    from harness.disputes import words
+    from harness.report.disputed_words import agreement_words
 
     metric = result.metric
     table = Table(title=f"Chosen on validation {metric}", title_justify="left")
@@ -159,7 +160,7 @@ def _print(result: Result, page: str, out: Any) -> None:
         else:
             table.add_row(backend, "-", "-", "-", "-", networks)
     out.print(table)
-    for line in words(result):
+    for line in agreement_words(result):
         out.print(line, highlight=False)
     for note in result.manifest.get("notes", []):
         out.print(f"note: {note}", highlight=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from harness.report.section import Section
+    from harness.document.section import Section
 
 STYLES = {"verdict": "bold", "warning": "yellow", "plain": ""}
 

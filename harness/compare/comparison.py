@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from harness.compare.sides import NOT_MEASURED, Cell, Side, pairs, settings
 from harness.errors import InputError
-from harness.result import Result
-from harness.statistics import agreement
-from harness.statistics.differences import false_discovery, holm, paired
-from harness.statistics.power import repeats_needed
-from harness.statistics.repeats import collapsed, guessing, what_varies
+from harness.results.result import Result
+from harness.stats import agreement
+from harness.stats.differences import false_discovery, holm, paired
+from harness.stats.power import repeats_needed
+from harness.stats.repeats import collapsed, guessing, what_varies
 
 VERDICTS = {
     "identical": "the same score in every repeat",
@@ -38,10 +38,10 @@ class Comparison:
     """Pairs of sides, compared cell by cell.
 
     cells: a row for every pair and cell. Columns: left, right, eta, lmbd, repeats, verdict; those of
-    :func:`harness.statistics.differences.paired`; holm_equivalent and holm_beyond, its p values under
+    :func:`harness.stats.differences.paired`; holm_equivalent and holm_beyond, its p values under
     Holm's correction over all cells and pairs that are tested; q, p_difference under false-discovery
     control; needed (repeats that would decide an undecided cell, 0 elsewhere, -1 if more than
-    :data:`harness.statistics.power.MOST`); flips (labels that differ, in all repeats together), labels
+    :data:`harness.stats.power.MOST`); flips (labels that differ, in all repeats together), labels
     (their number), flip_share, own_flips_left, own_flips_right (share of labels that differ
     between the side's own repeats), kappa, own_kappa_left, own_kappa_right; collapsed_left,
     collapsed_right (repeats); learned (both sides did, in every repeat); with a single repeat

@@ -10,9 +10,9 @@ import pandas as pd
 
 from harness.compare.comparison import APART, VERDICTS, Comparison
 from harness.compare.words import SHOWN, counts, headline, method, notable, sentence
-from harness.report import numbers
-from harness.report.heatmaps import ANNOTATED, Map, Scale, figure_of
-from harness.report.section import NOTHING, Picture, Section, Table
+from harness.document import numbers
+from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
+from harness.document.section import NOTHING, Picture, Section, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

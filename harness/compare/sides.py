@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.errors import InputError
-from harness.result import Result
-from harness.statistics import agreement
-from harness.statistics.agreement import MISSING
-from harness.statistics.repeats import table
+from harness.results.result import Result
+from harness.stats import agreement
+from harness.stats.agreement import MISSING
+from harness.stats.repeats import table
 
 Cell = tuple[float, float]
 NOT_MEASURED = ("unsupported", "unavailable", "failed", "timeout")

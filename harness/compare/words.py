@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.compare.comparison import AGREEING, APART, VERDICTS, Comparison
-from harness.statistics.repeats import FORMULA
+from harness.stats.repeats import FORMULA
 
 SHOWN = 12  # cells that a listing names
 

@@ -7,16 +7,16 @@ import pandas as pd
 from harness.compare.comparison import Comparison
 from harness.compare.section import section
 from harness.compare.words import amount, as_json
-from harness.parity.section import chaos_section
-from harness.report.title import Title
-from harness.report.writer import write_sections
-from harness.store import RunFolder
+from harness.document.title import Title
+from harness.document.writer import write_sections
+from harness.results.run_folder import RunFolder
+from harness.roundoff.section import chaos_section
 
 
 def write(comparison: Comparison, address: str, chaos: pd.DataFrame | None = None) -> str:
     """Write compare.json, compare.csv, compare.md, compare.html and figures/; the page's address.
 
-    ``chaos``: the chaos maps of :func:`harness.stability.chaos_maps`, to be drawn as well.
+    ``chaos``: the chaos maps of :func:`harness.roundoff.stable_cells.chaos_maps`, to be drawn as well.
     """
     folder = RunFolder(address)
     folder.write_json("compare.json", as_json(comparison))

@@ -18,12 +18,12 @@ from typing import Any
 
 import pandas as pd
 
-from backends.quiet import set_threads
-from harness.data import Dataset
+from backends.frameworks import set_threads
+from harness.data.dataset import Dataset
 from harness.errors import InputError
-from harness.executors import Job, Outcome, of_exception
-from harness.experiment import Experiment
-from harness.units import Unit
+from harness.executors.job import Job, Outcome, of_exception
+from harness.experiment.experiment import Experiment
+from harness.training.units import Unit
 
 WORKERS_LOST = 3  # after which a unit is given up, on a cluster that is started here
 CONNECT_SECONDS = 10
@@ -108,7 +108,7 @@ def _work(
     set_threads(threads)
     from threadpoolctl import threadpool_limits
 
-    from harness.training import run_unit
+    from harness.training.run_unit import run_unit
 
     with _one_at_a_time, threadpool_limits(threads):
         return run_unit(unit, *given)

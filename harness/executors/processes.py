@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 import pandas as pd
 from pebble import ProcessExpired, ProcessPool
 
-from backends.quiet import collect_less, set_threads
+from backends.frameworks import collect_less, set_threads
 from backends.registry import Unavailable, find
-from harness.data import Dataset
-from harness.executors import Job, Outcome, of_exception
-from harness.executors.server import worker_context
-from harness.experiment import Experiment
-from harness.units import Unit
+from harness.data.dataset import Dataset
+from harness.executors.job import Job, Outcome, of_exception
+from harness.executors.worker_server import worker_context
+from harness.experiment.experiment import Experiment
+from harness.training.units import Unit
 
 TRIES = 2  # of a unit whose worker died
 
@@ -150,7 +150,7 @@ def _work(unit: Unit) -> tuple[pd.DataFrame, dict[str, float]]:
     # imported here, after the thread counts are set
     from threadpoolctl import threadpool_limits
 
-    from harness.training import run_unit
+    from harness.training.run_unit import run_unit
 
     with threadpool_limits(int(os.environ["OMP_NUM_THREADS"])):
         return run_unit(unit, *_given)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from harness.executors import Job, Outcome, of_exception
-from harness.training import run_unit
+from harness.executors.job import Job, Outcome, of_exception
+from harness.training.run_unit import run_unit
 
 
 def execute(job: Job) -> Iterator[Outcome]:

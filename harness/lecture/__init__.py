@@ -2,5 +2,5 @@
 
 An exhibit is a file: a function that computes it and gives it as data, ``draw`` that makes a figure of
 the data, and ``section`` that puts words around both. :mod:`harness.lecture.gallery` puts all of them on
-a page; :mod:`harness.lecture.report` writes the sections of a report on the preset ``lecture``.
+a page; :mod:`harness.lecture.sections` writes the sections of a report on the preset ``lecture``.
 """

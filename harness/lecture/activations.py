@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from backends.base import Array
 from backends.formulas import ACTIVATE, LEAKY_SLOPE, times_derivative
-from harness.report import Picture, Section
-from harness.report.canvas import Frame, panels
+from backends.network import Array
+from harness.document.canvas import Frame, panels
+from harness.document.section import Picture, Section
 
 NAMES = {
     "sigmoid": "sigmoid  1 / (1 + exp(−z))",

@@ -23,11 +23,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from backends.base import Array, Network
 from backends.formulas import ACTIVATE, times_derivative
-from backends.numpy import gradients as backend_gradients
-from harness.report import Picture, Section, Table
-from harness.report.canvas import Frame, panels
+from backends.network import Array, Network
+from backends.numpy_backend import gradients as backend_gradients
+from harness.document.canvas import Frame, panels
+from harness.document.section import Picture, Section, Table
 
 Cost = Literal["squared error, sigmoid outputs", "cross-entropy, softmax outputs"]
 COSTS: tuple[Cost, ...] = ("squared error, sigmoid outputs", "cross-entropy, softmax outputs")

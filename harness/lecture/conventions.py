@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from harness.experiment import Experiment, Recipe
+from harness.experiment.experiment import Experiment, Recipe
 
 WEIGHTS = {
     "glorot_uniform": "Glorot uniform",

@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from harness.document.canvas import Frame, panels
+from harness.document.section import Picture, Section
 from harness.lecture.notebook import Notebook, notebook
-from harness.report import Picture, Section
-from harness.report.canvas import Frame, panels
 
 SIDE = 8  # pixels
 

@@ -11,13 +11,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from backends.base import Cells, Network, Training
 from backends.formulas import forward, predict
-from backends.numpy import NumPyBackend
+from backends.network import Cells, Network, Training
+from backends.numpy_backend import NumPyBackend
 from backends.plan import Plan
+from harness.document.canvas import Frame, panels
+from harness.document.section import Picture, Section, Table
 from harness.lecture.notebook import notebook
-from harness.report import Picture, Section, Table
-from harness.report.canvas import Frame, panels
 
 ETAS = tuple(float(f"{eta:.3g}") for eta in np.geomspace(0.01, 5, 14))
 UNITS = 50

@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from backends.base import Cells
 from backends.formulas import predict
-from backends.numpy import NumPyBackend
-from harness.data import Dataset
-from harness.execution import cores
-from harness.experiment import Experiment
-from harness.training import prepare
+from backends.network import Cells
+from backends.numpy_backend import NumPyBackend
+from harness.data.dataset import Dataset
+from harness.experiment.execution import cores
+from harness.experiment.experiment import Experiment
+from harness.training.prepare import prepare
 
 logger = logging.getLogger(__name__)
 

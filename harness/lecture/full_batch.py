@@ -13,14 +13,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from backends.base import Array, Cells, Training, Weights
 from backends.formulas import forward, predict
-from backends.numpy import NumPyBackend
+from backends.network import Array, Cells, Training, Weights
+from backends.numpy_backend import NumPyBackend
 from backends.plan import Plan
+from harness.document.canvas import Frame, panels
+from harness.document.numbers import score
+from harness.document.section import Picture, Section, Table
 from harness.lecture.notebook import Notebook, notebook
-from harness.report import Picture, Section, Table
-from harness.report.canvas import Frame, panels
-from harness.report.numbers import score
 
 STEPS = 1000
 LMBD = 0.01

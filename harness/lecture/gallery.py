@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from harness.document.section import Section
+from harness.document.title import Title
+from harness.document.writer import write_sections
 from harness.errors import unknown
 from harness.lecture import (
     activations,
@@ -17,10 +20,7 @@ from harness.lecture import (
     untrained,
     vanishing,
 )
-from harness.report import Section
-from harness.report.title import Title
-from harness.report.writer import write_sections
-from harness.store import RunFolder
+from harness.results.run_folder import RunFolder
 
 EXHIBITS: dict[str, Callable[[], Section]] = {
     "activations": activations.section,

@@ -7,14 +7,14 @@ from functools import partial
 
 import pandas as pd
 
-from backends.base import Cells
 from backends.formulas import predict
-from backends.numpy import NumPyBackend
-from harness.data import load_dataset
-from harness.experiment import experiment_from
-from harness.references import draw, references
-from harness.report import Picture, Section, Table
-from harness.training import prepare
+from backends.network import Cells
+from backends.numpy_backend import NumPyBackend
+from harness.data.dataset import load_dataset
+from harness.document.section import Picture, Section, Table
+from harness.experiment.experiment import experiment_from
+from harness.report.reference_methods import draw, references
+from harness.training.prepare import prepare
 
 ETA, LMBD = 0.1, 1e-4  # a good cell of the fair grid
 

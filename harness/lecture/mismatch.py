@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from backends.base import Array, Cells, Network, Training, Weights
 from backends.formulas import predict
-from backends.numpy import NumPyBackend
+from backends.network import Array, Cells, Network, Training, Weights
+from backends.numpy_backend import NumPyBackend
 from backends.plan import Plan
+from harness.document.canvas import Frame, panels
+from harness.document.section import Picture, Section, Table
 from harness.lecture.notebook import notebook
-from harness.report import Picture, Section, Table
-from harness.report.canvas import Frame, panels
 
 SIDE = 8
 EPOCHS = 60

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backends.base import Network, Weights
 from backends.draws import draw_weights
-from harness.data import Dataset, Split, load_dataset, split_rows
-from harness.experiment import experiment_from
-from harness.stream import Stream
+from backends.network import Network, Weights
+from harness.data.dataset import Dataset, load_dataset
+from harness.data.notebook_stream import NotebookStream
+from harness.data.split import Split, split_rows
+from harness.experiment.experiment import experiment_from
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def notebook() -> Notebook:
     """The notebook after ``np.random.seed(0)`` and its first cells, number for number."""
     experiment = experiment_from({"preset": "lecture"})
     dataset = load_dataset(experiment)
-    stream = Stream(experiment, dataset)
+    stream = NotebookStream(experiment, dataset.counts)
     recipe = experiment.recipe("numpy")
     network = experiment.network("numpy", dataset.x.shape[1], len(dataset.classes))
     drawn = draw_weights(network, stream.rng, recipe.initial_weights, bias=recipe.initial_bias)

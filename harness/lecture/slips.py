@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from backends.base import Cells
 from backends.formulas import predict
-from backends.numpy import NumPyBackend
-from harness.data import Dataset
-from harness.experiment import Experiment
-from harness.training import prepare
+from backends.network import Cells
+from backends.numpy_backend import NumPyBackend
+from harness.data.dataset import Dataset
+from harness.experiment.experiment import Experiment
+from harness.training.prepare import prepare
 
 ETA, LMBD = 1e-3, 1.0  # the NumPy program's best stable cell
 

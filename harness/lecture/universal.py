@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from backends.base import Array, Cells, Network, Training, Weights
 from backends.formulas import predict
-from backends.numpy import NumPyBackend
+from backends.network import Array, Cells, Network, Training, Weights
+from backends.numpy_backend import NumPyBackend
 from backends.plan import Plan
-from harness.report import Picture, Section, Table
-from harness.report.canvas import Frame, panels
+from harness.document.canvas import Frame, panels
+from harness.document.section import Picture, Section, Table
 
 WIDTHS = (1, 2, 4, 8, 16, 32)
 SHOWN = (1, 4, 32)  # widths whose fits are drawn

@@ -19,9 +19,10 @@ from importlib.resources import as_file, files
 
 import pandas as pd
 
-from backends.quiet import set_threads
-from harness.data import load_dataset, split_rows
-from harness.experiment import Experiment, experiment_from
+from backends.frameworks import set_threads
+from harness.data.dataset import load_dataset
+from harness.data.split import split_rows
+from harness.experiment.experiment import Experiment, experiment_from
 from harness.lecture.programs import PROGRAMS, Task
 
 KEPT = files("harness.lecture").joinpath("unseeded.csv")

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from backends.base import Array
 from backends.formulas import forward, predict
+from backends.network import Array
+from harness.document.canvas import Frame, panels
+from harness.document.section import Picture, Section, Table
 from harness.lecture.notebook import Notebook, notebook
-from harness.report import Picture, Section, Table
-from harness.report.canvas import Frame, panels
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from backends.base import Activation, Array, Network
 from backends.draws import InitialWeights, draw_weights
 from backends.formulas import forward, targets
-from backends.numpy import gradients
+from backends.network import Activation, Array, Network
+from backends.numpy_backend import gradients
+from harness.document.canvas import Frame, panels
+from harness.document.section import Picture, Section, Table
 from harness.lecture.notebook import notebook
-from harness.report import Picture, Section, Table
-from harness.report.canvas import Frame, panels
 
 ACTIVATIONS: tuple[Activation, ...] = ("sigmoid", "tanh", "relu", "elu")
 WEIGHTS: dict[InitialWeights, str] = {"normal": "N(0, 1)", "glorot_uniform": "Glorot"}

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from backends.base import Backend, Weights
+from backends.base import Backend
 from backends.distance import Tolerance, relative_errors
-from harness.parity.anatomy import taken_apart
-from harness.parity.explanation import Explanation, explained
+from backends.network import Weights
 from harness.parity.group import Found, Task
-from harness.parity.step import walked
-from harness.parity.trial import Trial
+from harness.parity.known_mistakes import Explanation, explained
+from harness.parity.reference_step import walked
+from harness.parity.step_tensors import taken_apart
+from harness.roundoff.trial import Trial
 
 POINTS = 8  # checkpoints of one training that a bisection looks at, where it costs nothing
 JUMP = 3.0  # a difference that only builds up grows less than this in one step

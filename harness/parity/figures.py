@@ -1,8 +1,6 @@
-"""Figures of parity: the error against the step, and the chaos map."""
+"""The figure of parity: the error against the step."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from backends.distance import Tolerance
-from harness.parity.comparison import Parity
-from harness.report.canvas import FAINT, Frame, panels
-from harness.report.heatmaps import ANNOTATED, Map, Scale, figure_of
+from harness.document.canvas import FAINT, Frame, panels
+from harness.parity.parity import Parity
 
 COLOURS = ("#3b6fb6", "#d9730d", "#3a8f5c", "#a13d63", "#7a5cc0", "#8a7a2f")
 MARKERS = "osD^vP"
@@ -73,40 +70,3 @@ def _allowed(axis: Axes, parity: Parity, dtype: str) -> None:
     else:
         ticks = list(parity.steps)
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
-
-
-def chaos_figure(chaos: pd.DataFrame) -> Figure:
-    """The share of a number's digits that round-off alone takes, over the grid.
-
-    ``chaos`` is of :func:`harness.parity.chaos.chaos_map`; a panel for each dtype and recipe, the worst
-    of the repeats. Small grids carry the number of digits.
-    """
-    keys = [key for key in ("recipe", "dtype") if key in chaos]
-    maps = []
-    for names, part in chaos.groupby(keys, sort=False):
-        maps.append(_map(names, part, several=chaos[keys].nunique().iloc[0] > 1 and len(keys) > 1))
-    ends = {"ticks": [0, 0.5, 1], "format": "%g"}
-    scale = Scale("rocket_r", 0, 1, "share of digits lost", ends)
-    return figure_of(maps, scale, columns=2)
-
-
-def _map(names: Sequence[object], part: pd.DataFrame, several: bool) -> Map:
-    dtype = str(names[-1])
-    digits = -np.log10(np.finfo(dtype).eps)
-    worst = part.groupby(["eta", "lmbd"]).agg(
-        growth=("growth", "max"), diverged=("status", lambda s: (s == "diverged").any())
-    )
-    grid = worst["growth"].unstack("lmbd")
-    lost = np.log10(np.fmax(grid.to_numpy(dtype=float), 1.0))
-    gone = worst["diverged"].unstack("lmbd").to_numpy()
-    texts = np.full(lost.shape, "", dtype=object)
-    if max(lost.shape) <= ANNOTATED:
-        texts = np.array([[f"{v:.1f}" for v in row] for row in lost], dtype=object)
-    return Map(
-        f"{names[0]}, {dtype}" if several else f"{dtype} ({digits:.0f} digits)",
-        grid.index.to_numpy(dtype=float),
-        grid.columns.to_numpy(dtype=float),
-        np.clip(lost / digits, 0, 1),
-        texts,
-        np.where(gone, "diverged", "ok").astype(object),
-    )

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from backends.base import Backend
 from backends.distance import Tolerance
-from harness.data import Dataset
-from harness.experiment import Experiment
-from harness.parity.chaos import COLUMNS, RoundOff, as_frame, round_off
+from harness.data.dataset import Dataset
+from harness.experiment.experiment import Experiment
 from harness.parity.measure import measured, ratios
 from harness.parity.paths import Path, Paths
-from harness.parity.trial import Trial, trial
 from harness.parity.verdict import Verdict, judge, standing_apart
+from harness.roundoff.chaos_map import COLUMNS, RoundOff, as_frame, round_off
+from harness.roundoff.trial import Trial, trial
 
 MORE_TWINS = range(100, 108)  # seeds of further twins, for cells that look like a disagreement
 FEW = 8  # cells that are looked at again in any case; of large grids a quarter of the cells

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backends.base import Array, Backend, Weights
+from backends.base import Backend
 from backends.distance import Errors, error, relative_errors
 from backends.formulas import forward, logits, predict, sample_cost
+from backends.network import Array, Weights
 from harness.parity.paths import Paths, nearer
-from harness.parity.trial import Trial
+from harness.roundoff.trial import Trial
 
 COLUMNS = [
     "backend",

@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.base import Weights
 from backends.distance import Errors, Tolerance, errors, relative_errors
-from harness.parity.chaos import RoundOff, stable
-from harness.parity.trial import Trial
+from backends.network import Weights
+from harness.roundoff.chaos_map import RoundOff, stable
+from harness.roundoff.trial import Trial
 
 Path = tuple[Weights, ...]
 Where = NDArray[np.bool_]  # (checkpoints, tensors, cells)

@@ -15,10 +15,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from backends.base import Array, Backend, Cells, Weights
+from backends.base import Backend
+from backends.network import Array, Cells, Weights
 from backends.plan import Plan
-from harness.parity.step import Tensors
-from harness.parity.trial import Trial
+from harness.parity.reference_step import Tensors
+from harness.roundoff.trial import Trial
 
 ETA = 2.0**20  # a power of two, so that multiplying by it and dividing again is exact
 ROWS = 24  # samples of the minibatch whose activations are read off
@@ -26,7 +27,7 @@ SEEN = 1e-9  # an error this small, of the largest one, has no activations in it
 
 
 def observed(backend: Backend, trial: Trial, step: int, weights: Weights) -> Tensors:
-    """What can be seen of a step from these weights on, named as in :func:`harness.parity.step.tensors`.
+    """What can be seen of a step from these weights on, named as by ``reference_step.tensors``.
 
     The trial has one cell, ``weights`` as well. Activations are NaN for samples without an error. Empty
     where the backend cannot do plain gradient descent.

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.parity.comparison import Parity
 from harness.parity.divergence import Divergence
+from harness.parity.parity import Parity
 from harness.parity.tables import tensor_table
 from harness.parity.verdict import Verdict
 from harness.parity.words import headline, points

@@ -1,18 +1,16 @@
-"""Parity, and the chaos map alone, as sections of a report."""
+"""Parity as sections of a report."""
 
 from __future__ import annotations
 
 from functools import partial
 
-import pandas as pd
-
-from harness.parity.comparison import Parity
-from harness.parity.conformity import check_points, check_section
-from harness.parity.figures import chaos_figure, error_by_step
+from harness.document.section import Picture, Section, Table
+from harness.parity.conformance import check_points, check_section
+from harness.parity.figures import error_by_step
+from harness.parity.parity import Parity
 from harness.parity.tables import step_table, tensor_table, verdict_table
 from harness.parity.words import headline, points, sentence
-from harness.report.numbers import count
-from harness.report.section import Picture, Section, Table
+from harness.roundoff.section import chaos_section
 
 METHOD = (
     "All backends start from the same weights and see the same minibatches. A tensor's relative error is "
@@ -25,12 +23,6 @@ HELD = (
     "Where float32 cannot hold the tolerance even in the reference, because updates fall below half a "
     "unit in the last place, a float32 run is compared with the reference's float32 run instead of the "
     "float64 one; where it loses ten times the tolerance, it is not compared."
-)
-CHAOS = (
-    "A map of how far round-off alone carries a training: a backend against itself, with the rows of "
-    "each minibatch, the features and the hidden units in other orders. The mathematics is the same, only "
-    "sums round differently. Where the two part, so will any two right programs: weights, labels and "
-    "accuracies may then differ without a fault anywhere, and no tolerance is enforced."
 )
 
 
@@ -74,39 +66,3 @@ def verdict_section(parity: Parity) -> Section:
         pictures=pictures,
         kind="warning" if parity.exit_code else "verdict",
     )
-
-
-def chaos_section(chaos: pd.DataFrame, name: str = "chaos-map") -> Section:
-    """The chaos map of one dtype or several; ``chaos`` is of :func:`harness.parity.chaos.chaos_map`."""
-    picture = Picture(
-        name,
-        partial(chaos_figure, chaos),
-        "How many decimal digits of the weights round-off alone takes by the last step.",
-        "Heatmaps over eta (down) and lmbd (across). " + " ".join(chaos_words(chaos)),
-    )
-    return Section("Chaos map", text=[CHAOS], points=chaos_words(chaos), pictures=[picture])
-
-
-def chaos_words(chaos: pd.DataFrame) -> list[str]:
-    """For each recipe and dtype how many cells are of each kind, and what chaos does to the score."""
-    found = []
-    keys = [key for key in ("recipe", "dtype") if key in chaos]
-    several = len(keys) > 1 and len(chaos["recipe"].unique()) > 1
-    for names, part in chaos.groupby(keys, sort=False):
-        kinds = part["status"].value_counts()
-        cells = [
-            f"{kinds[k]} {k}" for k in ("stable", "sensitive", "chaotic", "diverged") if k in kinds
-        ]
-        repeats = part["repeat"].nunique()
-        what = count(len(part), "cell" if repeats == 1 else "training")
-        words = (
-            f"{', '.join(map(str, names if several else names[-1:]))}: of {what} {', '.join(cells)}"
-        )
-        swing = part.loc[part["chaotic"].astype(bool), "swing"].max()
-        if swing > 0:
-            words += (
-                f"; in chaotic cells round-off alone moves the test score by up to {swing:.3g}"
-                " with no fault anywhere"
-            )
-        found.append(f"{words}.")
-    return found

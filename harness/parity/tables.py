@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.parity.comparison import Parity
 from harness.parity.divergence import Divergence
+from harness.parity.parity import Parity
 from harness.parity.verdict import Verdict
 
 

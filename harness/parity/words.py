@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.parity.comparison import Parity
+from harness.document.numbers import cell, count
 from harness.parity.divergence import TOGETHER, Divergence
+from harness.parity.parity import Parity
 from harness.parity.verdict import Verdict
-from harness.report.numbers import cell, count
 
 WEIGHTS = ("W", "b")
 

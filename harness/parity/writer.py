@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.parity.comparison import Parity
+from harness.document.title import Title
+from harness.document.writer import write_sections
+from harness.parity.parity import Parity
 from harness.parity.record import as_json
 from harness.parity.section import sections
-from harness.report.title import Title
-from harness.report.writer import write_sections
-from harness.store import RunFolder
+from harness.results.run_folder import RunFolder
 
 
 def write(parity: Parity, address: str) -> str:

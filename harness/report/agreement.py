@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.disputes import kinds
-from harness.report import numbers
-from harness.report.selection import Choice
-from harness.report.side import Side
-from harness.statistics.agreement import kappa
+from harness.document import numbers
+from harness.report.backend_grid import Side
+from harness.report.chosen_cells import Choice
+from harness.roundoff.disputed_cells import kinds
+from harness.stats.agreement import kappa
 
 TOGETHER = 2**21  # labels of a side that are compared at once
 LISTED = 5  # cells that a table of the least alike shows for each pair

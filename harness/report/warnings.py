@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from harness.report import numbers
-from harness.report.material import Material
-from harness.report.selection import Choice
-from harness.report.side import Side
-from harness.result import Result
-from harness.statistics.repeats import collapsed, guessing
+from harness.document import numbers
+from harness.report.backend_grid import Side
+from harness.report.chosen_cells import Choice
+from harness.report.runs import Material
+from harness.results.result import Result
+from harness.stats.repeats import collapsed, guessing
 
 REPEATS = 5  # fewer say little about spread
 COARSE = 0.01  # of accuracy: a test sample that is worth more makes a coarse test set

@@ -1,0 +1,263 @@
+"""Low-level TensorFlow: variables, matmul and GradientTape under tf.function, no Keras.
+
+One compiled loop takes all steps of all cells. Samples are columns here, z = W^T x^T: variables hold W^T,
+(groups, cells, outputs, inputs), the cells of a group sharing their minibatches, so that the first layer
+of all of them is one product. Minibatches have a fixed number of rows: a
+short one is filled up with rows of weight zero, so that one trace serves the whole grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.base import OPTIONS, Backend, Convention
+from backends.formulas import LEAKY_SLOPE
+from backends.frameworks import load
+from backends.network import Array, Cells, Fit, Network, Training, Weights
+from backends.numpy_backend import adam_correction
+from backends.plan import Plan
+
+
+class TensorFlowBackend(Backend):
+    """tf.Variable, tf.matmul, tf.GradientTape; the optimiser written out."""
+
+    name = "tensorflow"
+    library = "tensorflow"
+    modules = ("tensorflow",)
+    stacks = True
+    heeds = tuple(option for option in OPTIONS if option != "patience")
+    conventions: ClassVar[tuple[Convention, ...]] = (
+        Convention("penalty", "lmbd * tf.nn.l2_loss(W), which is lmbd ||W||^2 / 2", "none"),
+        Convention("cost of a minibatch", "tf.reduce_sum of cost / n", "left to the programmer"),
+        Convention("initial weights", "the plan's", "left to the programmer"),
+        Convention("initial biases", "the plan's", "left to the programmer"),
+        Convention("minibatches", "the plan's, gathered by tf.gather", "left to the programmer"),
+        Convention("short last minibatch", "filled up with rows of weight 0", "none"),
+        Convention("Adam epsilon", "1e-8, optimiser written out", "1e-7 in tf.keras"),
+        Convention("two classes", "one logistic output", "left to the programmer"),
+    )
+
+    def train(
+        self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
+    ) -> Fit:
+        tf = load("tensorflow")
+        streams, per_group = cells.layout()
+        stack = _stack(network, training, len(streams), per_group, plan.batch_size)
+        stack.start(cells, plan, streams)
+        order, scale, penalty = padded(plan, streams, training)
+        rate = (
+            [adam_correction(s, training.beta_1, training.beta_2) for s in range(plan.steps)]
+            if training.optimizer == "adam"
+            else np.ones(plan.steps)
+        )
+        data = (
+            tf.constant(x),
+            tf.constant(y, tf.int32 if network.classes else training.dtype),
+            tf.constant(order, tf.int32),
+            *(tf.constant(v, training.dtype) for v in (scale, penalty, rate)),
+        )
+        path = []
+        for first, last in plan.segments():
+            stack.run(tf.constant(first), tf.constant(last), *data)
+            path.append(stack.weights())
+        return Fit(tuple(path))
+
+    def graph(self, network: Network, training: Training, rows: int) -> Any:
+        tf = load("tensorflow")
+        stack = _Stack(network, training, 1, 1, rows)
+        real = tf.as_dtype(training.dtype)
+
+        def training_step(x: Any, y: Any, scale: Any, penalty: Any, rate: Any) -> None:
+            gradients = stack.gradients(x, y, scale, penalty)
+            with tf.name_scope("update"):
+                stack.update(gradients, rate)
+
+        step = tf.function(training_step, autograph=False).get_concrete_function(
+            tf.TensorSpec([1, rows, network.features], real, name="x"),
+            tf.TensorSpec([1, rows], tf.int32 if network.classes else real, name="y"),
+            *(tf.TensorSpec(shape, real) for shape in ([rows], [], [])),
+        )
+        return step.graph
+
+    def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
+        tf = load("tensorflow")
+        W = [tf.constant(layer.swapaxes(1, 2)[None]) for layer in weights.W]
+        b = [tf.constant(layer[None, ..., None]) for layer in weights.b]
+        z = _forward(tf, tf.constant(x)[None], network, W, b)[0]
+        if network.output == "softmax":
+            return tf.nn.softmax(z).numpy()
+        if network.output == "logistic":
+            p = tf.sigmoid(z)
+            return tf.concat([1 - p, p], axis=-1).numpy()
+        return z.numpy()
+
+
+def padded(
+    plan: Plan, streams: NDArray[np.intp], training: Training
+) -> tuple[NDArray[np.integer], Array, Array]:
+    """The plan as rectangular arrays.
+
+    Row numbers (steps, groups, rows); the weight of each row in the cost (steps, rows): 1/n or 1, and
+    0 for the rows that fill up a short minibatch; and a factor on the penalty (steps,).
+    """
+    counts, size = np.diff(plan.bounds), plan.batch_size
+    real = np.arange(size) < counts[:, None]
+    order = np.zeros((plan.steps, len(streams), size), dtype=np.int32)
+    order.swapaxes(1, 2)[real] = plan.order[streams].T
+    scale = real * np.array([training.cost_scale(n) for n in counts])[:, None]
+    # layer 0 of 2 is penalised whatever ``penalised`` says; which layers are is asked elsewhere
+    penalty = np.array([training.penalty(1.0, n, 0, 2) for n in counts])
+    return order, scale, penalty
+
+
+class _Stack:
+    """Variables and the compiled loop for one shape of stack; used again for the next weights."""
+
+    def __init__(
+        self, network: Network, training: Training, groups: int, per_group: int, rows: int
+    ) -> None:
+        tf = load("tensorflow")
+        self.network, self.training = network, training
+        self.shape = (groups, per_group)
+
+        def variable(*shape: int) -> Any:
+            return tf.Variable(tf.zeros((groups, per_group, *shape), training.dtype))
+
+        self.W = [variable(outputs, inputs) for inputs, outputs in network.shapes]
+        self.b = [variable(outputs, 1) for _, outputs in network.shapes]
+        self.eta, self.lmbd = variable(1, 1), variable(1, 1)
+        slots = {"sgd": 1 if training.momentum else 0, "adam": 2}[training.optimizer]
+        self.slots = [
+            [tf.Variable(tf.zeros_like(v)) for v in self.W + self.b] for _ in range(slots)
+        ]
+        real = tf.as_dtype(training.dtype)
+        target = tf.int32 if network.classes else real
+        signature = [
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([None, network.features], real),
+            tf.TensorSpec([None], target),
+            tf.TensorSpec([None, groups, rows], tf.int32),
+            tf.TensorSpec([None, rows], real),
+            tf.TensorSpec([None], real),
+            tf.TensorSpec([None], real),
+        ]
+        self.run: Callable[..., None] = tf.function(
+            self._loop, input_signature=signature, autograph=False
+        )
+
+    def start(self, cells: Cells, plan: Plan, streams: NDArray[np.intp]) -> None:
+        """Put in the cells' eta and lmbd and the plan's initial weights; forget the last training."""
+        for variable, values in ((self.eta, cells.eta), (self.lmbd, cells.lmbd)):
+            variable.assign(values.reshape(variable.shape).astype(self.training.dtype))
+        initial = plan.initial[streams]
+        tensors = [W.swapaxes(1, 2)[:, None] for W in initial.W]
+        tensors += [b[:, None, :, None] for b in initial.b]
+        for variable, tensor in zip(self.W + self.b, tensors, strict=True):
+            variable.assign(np.broadcast_to(tensor, variable.shape))
+        for slot in self.slots:
+            for variable in slot:
+                variable.assign(np.zeros(variable.shape, self.training.dtype))
+
+    def weights(self) -> Weights:
+        cells = self.shape[0] * self.shape[1]
+        return Weights(
+            tuple(W.numpy().reshape(cells, *W.shape[2:]).swapaxes(1, 2) for W in self.W),
+            tuple(b.numpy().reshape(cells, b.shape[2]) for b in self.b),
+        )
+
+    def _loop(
+        self, first: Any, last: Any, x: Any, y: Any, order: Any, scale: Any, penalty: Any, rate: Any
+    ) -> None:
+        tf = load("tensorflow")
+
+        def take(step: Any) -> Any:
+            rows = order[step]
+            gradients = self.gradients(
+                tf.gather(x, rows), tf.gather(y, rows), scale[step], penalty[step]
+            )
+            self.update(gradients, rate[step])
+            return step + 1
+
+        # written as what AutoGraph would make of a for: its rewriting of the source takes half a second
+        tf.while_loop(lambda step: step < last, take, [first])
+
+    def gradients(self, x: Any, y: Any, scale: Any, penalty: Any) -> Any:
+        """Of the sum of all cells' objectives: no cell's objective depends on another's weights."""
+        tf = load("tensorflow")
+        with tf.GradientTape() as tape:
+            z = _forward(tf, x, self.network, self.W, self.b)
+            with tf.name_scope("cost"):
+                objective = tf.reduce_sum(_cost(tf, z, y, self.network) * scale)
+            with tf.name_scope("penalty"):
+                for layer, W in enumerate(self.W):
+                    if self.training.penalty(1.0, 1, layer, len(self.W)):
+                        # sum over cells of lmbd * tf.nn.l2_loss(W of the cell)
+                        objective += tf.reduce_sum(penalty * self.lmbd * tf.square(W)) / 2
+        return tape.gradient(objective, self.W + self.b)
+
+    def update(self, gradients: Sequence[Any], rate: Any) -> None:
+        """One step of the optimiser; ``rate`` is Adam's correction of eta, 1 for SGD."""
+        tf = load("tensorflow")
+        training = self.training
+        for index, (theta, g) in enumerate(zip(self.W + self.b, gradients, strict=True)):
+            slots = [slot[index] for slot in self.slots]
+            real = theta.dtype
+            if training.optimizer == "adam":
+                m, v = slots
+                beta_1, beta_2 = (tf.constant(v, real) for v in (training.beta_1, training.beta_2))
+                rest_1, rest_2 = (
+                    tf.constant(1 - v, real) for v in (training.beta_1, training.beta_2)
+                )
+                m.assign(beta_1 * m + rest_1 * g)
+                v.assign(beta_2 * v + rest_2 * tf.square(g))
+                epsilon = tf.constant(training.epsilon, real)
+                theta.assign_sub(self.eta * rate * m / (tf.sqrt(v) + epsilon))
+            elif training.momentum:
+                (v,) = slots
+                momentum = tf.constant(training.momentum, real)
+                v.assign(momentum * v - self.eta * g)
+                theta.assign_add(momentum * v - self.eta * g if training.nesterov else v)
+            else:
+                theta.assign_sub(self.eta * g)
+
+
+_stack = lru_cache(maxsize=16)(_Stack)
+
+
+def _forward(tf: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence[Any]) -> Any:
+    """Logits (groups, cells, rows, outputs) of inputs (groups, rows, features).
+
+    W[l] (groups, cells, outputs, inputs), b[l] (groups, cells, outputs, 1).
+    """
+    activate = {
+        "identity": tf.identity,
+        "sigmoid": tf.sigmoid,
+        "tanh": tf.tanh,
+        "relu": tf.nn.relu,
+        "leaky_relu": lambda z: tf.nn.leaky_relu(z, alpha=LEAKY_SLOPE),
+        "elu": tf.nn.elu,
+    }[network.activation]
+    groups, cells, units, features = W[0].shape
+    with tf.name_scope("layer_1"):
+        z = tf.matmul(tf.reshape(W[0], (groups, cells * units, features)), x, transpose_b=True)
+        z = tf.reshape(z, (groups, cells, units, tf.shape(x)[1])) + b[0]
+    for layer, (W_l, b_l) in enumerate(zip(W[1:], b[1:], strict=True), start=2):
+        with tf.name_scope(f"layer_{layer}"):
+            z = tf.matmul(W_l, activate(z)) + b_l
+    return tf.linalg.matrix_transpose(z)
+
+
+def _cost(tf: Any, z: Any, y: Any, network: Network) -> Any:
+    """Cost of every sample, (groups, cells, rows), from logits and targets (groups, rows)."""
+    y = tf.broadcast_to(y[:, None, :], tf.shape(z)[:-1])
+    if network.output == "softmax":
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=z)
+    if network.output == "logistic":
+        return tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(y, z.dtype), logits=z[..., 0])
+    return tf.square(z[..., 0] - y) / 2

@@ -1,0 +1,281 @@
+"""Baselines: runs to hold later ones against, small and in text, so that git can review them.
+
+    results/baselines/NAME/
+      experiment.toml   what was run
+      baseline.json     with what and on what; data, split and draws as hashes; chosen cells; parity
+      records.csv       raw scores and losses of every backend x cell x repeat, and a hash of its labels
+      labels.csv        predicted test labels by that hash, a sign each; and the true ones
+      chaos.csv         how far round-off alone carries each cell
+
+Only :func:`save` writes there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.errors import InputError, unknown
+from harness.experiment.experiment import Experiment
+from harness.results.manifest import now
+from harness.results.result import CELL, KEY, Result
+from harness.results.run_folder import RunFolder
+
+FOLDER = "results/baselines"
+LEAST = 4  # repeats: a check runs half of them again, and no test can do with fewer than two
+DIGITS = 8  # of a loss, in records.csv
+Record = tuple[str, float, float]  # backend, eta, lmbd
+SIGNS = "0123456789abcdefghijklmnopqrstuvwxyz"  # of classes, in labels.csv
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A saved run.
+
+    result: records (with a column ``labels``, the hash), predictions and targets as far as they were
+    kept; curves are not. facts: baseline.json. chaos: columns backend, eta, lmbd, difference, chaotic
+    (:mod:`harness.roundoff.stable_cells`); None if it was not measured.
+    """
+
+    name: str
+    address: str
+    result: Result
+    facts: dict[str, Any]
+    chaos: pd.DataFrame | None
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.result.experiment
+
+    @property
+    def chaotic(self) -> set[Record]:
+        """The cells that round-off alone carries away, as (backend, eta, lmbd)."""
+        if self.chaos is None:
+            return set()
+        wild = self.chaos[self.chaos["chaotic"].astype(bool)]
+        return set(wild[CELL].itertuples(index=False, name=None))
+
+    @property
+    def repeats(self) -> int:
+        """How many repeats a check runs again unless told otherwise: half of the baseline's."""
+        return self.experiment.repeats // 2
+
+
+def save(
+    result: Result,
+    name: str,
+    folder: str = FOLDER,
+    *,
+    chaos: pd.DataFrame | None = None,
+    parity: Mapping[str, Mapping[str, Any]] | None = None,
+    replace: bool = False,
+) -> Baseline:
+    """Write a run as a baseline; :class:`~harness.errors.InputError` for what cannot serve as one.
+
+    chaos: of every backend, see :func:`harness.roundoff.stable_cells.stability`. parity: by backend, what
+    ``baseline.json`` is to say of its parity with the reference; ``ok`` is what a check reads.
+    """
+    suitable(result, name, folder, replace=replace)
+    target = RunFolder(f"{folder.rstrip('/')}/{name}")
+    records, labels = _compact(result)
+    target.write_experiment(result.experiment)
+    target.write("records.csv", records.to_csv(index=False, lineterminator="\n"))
+    target.write("labels.csv", labels.to_csv(index=False, lineterminator="\n"))
+    if chaos is not None:
+        shown = chaos.assign(difference=_rounded(chaos["difference"], 3))
+        target.write("chaos.csv", shown.to_csv(index=False, lineterminator="\n"))
+    target.write_json("baseline.json", _facts(result, name, parity or {}))
+    return load(name, folder)
+
+
+def load(name: str, folder: str = FOLDER) -> Baseline:
+    """A saved baseline; :class:`~harness.errors.InputError`, with the nearest name, if there is none."""
+    home = RunFolder(f"{folder.rstrip('/')}/{name}")
+    if not home.exists("baseline.json"):
+        there = names(folder)
+        if there:
+            raise unknown("baseline", name, there)
+        raise InputError(
+            f"baseline: {name!r} is not in {folder!r}, which holds none; "
+            "make one with: python -m harness baseline save RUN --name NAME"
+        )
+    facts = home.read_json("baseline.json")
+    experiment = home.read_experiment()
+    records = _table(home, "records.csv", {"labels": str, "status": str, "backend": str})
+    labels = _table(home, "labels.csv", {"hash": str, "labels": str}).set_index("hash")["labels"]
+    metric = experiment.metrics[0]
+    predictions = records[KEY].assign(
+        predicted=pd.Series([_read(labels.get(h, ""), metric) for h in records["labels"]])
+    )
+    manifest = {key: facts[key] for key in ("versions", "machine", "execution", "dataset")}
+    result = Result(
+        address=home.address,
+        experiment=experiment,
+        manifest=manifest | {"created": facts["run"]["created"]},
+        records=records.assign(reason="", seconds=np.nan),
+        predictions=predictions,
+        targets=_targets(labels, metric),
+        curves=pd.DataFrame(columns=KEY),
+    )
+    chaos = _table(home, "chaos.csv", {"backend": str}) if home.exists("chaos.csv") else None
+    return Baseline(name, home.address, result, facts, chaos)
+
+
+def names(folder: str = FOLDER) -> list[str]:
+    """The baselines in a folder, sorted."""
+    home = RunFolder(folder)
+    return [name for name in home.names("") if home.exists(f"{name}/baseline.json")]
+
+
+def label_hashes(predictions: pd.DataFrame) -> list[str]:
+    """A short hash of each record's predicted labels, in the order of the rows; "" if it has none.
+
+    Values (regression) count in single precision.
+    """
+    return [_hash(predicted) for predicted in predictions["predicted"]]
+
+
+def held_out(result: Result) -> dict[str, str]:
+    """By repeat (-1: all of them), a hash of the test samples' row numbers and targets."""
+    return {
+        str(repeat): hashlib.sha256(
+            own[["row", "target"]].to_numpy(np.float64).tobytes()
+        ).hexdigest()[:16]
+        for repeat, own in result.targets.groupby("repeat")
+    }
+
+
+def suitable(result: Result, name: str, folder: str = FOLDER, *, replace: bool = False) -> None:
+    """Nothing; :class:`~harness.errors.InputError` if a run cannot be saved under a name."""
+    if not name or any(c in name for c in "/\\:") or name.startswith("."):
+        raise InputError(
+            f"name: found {name!r}; allowed: a plain folder name without '/', '\\', ':' "
+            "or a leading '.'"
+        )
+    if not result.complete:
+        bad = result.records[~result.records["status"].isin(["ok", "diverged", "unsupported"])]
+        first = bad.iloc[0]
+        raise InputError(
+            f"run: {result.name!r} is not complete ({len(bad)} networks such as {first['backend']}, "
+            f"eta {first['eta']:g}, lmbd {first['lmbd']:g}: {first['status']}); "
+            "finish it with the same run command"
+        )
+    if result.experiment.repeats < LEAST:
+        raise InputError(
+            f"repeats: {result.name!r} has {result.experiment.repeats}; allowed: {LEAST} or more, "
+            "since a check runs at most half of them again (run it again with --repeats 10)"
+        )
+    if RunFolder(f"{folder.rstrip('/')}/{name}").exists("baseline.json") and not replace:
+        raise InputError(
+            f"name: the baseline {name!r} exists; choose another name, or --replace to update it "
+            "(and review the change in git)"
+        )
+
+
+def _compact(result: Result) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Records with hashes, and the labels behind the hashes, each once."""
+    scores = [f"{part}_{m}" for part in ("validation", "test") for m in result.experiment.metrics]
+    losses = ["validation_loss", "test_loss"]
+    supported = result.records["status"] != "unsupported"
+    records = result.records[[*KEY, "status", *scores, *losses]].assign(
+        labels=label_hashes(result.predictions)
+    )
+    for loss in losses:
+        records[loss] = _rounded(records[loss], DIGITS)
+    rows = {}
+    if result.metric == "accuracy" and int(result.targets["target"].max()) < len(SIGNS):
+        rows = {
+            f"target {repeat}": _written(own["target"].to_numpy())
+            for repeat, own in result.targets.groupby("repeat")
+        }
+        for key, predicted in zip(records["labels"], result.predictions["predicted"], strict=True):
+            if key:
+                rows.setdefault(key, _written(np.asarray(predicted)))
+    labels = pd.DataFrame({"hash": list(rows), "labels": list(rows.values())}, dtype=str)
+    return records[supported].reset_index(drop=True), labels
+
+
+def _facts(result: Result, name: str, parity: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    manifest, metric = result.manifest, result.metric
+    best = result.best()
+    columns = [*CELL[1:], f"validation_{metric}", f"test_{metric}"]
+    return {
+        "name": name,
+        "saved": now(),
+        "run": {k: manifest.get(k) for k in ("created", "git_commit", "command")},
+        "versions": manifest.get("versions", {}),
+        "machine": manifest.get("machine", {}),
+        "execution": manifest.get("execution", {}),
+        "dataset": manifest["dataset"],
+        "held_out": held_out(result),
+        "draws": draws(result.experiment),
+        "networks": {
+            b: manifest.get("backends", {}).get(b, {}).get("network") for b in result.backends
+        },
+        "chosen": {row["backend"]: {c: row[c] for c in columns} for _, row in best.iterrows()},
+        "parity": {backend: dict(found) for backend, found in parity.items()},
+    }
+
+
+def draws(experiment: Experiment) -> dict[str, str]:
+    """By backend, a hash of the first repeat's initial weights and minibatches, as drawn by this code.
+
+    While it stays the same a repeat of a later run starts and goes as the baseline's did.
+    """
+    from harness.data.dataset import load_dataset
+    from harness.training.prepare import prepare
+
+    dataset = load_dataset(experiment)
+    hashes = {}
+    for backend in experiment.backends:
+        plan = prepare(experiment, dataset, backend, [0]).plan
+        digest = hashlib.sha256(np.ascontiguousarray(plan.order).tobytes())
+        for tensor in plan.initial.named().values():
+            digest.update(np.ascontiguousarray(tensor.astype(np.float64)).tobytes())
+        hashes[backend] = digest.hexdigest()[:16]
+    return hashes
+
+
+def _hash(predicted: Any) -> str:
+    values = np.asarray(predicted)
+    if not values.size:
+        return ""
+    kind = np.float32 if values.dtype.kind == "f" else np.int64
+    return hashlib.sha256(values.astype(kind).tobytes()).hexdigest()[:10]
+
+
+def _written(labels: NDArray[Any]) -> str:
+    return "".join(SIGNS[int(label)] for label in labels)
+
+
+def _read(text: str, metric: str) -> NDArray[Any]:
+    kind = np.int16 if metric == "accuracy" else np.float32
+    return np.array([SIGNS.index(sign) for sign in text], dtype=kind)
+
+
+def _targets(labels: pd.Series[str], metric: str) -> pd.DataFrame:
+    """The targets in the form of :attr:`Result.targets`, without row numbers (-1)."""
+    frames = [
+        pd.DataFrame({"repeat": int(str(key).split()[1]), "row": -1, "target": _read(text, metric)})
+        for key, text in labels.items()
+        if str(key).startswith("target ")
+    ]
+    return pd.concat(frames) if frames else pd.DataFrame(columns=["repeat", "row", "target"])
+
+
+def _table(home: RunFolder, name: str, kinds: dict[str, type] | None = None) -> pd.DataFrame:
+    return pd.read_csv(
+        io.BytesIO(home.read(name)), dtype=kinds, keep_default_na=False, na_values=["", "nan"]
+    ).fillna(dict.fromkeys(kinds or {}, ""))
+
+
+def _rounded(values: pd.Series[Any], digits: int) -> pd.Series[Any]:
+    """Values to so many significant digits."""
+    return values.map(lambda v: float(f"{v:.{digits}g}"))

@@ -1,0 +1,74 @@
+"""Runs a baseline's experiment again, with the baseline's own seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backends.registry import Unavailable, find
+from harness.check.baseline import Baseline, draws
+from harness.errors import InputError, unknown
+from harness.executors.by_name import prepare_executor
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import Experiment
+from harness.results.result import Result
+from harness.runner import Progress, plan_work, train_and_save
+
+
+def experiment_of(
+    baseline: Baseline, backends: Sequence[str] | None = None, repeats: int | None = None
+) -> Experiment:
+    """The baseline's experiment for some of its backends and its first ``repeats`` repeats.
+
+    By default half of them, which is also the most: a reference needs twice the repeats of what is
+    held against it.
+    """
+    names = tuple(backends or baseline.result.backends)
+    for name in names:
+        if name not in baseline.result.backends:
+            raise unknown("backend: not in the baseline", name, baseline.result.backends)
+    wanted = baseline.repeats if repeats is None else repeats
+    if not 1 <= wanted <= baseline.repeats:
+        raise InputError(
+            f"repeats: found {wanted}; allowed: 1 to {baseline.repeats}, half of the "
+            f"{baseline.experiment.repeats} that {baseline.name!r} has"
+        )
+    return baseline.experiment.model_copy(update={"backends": names, "repeats": wanted})
+
+
+def rerun(
+    baseline: Baseline,
+    backends: Sequence[str] | None = None,
+    repeats: int | None = None,
+    execution: Execution | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """The baseline's experiment, trained afresh; into ``check-NAME`` unless named otherwise.
+
+    What an earlier check left there is discarded: its parts may have been made by other code.
+    """
+    execution = execution or Execution(executor="serial")
+    name = execution.name or f"check-{baseline.name}"
+    fresh = execution.model_copy(update={"name": name, "fresh": True})
+    prepare_executor(fresh.executor)
+    work = plan_work(experiment_of(baseline, backends, repeats))
+    return train_and_save(work, fresh, progress=progress)
+
+
+def unavailable(backends: Sequence[str]) -> list[str]:
+    """Why some of these backends cannot run here, in words; none if all can."""
+    reasons = []
+    for name in backends:
+        found = find(name)
+        if isinstance(found, Unavailable):
+            reasons.append(f"{name}: {found.reason}")
+    return reasons
+
+
+def redrawn(baseline: Baseline, backends: Sequence[str] | None = None) -> list[str]:
+    """The backends for which this code draws other initial weights or minibatches than the baseline's.
+
+    Their repeats are new samples and do not pair with the baseline's.
+    """
+    names = tuple(backends or baseline.result.backends)
+    now = draws(baseline.experiment.model_copy(update={"backends": names}))
+    return [name for name in names if now[name] != baseline.facts["draws"].get(name)]

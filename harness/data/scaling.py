@@ -1,0 +1,45 @@
+"""Scaling, by the statistics of the training part alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.dataset import Dataset
+from harness.data.split import Split
+from harness.experiment.experiment import Experiment
+
+
+def scaled(dataset: Dataset, split: Split, experiment: Experiment) -> NDArray[np.floating]:
+    """All samples, scaled by the training part's statistics, in the experiment's dtype.
+
+    Values are rounded to float32 first, so that both precisions train on the same numbers. A feature
+    that is constant in the training part is only shifted.
+    """
+    shift, width = _scale(dataset.x[split.train], experiment)
+    return ((dataset.x - shift) / width).astype(np.float32).astype(experiment.dtype)
+
+
+def target_scale(dataset: Dataset, split: Split, experiment: Experiment) -> tuple[float, float]:
+    """What is subtracted from real targets before training, and what they are then divided by.
+
+    The same scaling as the features': a target in the hundred thousands would otherwise want other
+    learning rates than one around 1. (0, 1) for classes.
+    """
+    if dataset.classes:
+        return 0.0, 1.0
+    shift, width = _scale(dataset.y[split.train], experiment)
+    return float(shift), float(width)
+
+
+def _scale(
+    train: NDArray[np.float64], experiment: Experiment
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Shift and width of each column of the training part; width 1 where it is constant."""
+    if experiment.scale == "standard":
+        shift, width = train.mean(axis=0), train.std(axis=0)
+    elif experiment.scale == "minmax":
+        shift, width = train.min(axis=0), np.ptp(train, axis=0)
+    else:
+        shift, width = np.zeros(train.shape[1:]), np.ones(train.shape[1:])
+    return shift, np.where(width > 0, width, 1.0)

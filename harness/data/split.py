@@ -1,0 +1,79 @@
+"""The split of a data set into train, validation and test."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.dataset import Dataset
+from harness.data.notebook_stream import NotebookStream
+from harness.errors import InputError
+from harness.experiment.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of the three parts; without a part for validation that is the test part once more."""
+
+    train: NDArray[np.intp]
+    validation: NDArray[np.intp]
+    test: NDArray[np.intp]
+
+    @property
+    def sha256(self) -> str:
+        parts = (self.train, self.validation, self.test)
+        return hashlib.sha256(b"|".join(p.astype(np.int64).tobytes() for p in parts)).hexdigest()
+
+    def items(self) -> list[tuple[str, NDArray[np.intp]]]:
+        return [("train", self.train), ("validation", self.validation), ("test", self.test)]
+
+
+def split_rows(dataset: Dataset, experiment: Experiment, repeat: int = 0) -> Split:
+    """The split of one repeat: stratified by class and seeded.
+
+    With ``vary = "initialisation"`` it is the same for every repeat; with ``"split"`` each repeat has
+    its own; with ``folds = K`` repeat r tests on fold r mod K of the (r // K)-th shuffled K-fold cut.
+    The notebook's draws split without regard to classes, and in their own order.
+    """
+    if experiment.draws == "notebook":
+        stream = NotebookStream(experiment, dataset.counts, repeat)
+        held = round(experiment.validation_size * len(stream.train))
+        train, validation = np.split(stream.train, [len(stream.train) - held])
+        return Split(train, validation if held else stream.test, stream.test)
+    from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+
+    rows = np.arange(len(dataset.y))
+    strata = dataset.y if dataset.classes else None
+    try:
+        if experiment.folds:
+            kind = StratifiedKFold if dataset.classes else KFold
+            seed = split_seed(experiment.seed, repeat // experiment.folds)
+            cut = kind(experiment.folds, shuffle=True, random_state=seed)
+            rest, test = list(cut.split(rows, strata))[repeat % experiment.folds]
+        else:
+            seed = split_seed(experiment.seed, repeat if experiment.vary == "split" else 0)
+            rest, test = train_test_split(
+                rows, test_size=experiment.test_size, stratify=strata, random_state=seed
+            )
+        train, validation = rest, test
+        if experiment.validation_size:
+            train, validation = train_test_split(
+                rest,
+                test_size=experiment.validation_size,
+                stratify=None if strata is None else strata[rest],
+                random_state=seed,
+            )
+    except ValueError as error:
+        raise InputError(
+            f"test_size, validation_size: {dataset.name!r} with {len(rows)} samples and "
+            f"{len(dataset.classes)} classes cannot be split so ({error})"
+        ) from None
+    return Split(np.sort(train), np.sort(validation), np.sort(test))
+
+
+def split_seed(seed: int, number: int) -> int:
+    """A 32-bit seed from (seed, number) alone."""
+    return int(np.random.SeedSequence(seed, spawn_key=(number, 7)).generate_state(1)[0])

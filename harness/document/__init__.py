@@ -1,0 +1,1 @@
+"""The kit that every page is made of: sections, numbers in words, Markdown, HTML, figures."""

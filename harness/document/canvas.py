@@ -1,0 +1,118 @@
+"""Figures without pyplot: their style, rows of panels laid out in inches, and their files.
+
+Sizes are given and not searched for: matplotlib's layout engines draw a figure several times.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from backends.frameworks import garbage_waits
+
+Kind = Literal["svg", "png"]
+KINDS: tuple[Kind, ...] = ("svg", "png")
+DPI = 130
+INK = "#24292f"
+FAINT = "#57606a"
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#8c959f",
+    "axes.linewidth": 0.7,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "hatch.linewidth": 0.6,
+    "figure.facecolor": "white",
+    "svg.fonttype": "none",  # text stays text: smaller, searchable, quicker to write
+    "svg.hashsalt": "report",  # the same figure gives the same bytes
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The report's look, for figures made and written inside."""
+    with matplotlib.rc_context(STYLE), garbage_waits():  # type: ignore[arg-type]
+        yield
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Sizes in inches: of a panel, of what stands around each, and of a strip for a colour bar."""
+
+    width: float
+    height: float
+    left: float = 0.72
+    right: float = 0.16
+    top: float = 0.42
+    bottom: float = 0.56
+    bar: float = 0.0
+
+    def place(self, axis: Axes) -> None:
+        """Put title and axis labels where they belong; searching for room costs more than drawing."""
+        axis.set_title(axis.get_title(loc="left"), y=1 + 0.07 / self.height, pad=0)
+        axis.xaxis.set_label_coords(0.5, -0.26 / self.height)
+        axis.yaxis.set_label_coords(-(self.left - 0.22) / self.width, 0.5)
+        legend = axis.get_legend()
+        if legend:
+            legend.set_bbox_to_anchor((0, -0.47 / self.height), axis.transAxes)
+
+
+def panels(
+    count: int, columns: int, frame: Frame, left: float = 0.0, bottom: float = 0.0
+) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels in rows of ``columns``, first row first.
+
+    ``left`` and ``bottom`` are added, in inches, outside all panels.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    step = (frame.left + frame.width + frame.right, frame.top + frame.height + frame.bottom)
+    total = (left + columns * step[0] + frame.bar, rows * step[1] + bottom)
+    figure = Figure(figsize=total)
+    axes = []
+    for k in range(count):
+        row, column = divmod(k, columns)
+        x = left + column * step[0] + frame.left
+        y = total[1] - row * step[1] - frame.top - frame.height
+        box = (x / total[0], y / total[1], frame.width / total[0], frame.height / total[1])
+        axes.append(figure.add_axes(box))
+    return figure, axes
+
+
+def bar_axes(figure: Figure, frame: Frame) -> Axes:
+    """The strip for the colour bar, right of all panels and as high as one of them or two."""
+    width, height = figure.get_size_inches()
+    length = min(height - frame.top - frame.bottom, 1.6 * frame.height)
+    bottom = frame.bottom + (height - frame.top - frame.bottom - length) / 2
+    box = ((width - frame.bar + 0.04) / width, bottom / height, 0.13 / width, length / height)
+    return figure.add_axes(box)
+
+
+def written(figure: Figure, kind: Kind) -> bytes:
+    """The figure as a file. Call it inside :func:`style`."""
+    stream = io.BytesIO()
+    if kind == "png":
+        figure.set_dpi(DPI)
+        how = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 4}}
+        FigureCanvasAgg(figure).print_png(stream, **how)  # type: ignore[no-untyped-call]
+    else:
+        figure.savefig(stream, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
+    return stream.getvalue()

@@ -1,0 +1,256 @@
+"""Heatmaps over the grid of eta (down) and lmbd (across)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from numpy.typing import NDArray
+
+from harness.document.canvas import FAINT, INK, Frame, bar_axes, panels
+from harness.document.numbers import tick
+from harness.document.text_artist import Words
+
+ANNOTATED = 12  # the longest side of a grid whose cells carry their numbers
+LABELS = 8  # names at most, at an axis of a longer one
+HANDLES = 2  # entries of a legend in a row
+CHOSEN = "#e8590c"
+HATCH = "#8c959f"
+
+# How a cell that holds no number is drawn: its sign, its ground, its hatching.
+MARKS: dict[str, tuple[str, str, str]] = {
+    "diverged": ("×", "#d0d7de", "////"),
+    "unsupported": ("–", "#f0f2f4", "...."),
+    "unavailable": ("∅", "#f0f2f4", "oo"),
+    "failed": ("!", "#ffd8d3", "xxxx"),
+    "timeout": ("…", "#fff1c2", "----"),
+    "chaotic": ("~", "#e6e1f2", "\\\\\\\\"),
+    "bimodal": ("∨", "#fff1c2", "||||"),
+    "one diverged": ("×", "#ffd8d3", "////"),
+    "not run": ("!", "#ffd8d3", "xxxx"),
+}
+OTHER = ("?", "#f0f2f4", "++")
+
+
+@dataclass(frozen=True)
+class Map:
+    """Numbers on a grid, ready to be drawn; arrays of shape (eta, lmbd).
+
+    ``texts`` are what small grids show in the cells, ``status`` says which hold a number, ``chosen`` is
+    the (row, column) to mark.
+    """
+
+    title: str
+    eta: NDArray[np.float64]
+    lmbd: NDArray[np.float64]
+    values: NDArray[np.float64]
+    texts: NDArray[np.object_]
+    status: NDArray[np.object_]
+    chosen: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The colours of a map: a seaborn or matplotlib colour map between two values, named by a label."""
+
+    cmap: str
+    low: float
+    high: float
+    label: str
+    bar: dict[str, Any] = field(default_factory=dict)
+
+
+def figure_of(maps: Sequence[Map], scale: Scale, columns: int) -> Figure:
+    """The maps as panels of one figure with one colour bar."""
+    rows = max(len(m.eta) for m in maps)
+    across = max(len(m.lmbd) for m in maps)
+    small = all(is_small(m.values) for m in maps)
+    handles = max(len(statuses(m)) + (m.chosen is not None) for m in maps)
+    legend = -(-handles // HANDLES)
+    frame = Frame(
+        width=max(0.47 * across, 2.3) if small else 4.0,
+        height=max(0.4 * rows, 1.2) if small else 4.0 * min(1.0, max(0.5, rows / across)),
+        bottom=0.5 + 0.2 * legend,
+        bar=0.72,
+    )
+    figure, axes = panels(len(maps), columns, frame)
+    bar = bar_axes(figure, frame)
+    for k, (axis, one) in enumerate(zip(axes, maps, strict=True)):
+        draw(axis, one, scale, bar if k == 0 else None)
+        if k % columns:
+            axis.set_ylabel("")
+        frame.place(axis)
+    return figure
+
+
+def draw(axis: Axes, one: Map, scale: Scale, bar: Axes | None = None) -> None:
+    """One map on one axes, with the colour bar on another if given."""
+    ok = one.status == "ok"
+    small = is_small(one.values)
+    seaborn.heatmap(
+        one.values,
+        ax=axis,
+        cmap=scale.cmap,
+        vmin=scale.low,
+        vmax=scale.high,
+        mask=~ok | ~np.isfinite(one.values),
+        linewidths=0.6 if small else 0,
+        linecolor="white",
+        cbar=bar is not None,
+        cbar_ax=bar,
+        cbar_kws={"label": scale.label, **scale.bar} if bar is not None else None,
+        xticklabels=False,
+        yticklabels=False,
+        rasterized=not small,
+    )
+    if bar is not None:
+        _name_colours(bar)
+    axis.set_title(one.title)
+    axis.set_ylabel("learning rate eta (η)")
+    axis.set_xlabel("penalty lmbd (λ)")
+    name(axis, marks(one.eta), marks(one.lmbd))
+    if small:
+        annotate(axis, one.texts)
+    handles = _mark(axis, one)
+    if one.chosen is not None:
+        handles.insert(0, _outline(axis, one))
+    if handles:
+        axis.legend(
+            handles=handles,
+            loc="upper left",
+            bbox_to_anchor=(-0.01, 0.0),
+            borderaxespad=0.0,
+            borderpad=0.0,
+            ncols=HANDLES,
+            frameon=False,
+            fontsize=8.5,
+            handlelength=1.4,
+            columnspacing=1.2,
+            handletextpad=0.5,
+        )
+
+
+def _name_colours(bar: Axes) -> None:
+    """The values at a colour bar, as texts like all others here."""
+    low, high = sorted(bar.get_ylim())
+    values = [v for v in bar.get_yticks() if low <= v <= high]
+    words = [f"{v:g}".replace("-", "−") for v in values]
+    bar.tick_params(length=2.5, labelright=False)
+    right = np.array([(bar.get_xlim()[1], v) for v in values])
+    Words(bar, words, right, size=8.5, colours=INK, across="left", offset=(5, 0))
+    bar.yaxis.set_label_coords(3.9, 0.5)
+
+
+def is_small(values: NDArray[Any]) -> bool:
+    """Whether a grid's cells have room for a number each."""
+    return max(values.shape) <= ANNOTATED
+
+
+def annotate(axis: Axes, texts: NDArray[np.object_], size: float = 8.5) -> None:
+    """Write into the cells of the heatmap on these axes, light on dark and dark on light."""
+    mesh: Any = axis.collections[0]
+    mesh.update_scalarmappable()
+    rows, columns = np.nonzero((texts != "") & ~np.ma.getmaskarray(mesh.get_array()))
+    colours = mesh.get_facecolor().reshape(*texts.shape, 4)[rows, columns]
+    # As seaborn does it: relative luminance, https://www.w3.org/TR/WCAG20/#relativeluminancedef
+    linear = np.where(colours <= 0.03928, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)[
+        :, :3
+    ]
+    light = linear @ (0.2126, 0.7152, 0.0722) > 0.408
+    at = np.column_stack([columns + 0.5, rows + 0.5])
+    Words(
+        axis,
+        texts[rows, columns].tolist(),
+        at,
+        size=size,
+        colours=np.where(light, "#262626", "white").tolist(),
+    )
+
+
+def marks(values: NDArray[np.float64]) -> dict[float, str]:
+    """What stands at an axis, by place: every value of a short axis, the powers of ten of a long one."""
+    if len(values) <= ANNOTATED:
+        return {k + 0.5: tick(v) for k, v in enumerate(values)}
+    positive = values > 0
+    logs, places = np.log10(values[positive]), np.flatnonzero(positive) + 0.5
+    powers = np.arange(np.ceil(logs[0] - 1e-9), np.floor(logs[-1] + 1e-9) + 1)
+    if len(powers) < 3:
+        return thinned([tick(v) for v in values])
+    every = -(-len(powers) // LABELS)
+    return {float(np.interp(p, logs, places)): tick(10.0**p) for p in powers[::every]}
+
+
+def thinned(names: Sequence[str]) -> dict[float, str]:
+    """The names of rows or columns, by place; of many only some."""
+    every = 1 if len(names) <= ANNOTATED else -(-len(names) // LABELS)
+    return {k + 0.5: names[k] for k in range(0, len(names), every)}
+
+
+def name(axis: Axes, down: dict[float, str], across: dict[float, str], size: float = 9) -> None:
+    """Name rows and columns of a heatmap."""
+    bottom = max(axis.get_ylim())
+    left = np.array([(0, place) for place in down])
+    under = np.array([(place, bottom) for place in across])
+    Words(axis, list(down.values()), left, size=size, colours=INK, across="right", offset=(-4, 0))
+    Words(axis, list(across.values()), under, size=size, colours=INK, offset=(0, -4), below=True)
+
+
+def _mark(axis: Axes, one: Map) -> list[Any]:
+    """Grey and hatched where there is no number; the legend's handles."""
+    small = is_small(one.values)
+    handles: list[Any] = []
+    for status in statuses(one):
+        sign, ground, hatch = MARKS.get(status, OTHER)
+        cells = np.argwhere(one.status == status)[:, None, ::-1].astype(np.float64)
+        square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
+        hatched = PolyCollection(
+            list(cells + square),
+            facecolors=ground,
+            edgecolors=HATCH,
+            hatch=hatch,
+            linewidths=0.4 if small else 0.0,
+            rasterized=not small,
+        )
+        axis.add_collection(hatched, autolim=False)
+        if small:
+            middle = (0.34, 0.26) + square * (0.32, 0.48)
+            clear = PolyCollection(list(cells + middle), facecolors=ground, edgecolors="none")
+            axis.add_collection(clear, autolim=False)
+            Words(axis, [sign] * len(cells), cells[:, 0] + 0.5, size=11, colours=INK)
+        words = f"{sign} {status} ({len(cells)})"
+        handles.append(Patch(facecolor=ground, edgecolor=FAINT, hatch=hatch, label=words))
+    return handles
+
+
+def statuses(one: Map) -> list[str]:
+    """What there is on a map beside numbers."""
+    return list(dict.fromkeys(one.status[one.status != "ok"].tolist()))
+
+
+def _outline(axis: Axes, one: Map) -> Rectangle:
+    """A frame around the chosen cell; on a fine grid a larger one around its place."""
+    assert one.chosen is not None
+    row, column = one.chosen
+    fine = not is_small(one.values)
+    margin = 0.02 * max(one.values.shape) if fine else -0.03
+    for colour, width in (("white", 3.6), (CHOSEN, 2.0)):
+        frame = Rectangle(
+            (column - margin, row - margin),
+            1 + 2 * margin,
+            1 + 2 * margin,
+            fill=False,
+            edgecolor=colour,
+            linewidth=width,
+            clip_on=False,
+            zorder=5,
+            label="chosen cell",
+        )
+        axis.add_patch(frame)
+    return frame

@@ -1,0 +1,44 @@
+"""Writes a document into a folder: page, Markdown and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from harness.document.canvas import KINDS, Kind, style, written
+from harness.document.markdown import markdown
+from harness.document.page import page
+from harness.document.section import Picture, Section
+from harness.document.title import Title
+from harness.executors.fork import beside
+from harness.results.run_folder import RunFolder
+
+
+def write_sections(
+    title: Title, content: Sequence[Section], folder: RunFolder, name: str = "report"
+) -> str:
+    """Write sections as figures/, ``name``.md and ``name``.html into a folder; the page's address."""
+    pictures = [picture for section in content for picture in section.pictures]
+    names = [picture.name for picture in pictures]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"two pictures are called {min(twice)!r}")
+    others = beside(partial(_drawn, pictures[1::2]))
+    drawn = _drawn(pictures[::2]) | others()
+    for picture in pictures:
+        for kind in KINDS:
+            folder.write(f"figures/{picture.name}.{kind}", drawn[picture.name, kind])
+    drawings = {picture.name: drawn[picture.name, "svg"] for picture in pictures}
+    folder.write(f"{name}.md", markdown(title, content))
+    folder.write(f"{name}.html", page(title, content, drawings))
+    return f"{folder.address.rstrip('/')}/{name}.html"
+
+
+def _drawn(pictures: Sequence[Picture]) -> dict[tuple[str, Kind], bytes]:
+    """The files of some pictures by name and kind."""
+    files = {}
+    with style():
+        for picture in pictures:
+            figure = picture.draw()
+            for kind in KINDS:
+                files[picture.name, kind] = written(figure, kind)
+    return files

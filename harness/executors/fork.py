@@ -1,0 +1,68 @@
+"""Work beside other work: a task that a copy of this process takes on, on another core.
+
+For what is pure Python and would wait for the interpreter in a thread, as drawing figures does. Units of
+work are not carried out like that: they have an executor (:mod:`harness.executors`).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from harness.experiment.execution import cores
+
+T = TypeVar("T")
+# Once loaded, these have threads that no fork should cut off.
+THREADED = {"tensorflow", "torch", "jax"}
+
+
+def forks() -> bool:
+    """Whether a task begun now would have a process of its own.
+
+    Not where a fork is unsafe (other threads may hold locks, macOS), of no use (one core), or where this
+    process is such a fork itself.
+    """
+    alone = threading.active_count() == 1 and not THREADED & sys.modules.keys()
+    itself = multiprocessing.current_process().daemon
+    return sys.platform == "linux" and alone and not itself and cores() > 1
+
+
+def beside(task: Callable[[], T]) -> Callable[[], T]:
+    """Begin the task in a fork of this process; what comes back waits for its result.
+
+    The task needs no pickling, its result does. Where :func:`forks` says no, and where the process fails
+    or is killed, the call does the task itself, and raises what it raises.
+    """
+    if not forks():
+        return task
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(task, sender), daemon=True)
+    process.start()
+    sender.close()
+
+    def result() -> T:
+        try:
+            return receiver.recv()  # type: ignore[no-any-return]
+        except EOFError:
+            return task()
+        finally:
+            process.join()
+
+    return result
+
+
+def _send(task: Callable[[], object], sender: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent acts upon it, and ends this process
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # what fails here is done again by the parent, which tells of it
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    with suppress(BrokenPipeError):  # nobody waits any more
+        sender.send(task())

@@ -1,0 +1,1 @@
+"""What to run: the experiment, its presets, configuration files, execution, backends."""

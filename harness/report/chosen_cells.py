@@ -1,0 +1,157 @@
+"""The chosen cell of each backend: what it scores, how sure that is, and what choosing cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.document import numbers
+from harness.report.backend_grid import Side
+from harness.stats import repeats
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The cell that validation chose for one side, and the cell that the test set would have chosen.
+
+    ``row`` and ``column`` are its place on the grid, ``best`` that of the highest mean test score.
+    ``edges`` are the edges of the grid it lies on, in words.
+    """
+
+    side: Side
+    row: int
+    column: int
+    best: tuple[int, int]
+    edges: tuple[str, ...]
+
+    @property
+    def eta(self) -> float:
+        return float(self.side.eta[self.row])
+
+    @property
+    def lmbd(self) -> float:
+        return float(self.side.lmbd[self.column])
+
+    def values(self, column: str) -> NDArray[np.float64]:
+        """A measured column of the cell, one value a repeat."""
+        return self.side.values(column)[self.row, self.column]
+
+    def mean(self, column: str) -> float:
+        return float(self.values(column).mean())
+
+    @property
+    def test(self) -> float:
+        """The mean test score of the chosen cell."""
+        return self.mean(f"test_{self.side.metric}")
+
+    @property
+    def test_best(self) -> float:
+        """The highest mean test score of all cells."""
+        return float(self.side.mean(f"test_{self.side.metric}")[self.best])
+
+    @property
+    def optimism(self) -> float:
+        """Selection optimism: by how much the test-best cell flatters beside the chosen one."""
+        return self.test_best - self.test
+
+    @property
+    def samples(self) -> int:
+        """How many test samples a repeat has."""
+        return len(self.side.result.target(0))
+
+    @property
+    def standard_error(self) -> float:
+        """The binomial standard error sqrt(p (1 - p) / n) of a test accuracy p on n samples."""
+        return repeats.standard_error(self.test, self.samples)
+
+
+def choices(sides: Sequence[Side]) -> list[Choice]:
+    """The choice of every side that has a cell which is ok in every repeat."""
+    results = {id(side.result): side.result for side in sides}
+    chosen = {key: result.best() for key, result in results.items()}
+    found = []
+    for side in sides:
+        best = chosen[id(side.result)]
+        own = best[best["backend"] == side.backend]
+        if len(own):
+            row = int(np.searchsorted(side.eta, own["eta"].iloc[0]))
+            column = int(np.searchsorted(side.lmbd, own["lmbd"].iloc[0]))
+            test = side.mean(f"test_{side.metric}")
+            top = np.unravel_index(np.nanargmax(test), test.shape)
+            place = (int(top[0]), int(top[1]))
+            found.append(Choice(side, row, column, place, _edges(side, row, column)))
+    return found
+
+
+def _edges(side: Side, row: int, column: int) -> tuple[str, ...]:
+    """An axis of one value has no edge, and nothing lies below lmbd = 0."""
+    edges = []
+    for name, axis, k in (("eta", side.eta, row), ("lmbd", side.lmbd, column)):
+        if len(axis) > 1 and k == 0 and axis[0] > 0:
+            edges.append(f"smallest {name}")
+        if len(axis) > 1 and k == len(axis) - 1:
+            edges.append(f"largest {name}")
+    return tuple(edges)
+
+
+def chosen_table(choices: Sequence[Choice]) -> pd.DataFrame:
+    """A line for every choice: cell, scores, standard error, test-best number, optimism, edge."""
+    rows = []
+    for choice in choices:
+        metric = choice.side.metric
+        row = {
+            "backend": choice.side.label,
+            "eta": numbers.grid(choice.eta),
+            "lmbd": numbers.grid(choice.lmbd),
+            "train": numbers.score(choice.mean(f"train_{metric}"), metric),
+            "validation": numbers.score(choice.mean(f"validation_{metric}"), metric),
+            "test": numbers.score(choice.test, metric),
+        }
+        if metric == "accuracy":
+            row["standard error"] = numbers.span(choice.standard_error, metric)
+        else:
+            row["test RMSE"] = f"{choice.mean('test_rmse'):.4g}"
+        row["test-best"] = numbers.score(choice.test_best, metric)
+        row["optimism"] = numbers.points(choice.optimism, metric)
+        row["on the grid's edge"] = ", ".join(choice.edges) or "no"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def repeats_table(choices: Sequence[Choice]) -> pd.DataFrame:
+    """The spread of every chosen cell over repeats, and how the choice itself would have moved."""
+    rows = []
+    for choice in choices:
+        metric = choice.side.metric
+        test = choice.values(f"test_{metric}")
+        low, high = (
+            ends[choice.row, choice.column] for ends in choice.side.interval(f"test_{metric}")
+        )
+        alone, optimism = _alone(choice)
+        rows.append(
+            {
+                "backend": choice.side.label,
+                "repeats": len(test),
+                "mean test": numbers.score(float(test.mean()), metric),
+                "sd": numbers.span(float(test.std(ddof=1)), metric),
+                "95 % interval": " to ".join(numbers.score(float(v), metric) for v in (low, high)),
+                "lowest": numbers.score(float(test.min()), metric),
+                "highest": numbers.score(float(test.max()), metric),
+                "chosen by how many repeats alone": f"{alone} of {len(test)}",
+                "optimism, each repeat choosing alone": numbers.points(optimism, metric),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _alone(choice: Choice) -> tuple[int, float]:
+    """How many repeats would have chosen this cell by themselves, and their mean selection optimism."""
+    side = choice.side
+    picks = repeats.choices(side.records, side.metric)
+    same = (picks["eta"] == choice.eta) & (picks["lmbd"] == choice.lmbd)
+    highest = np.nanmax(side.values(f"test_{side.metric}"), axis=(0, 1))
+    return int(same.sum()), float(np.mean(highest - picks["test"].to_numpy()))

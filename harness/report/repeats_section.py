@@ -1,0 +1,92 @@
+"""Repeats: the spread of the chosen cells and of every cell."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from harness.document import numbers
+from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
+from harness.document.section import Picture, Section, Table
+from harness.report.backend_grid import Side
+from harness.report.chosen_cells import repeats_table
+from harness.report.heatmaps_section import columns_for, texts
+from harness.report.runs import Material
+from harness.stats.repeats import FORMULA, what_varies
+
+
+def repeats(material: Material) -> Section | None:
+    """Spread over repeats: of the chosen cell, of every cell; None with one repeat."""
+    spread = [side for side in material.sides if side.repeats > 1 and side.ok.any()]
+    if not spread:
+        return None
+    chosen = [c for c in material.choices if c.side in spread]
+    what = "; ".join(dict.fromkeys(what_varies(side.result.experiment) for side in spread))
+    tables = [Table(repeats_table(chosen), "Test score of the chosen cells over repeats")]
+    for side in spread:
+        if max(side.ok.shape) <= ANNOTATED:
+            caption = f"{side.label}: mean test score and half width of its 95 % interval"
+            tables.append(Table(_interval_table(side), caption, folded=True))
+    return Section(
+        "Repeats",
+        text=[
+            f"What varies between repeats: {what}.",
+            f"The 95 % interval is Student's t for the mean: {FORMULA}. It says how the mean over repeats "
+            "would move, not how another test set would score.",
+        ],
+        tables=tables,
+        pictures=[
+            _sd_picture(material, m, spread) for m in dict.fromkeys(s.metric for s in spread)
+        ],
+    )
+
+
+def _interval_table(side: Side) -> pd.DataFrame:
+    """Mean and half width in every cell, eta down, lmbd across."""
+    low, high = side.interval(f"test_{side.metric}")
+    factor, digits = numbers.factor(side.metric), 1 if side.metric == "accuracy" else 3
+    rows = []
+    for i, eta in enumerate(side.eta):
+        row = {"eta, lmbd": numbers.grid(eta)}
+        for j, lmbd in enumerate(side.lmbd):
+            middle, half = (high[i, j] + low[i, j]) / 2, (high[i, j] - low[i, j]) / 2
+            row[numbers.grid(lmbd)] = (
+                f"{middle * factor:.{digits}f} ± {half * factor:.{digits}f}"
+                if side.ok[i, j]
+                else str(side.status[i, j])
+            )
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _sd_picture(material: Material, metric: str, spread: list[Side]) -> Picture:
+    own = [side for side in spread if side.metric == metric]
+    factor, name = numbers.factor(metric), numbers.NAMES[metric]
+    maps = []
+    for side in own:
+        sd, choice = side.sd(f"test_{metric}"), material.chosen(side)
+        form = texts(
+            sd * factor,
+            lambda v: "" if np.isnan(v) else f"{v:.{1 if metric == 'accuracy' else 2}f}",
+        )
+        place = (choice.row, choice.column) if choice else None
+        maps.append(Map(side.label, side.eta, side.lmbd, sd * factor, form, side.status, place))
+    highest = max(float(np.nanmax(m.values)) for m in maps)
+    unit = " (points)" if metric == "accuracy" else ""
+    top = _top(maps) or 1.0
+    more = {"extend": "max"} if highest > top else {}
+    scale = Scale("rocket_r", 0.0, top, f"sd of test {name}{unit}", more)
+    return Picture(
+        f"sd-{metric}",
+        partial(figure_of, maps, scale, columns_for(material, len(own))),
+        f"Standard deviation of the test {name} over repeats.",
+        f"Heatmaps of the standard deviation of test {name} over repeats; highest {highest:.2f}{unit}.",
+        wide=len(maps) > 1,
+    )
+
+
+def _top(maps: list[Map]) -> float:
+    """The 98th percentile of all values, so that one wild cell does not drown the others."""
+    return float(np.nanpercentile(np.concatenate([m.values.ravel() for m in maps]), 98))

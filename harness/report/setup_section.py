@@ -1,0 +1,221 @@
+"""What was run, and on what: data, split, grid, hyperparameters, networks, conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from harness.document import numbers
+from harness.document.section import NOTHING, Section, Table
+from harness.experiment.experiment import Experiment, Recipe
+from harness.report.runs import Material
+from harness.results.result import Result
+from harness.stats.repeats import what_varies
+
+# Settings of an experiment that have lines of their own; all others are listed as they are.
+ELSEWHERE = (
+    *("preset", "backends", "task", "dataset", "target", "test_size", "validation_size", "scale"),
+    *("eta", "lmbd", "seed", "repeats", "vary", "folds", "overrides"),
+)
+WIDE = 12  # classes up to which a table has a column for each
+SCALES = {
+    "none": "none, raw values",
+    "standard": "each feature minus its mean, over its standard deviation (of the training part)",
+    "minmax": "each feature to 0..1 (by the training part's smallest and largest value)",
+}
+
+# settings that only a preset which copies another program changes
+CONVENTIONAL = (
+    *("cost", "penalty_factor", "penalty_per_sample", "penalised", "minibatches"),
+    *("initial_weights", "weight_scale", "initial_bias", "patience"),
+)
+
+
+def side_by_side(
+    facts: Sequence[Mapping[str, Any]], names: Sequence[str], head: str
+) -> pd.DataFrame:
+    """Facts by name as rows, a column for each run (named ``value`` if there is only one)."""
+    keys = dict.fromkeys(key for one in facts for key in one)
+    columns = names if len(names) > 1 else ["value"]
+    return pd.DataFrame(
+        {head: list(keys)}
+        | {
+            column: [one.get(key) for key in keys]
+            for column, one in zip(columns, facts, strict=True)
+        },
+        dtype=object,
+    )
+
+
+def data(material: Material) -> Section:
+    """Source, sizes, hashes, preprocessing and class counts."""
+    facts = [_data(result) for result in material.results]
+    tables = [Table(side_by_side(facts, material.names, "data"), "Data and split")]
+    for name, result in zip(material.names, material.results, strict=True):
+        counts = result.manifest["dataset"].get("class_counts") or {}
+        if counts:
+            caption = "Samples of each class" + (f", {name}" if material.several else "")
+            tables.append(Table(_class_counts(counts), caption, folded=len(counts["train"]) > WIDE))
+    return Section("Data", tables=tables)
+
+
+def _class_counts(counts: Mapping[str, Mapping[str, int]]) -> pd.DataFrame:
+    """Parts down and classes across; the other way round where there are many classes."""
+    frame = pd.DataFrame(counts)
+    if len(frame) <= WIDE:
+        frame = frame.T
+    frame.insert(0, "class" if len(frame) > WIDE else "part", [str(c) for c in frame.index])
+    return frame
+
+
+def _data(result: Result) -> dict[str, str]:
+    experiment, dataset = result.experiment, result.manifest["dataset"]
+    parts = ", ".join(f"{part} {n}" for part, n in dataset["parts"].items())
+    scale = SCALES[experiment.scale]
+    if experiment.task == "regression" and experiment.scale != "none":
+        scale += "; the target likewise"
+    return {
+        "name": dataset["name"],
+        "source": dataset["source"],
+        "target": experiment.target or "the data set's own",
+        "task": experiment.task,
+        "samples x features": f"{dataset['samples']} x {dataset['features']}",
+        "classes": str(len(dataset["classes"])) if dataset["classes"] else "none, real targets",
+        "preprocessing": scale,
+        "split": _split(experiment, bool(dataset["classes"])),
+        "sizes": parts,
+        "SHA-256 of the data": dataset["sha256"],
+        "SHA-256 of the split": dataset["split_sha256"],
+    }
+
+
+def _split(experiment: Experiment, classes: bool) -> str:
+    """How the parts were made, in words."""
+    if experiment.draws == "notebook":
+        kind = "drawn as the notebook draws, without regard to classes"
+    else:
+        kind = "stratified by class, seeded" if classes else "shuffled, seeded"
+    held = experiment.validation_size
+    validation = f"validation {held:g} of the rest" if held else "no part for validation"
+    test = f"{experiment.folds} folds" if experiment.folds else f"{experiment.test_size:g} of all"
+    return f"test {test}, {validation}; {kind}"
+
+
+def grid(material: Material) -> Section:
+    """The whole grid and every hyperparameter that is the same in all its cells."""
+    facts = [_grid(result) for result in material.results]
+    recipes = {
+        side.label: side.result.experiment.recipe(side.backend).model_dump(mode="json")
+        for side in material.sides
+    }
+    names = list(recipes)
+    rows = [
+        {"hyperparameter": key, **{name: _shown(recipes[name][key]) for name in names}}
+        for key in Recipe.model_fields
+    ]
+    frame = pd.DataFrame(rows)
+    if all(len({row[name] for name in names}) == 1 for row in rows):
+        frame = frame[["hyperparameter", names[0]]].set_axis(
+            ["hyperparameter", "all backends"], axis=1
+        )
+    return Section(
+        "Grid and hyperparameters",
+        text=[
+            "Objective for a minibatch of n samples: (1/n) sum of the samples' cost + (lmbd / 2) sum of "
+            "squared weights, biases free. The cost is the cross-entropy, or half the squared error for "
+            "regression. The table says where a setting departs from that.",
+        ],
+        tables=[
+            Table(side_by_side(facts, material.names, "grid"), "Grid and repeats"),
+            Table(frame, "Fixed hyperparameters"),
+        ],
+    )
+
+
+def _grid(result: Result) -> dict[str, str]:
+    experiment = result.experiment
+    elsewhere = {*ELSEWHERE, *Recipe.model_fields}
+    rest = experiment.model_dump(mode="json", exclude=elsewhere)
+    return {
+        "preset": experiment.preset,
+        "backends": ", ".join(result.backends),
+        "eta": _axis(experiment.eta),
+        "lmbd": _axis(experiment.lmbd),
+        "cells": f"{len(experiment.eta)} x {len(experiment.lmbd)} = {len(experiment.cells)}",
+        "repeats": str(experiment.repeats),
+        "what varies between repeats": varies_in(result),
+        "seed": str(experiment.seed),
+    } | {key: _shown(value) for key, value in rest.items()}
+
+
+def varies_in(result: Result) -> str:
+    """What differs between a run's repeats, or that there is one only."""
+    if result.experiment.repeats == 1:
+        return "nothing, there is one"
+    return what_varies(result.experiment)
+
+
+def _axis(values: Sequence[float]) -> str:
+    if len(values) <= 12:
+        return ", ".join(f"{v:g}" for v in values)
+    first = ", ".join(f"{v:g}" for v in values[:3])
+    return f"{first}, ..., {values[-1]:g} ({len(values)} values)"
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == []:
+        return NOTHING
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def networks(material: Material) -> Section:
+    """Networks, parameter counts and libraries, and how each library is told the canonical quantities."""
+    rows, conventions = [], []
+    for side in material.sides:
+        about = side.result.manifest["backends"].get(side.backend, {})
+        stacks = about.get("stacks")
+        rows.append(
+            {
+                "backend": side.label,
+                "network": about.get("network"),
+                "parameters": about.get("parameters"),
+                "library": about.get("library"),
+                "version": about.get("version"),
+                "trains cells": None if stacks is None else ("stacked" if stacks else "one by one"),
+            }
+        )
+        if side.result is material.results[0]:
+            conventions += [{"backend": side.backend, **c} for c in about.get("conventions", [])]
+    tables = [Table(pd.DataFrame(rows, dtype=object), "Networks and libraries")]
+    if conventions:
+        frame = pd.DataFrame(conventions)[["backend", "quantity", "here", "default"]]
+        frame.columns = pd.Index(
+            ["backend", "quantity", "told the library here", "its own default"]
+        )
+        caption = "Conventions: how the canonical quantities reach each library"
+        if any(_departs(side.result.experiment.recipe(side.backend)) for side in material.sides):
+            caption += "; where the fixed hyperparameters above depart from them, those hold"
+        tables.append(Table(frame, caption))
+    return Section("Networks and conventions", tables=tables)
+
+
+def _departs(recipe: Recipe) -> bool:
+    """Whether a backend trains on another objective or other draws than the canonical ones."""
+    canonical = Recipe()
+    return any(getattr(recipe, key) != getattr(canonical, key) for key in CONVENTIONAL)
+
+
+def regime(result: Result) -> str:
+    """How a run was carried out, in words."""
+    execution = result.manifest.get("execution", {})
+    jobs, threads = execution.get("jobs"), execution.get("threads")
+    executor = execution.get("executor", "unknown")
+    workers = f", {numbers.count(jobs, 'worker')}" if jobs and executor != "serial" else ""
+    each = f", {numbers.count(threads, 'thread')} each" if threads else ""
+    return f"executor {executor}{workers}{each}"

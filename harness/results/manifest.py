@@ -1,0 +1,175 @@
+"""The manifest: on what, with what and how a run was made."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from backends.base import Backend
+from backends.registry import Unavailable, version
+from harness.data.dataset import Dataset
+from harness.data.split import Split
+from harness.experiment.execution import Execution, cores
+from harness.experiment.experiment import Experiment
+
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "tensorflow",
+    "keras",
+    "pandas",
+    "seaborn",
+    "mlp-parity-harness",
+)
+
+
+def begin(
+    experiment: Experiment,
+    execution: Execution,
+    dataset: Dataset,
+    split: Split,
+    backends: Mapping[str, Backend | Unavailable],
+    created: str,
+) -> dict[str, Any]:
+    """The manifest of a run begun at ``created``; :mod:`harness.runner` adds ``finished`` and ``units``."""
+    return {
+        "created": created,
+        "finished": None,
+        "command": command(),
+        "git_commit": git_commit(),
+        "versions": versions([b for b in backends.values() if isinstance(b, Backend)]),
+        "machine": machine(),
+        "execution": execution.model_dump(mode="json", exclude={"fresh", "name", "output"}),
+        "dataset": _dataset(dataset, split),
+        "backends": {
+            name: _backend(name, backend, experiment, dataset) for name, backend in backends.items()
+        },
+        "notes": notes(experiment, list(backends), len(split.train)),
+        "units": [],
+        "wall_seconds": 0.0,
+    }
+
+
+def now() -> str:
+    """The time in ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def command() -> list[str]:
+    """The command line, as one would type it."""
+    program = Path(sys.argv[0]).name
+    if program in ("__main__.py", "harness"):
+        return ["python", "-m", "harness", *sys.argv[1:]]
+    return ["python", program, *sys.argv[1:]]
+
+
+def git_commit() -> str | None:
+    """The commit of the source tree this package runs from; None outside a checkout."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def versions(backends: Sequence[Backend] = ()) -> dict[str, str]:
+    """Versions of Python and of the libraries that results depend on, installed ones only."""
+    found = {"python": platform.python_version()}
+    for library in (*LIBRARIES, *(b.library for b in backends if b.library)):
+        try:
+            found[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """Platform, processor, cores this process may use, and memory in bytes."""
+    return {
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cores": cores(),
+        "memory_bytes": psutil.virtual_memory().total,
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _dataset(dataset: Dataset, split: Split) -> dict[str, Any]:
+    counts = {}
+    if dataset.classes:
+        for part, rows in split.items():
+            found = np.bincount(dataset.y[rows], minlength=len(dataset.classes))
+            counts[part] = dict(zip(dataset.classes, found.tolist(), strict=True))
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "samples": len(dataset.x),
+        "features": dataset.x.shape[1],
+        "classes": list(dataset.classes),
+        "sha256": dataset.sha256,
+        "split_sha256": split.sha256,
+        "parts": {part: len(rows) for part, rows in split.items()},
+        "class_counts": counts,
+    }
+
+
+def _backend(
+    name: str, backend: Backend | Unavailable, experiment: Experiment, dataset: Dataset
+) -> dict[str, Any]:
+    if isinstance(backend, Unavailable):
+        return {"unavailable": backend.reason}
+    network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
+    return {
+        "library": backend.library,
+        "version": version(backend),
+        "network": str(network),
+        "parameters": network.parameters,
+        "stacks": backend.stacks,
+        "conventions": [asdict(convention) for convention in backend.conventions],
+        "recipe": experiment.recipe(name).model_dump(mode="json"),
+    }
+
+
+def notes(experiment: Experiment, backends: Sequence[str], samples: int) -> list[str]:
+    """What was asked for but could not be done so, once each."""
+    found = []
+    if not experiment.validation_size:
+        found.append(
+            "validation_size: 0, no part for validation; the test part stands in for it, so cells are "
+            "chosen on the test part and the best one's score flatters"
+        )
+    for name in backends:
+        batch = experiment.recipe(name).batch_size
+        if batch > samples:
+            found.append(
+                f"batch_size: {batch} is larger than the training set of {samples} samples; "
+                f"clipped to {samples}"
+            )
+    return list(dict.fromkeys(found))

@@ -1,0 +1,1 @@
+"""How far round-off alone carries a training: trials, twins, the chaos map, disputed cells."""

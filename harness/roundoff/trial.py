@@ -1,0 +1,128 @@
+"""What every backend is given: the data, network, training and plan of one recipe, for the whole grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.base import Backend
+from backends.network import Array, Cells, Network, Training, Weights
+from backends.plan import Plan
+from harness.data.dataset import Dataset
+from harness.data.split import Split
+from harness.experiment.experiment import Experiment
+from harness.training.prepare import prepare
+
+LOOKED_AT = (1, 10, 100, 1000)
+TOGETHER = 98  # cells trained at a time, at most
+OF_NO_EFFECT = {"patience", "tol", "dtype", "shared_stream", "drawn_before"}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One recipe in one dtype, on the first repeat's split and plan.
+
+    ``cells`` are those of the grid, all on the plan's only stream.
+    """
+
+    x: Array
+    y: NDArray[Any]
+    split: Split
+    network: Network
+    training: Training
+    plan: Plan
+    cells: Cells
+
+    @property
+    def dtype(self) -> str:
+        return self.training.dtype
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        return self.plan.checkpoints
+
+    def of(self, cells: NDArray[np.integer] | slice) -> Trial:
+        """The same for some of the cells."""
+        return replace(self, cells=self.cells[cells])
+
+    def at(self, *steps: int) -> Trial:
+        """The same with weights wanted after these numbers of steps."""
+        return replace(self, plan=self.plan.at(steps))
+
+    def chunks(self) -> list[slice]:
+        """The cells in stretches of nearly equal length that are trained together."""
+        pieces = -(-len(self.cells) // TOGETHER)
+        size = -(-len(self.cells) // pieces)
+        return [slice(first, first + size) for first in range(0, len(self.cells), size)]
+
+    def train(self, backend: Backend) -> tuple[Weights, ...]:
+        """The weights after every checkpoint."""
+        fit = backend.train(self.x, self.y, self.network, self.training, self.cells, self.plan)
+        return fit.path
+
+
+def trial(
+    experiment: Experiment,
+    dataset: Dataset,
+    backend: str,
+    dtype: str,
+    steps: int | None = None,
+    repeat: int = 0,
+) -> Trial:
+    """What a backend's recipe comes to in one dtype, looked at after 1, 10, 100, 1000 and all steps.
+
+    ``steps``: as many steps in place of the experiment's epochs. Weights and minibatches are drawn from
+    the experiment's seed, and no training stops early: everybody is to take the same steps.
+    """
+    common = experiment.model_copy(
+        update={
+            "draws": "seed",
+            "dtype": dtype,
+            "patience": None,
+            "overrides": {
+                name: {k: v for k, v in changes.items() if k not in OF_NO_EFFECT}
+                for name, changes in experiment.overrides.items()
+            },
+        }
+    )
+    prepared = prepare(common, dataset, backend, [repeat])
+    plan = prepared.plan
+    if steps is not None and steps > plan.steps:
+        epochs = -(-steps // (plan.steps // common.recipe(backend).epochs))
+        longer = common.model_copy(
+            update={
+                "epochs": epochs,
+                "overrides": {
+                    name: {k: v for k, v in changes.items() if k != "epochs"}
+                    for name, changes in common.overrides.items()
+                },
+            }
+        )
+        plan = prepare(longer, dataset, backend, [repeat]).plan
+    last = steps or plan.steps
+    grid = experiment.cells
+    return Trial(
+        prepared.x,
+        prepared.y,
+        prepared.split,
+        prepared.network,
+        prepared.training,
+        plan.at([*(k for k in LOOKED_AT if k < last), last]),
+        Cells.of([eta for eta, _ in grid], [lmbd for _, lmbd in grid]),
+    )
+
+
+def recipes(
+    experiment: Experiment, names: Sequence[str], *, dtypes: bool = False
+) -> list[list[str]]:
+    """The backends in groups that train the same network in the same way (``dtypes``: in the same dtype)."""
+    groups: dict[str, list[str]] = {}
+    ignored = OF_NO_EFFECT - {"dtype"} if dtypes else OF_NO_EFFECT
+    for name in names:
+        settings = experiment.recipe(name).model_dump_json(exclude=ignored)
+        groups.setdefault(settings, []).append(name)
+    return list(groups.values())

@@ -1,0 +1,86 @@
+"""The one-sided tests of the regression check, for a few primary quantities together.
+
+For each quantity the run's values stand against the baseline's, lowered by the margin:
+
+    worse      H0: mean(new) >= mean(base) - margin     rejected, with Holm's correction: fail
+    as good    H0: mean(new) <= mean(base) - margin     rejected for every quantity: pass
+
+and else the answer is inconclusive. That all must pass needs no correction (intersection-union).
+
+A run that repeats the baseline's draws pairs with it, repeat by repeat, where round-off stays small.
+There two tests are taken, each at half the error: the paired one, which sees a small loss that all
+repeats share, and that of two samples, which has all of the baseline's repeats and sees a large erratic
+one (repeats in common only make it more careful). Elsewhere (other draws, chaotic cells) the run is a
+new sample, and only the second is taken. It pools the variances: Welch's test, with 20 baseline and 5
+new repeats, alarms twice as often as it says.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from harness.stats.differences import flat, holm, one_sample
+
+Outcome = Literal["pass", "fail", "inconclusive"]
+Floats = NDArray[np.float64]
+
+
+def non_inferiority(
+    base: Floats, new: Floats, margin: float, paired: bool
+) -> tuple[Floats, Floats]:
+    """p values for "worse by more than the margin" and for "as good within the margin".
+
+    base: (quantities, repeats); new: (quantities, repeats), no more than base has. Paired, the first
+    repeats of base belong to those of new. Fewer than two repeats give NaN.
+    """
+    pooled = two_samples(base, new, margin)
+    if not paired:
+        return pooled
+    both = zip(pooled, in_pairs(base, new, margin), strict=True)
+    worse, good = (np.minimum(1.0, 2 * np.fmin(one, other)) for one, other in both)
+    return worse, good
+
+
+def in_pairs(base: Floats, new: Floats, margin: float) -> tuple[Floats, Floats]:
+    """The p values of the paired test alone."""
+    if new.shape[1] < 2:
+        return _untested(new)
+    d = new - base[:, : new.shape[1]]
+    return one_sample(d, -margin, "less"), one_sample(d, -margin, "greater")
+
+
+def two_samples(base: Floats, new: Floats, margin: float) -> tuple[Floats, Floats]:
+    """The p values of the test of two samples with pooled variance alone."""
+    if new.shape[1] < 2 or base.shape[1] < 2:
+        return _untested(new)
+    lowered = base - margin
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # without spread; set below
+        worse = np.array(stats.ttest_ind(new, lowered, axis=1, alternative="less").pvalue)
+        good = np.array(stats.ttest_ind(new, lowered, axis=1, alternative="greater").pvalue)
+    still = flat(base) & flat(new)
+    lower = new[still, 0] < lowered[still, 0]
+    worse[still], good[still] = np.where(lower, 0.0, 1.0), np.where(lower, 1.0, 0.0)
+    return worse, good
+
+
+def _untested(new: Floats) -> tuple[Floats, Floats]:
+    return np.full(len(new), np.nan), np.full(len(new), np.nan)
+
+
+def decide(worse: Floats, good: Floats, alpha: float) -> tuple[Outcome, list[Outcome], Floats]:
+    """The gate's answer, that of each quantity, and Holm's adjusted p values for "worse"."""
+    adjusted = holm(worse)
+    each: list[Outcome] = [
+        "fail" if w < alpha else "pass" if g < alpha else "inconclusive"
+        for w, g in zip(adjusted, good, strict=True)
+    ]
+    for outcome in ("fail", "inconclusive"):
+        if outcome in each:
+            return outcome, each, adjusted
+    return "pass", each, adjusted
