@@ -66,6 +66,28 @@ def find(name: str) -> Backend | Unavailable:
     return backend
 
 
+class UnusableBackend(Exception):
+    """A backend that cannot be used here; ``reason`` says why, with the line that installs what is missing."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name, self.reason = name, reason
+
+
+def usable(name: str) -> Backend:
+    """The backend of this name, or of this ``module:Class``, its library imported.
+
+    Raises KeyError for a name that nothing is known by, :class:`UnusableBackend` for a backend whose
+    module or library cannot be imported.
+    """
+    found = find(name)
+    missing = found if isinstance(found, Unavailable) else start(found)
+    if missing is not None:
+        raise UnusableBackend(name, missing.reason)
+    assert isinstance(found, Backend)
+    return found
+
+
 def version(backend: Backend) -> str | None:
     """The installed version of the backend's library; None if it is not installed."""
     try:

@@ -98,8 +98,9 @@ def imports(module: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
                 inner = f"{node.module}.{alias.name}"
                 yield (inner if inner in FILES else str(node.module)), alias.name
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in docstrings and MODULE.fullmatch(node.value.partition(":")[0]):
-                yield node.value.partition(":")[0], node.value
+            place = node.value.partition(":")[0]
+            if id(node) not in docstrings and MODULE.fullmatch(place):
+                yield place, node.value
 
 
 def arrows() -> dict[tuple[str, str], set[str]]:
