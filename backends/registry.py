@@ -67,7 +67,7 @@ def find(name: str) -> Backend | Unavailable:
 
 
 class UnusableBackend(Exception):
-    """A backend that cannot be used here; ``reason`` says why, with the line that installs what is missing."""
+    """A backend that cannot be used here; ``reason`` says why, and what installs it."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
