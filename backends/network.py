@@ -17,11 +17,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.choices import Activation as Activation
+from backends.choices import Optimizer as Optimizer
+
 Array = NDArray[np.floating]
-# leaky_relu's slope and elu's alpha are backends.formulas.LEAKY_SLOPE and ELU_ALPHA
-Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"]
 Output = Literal["softmax", "logistic", "identity"]
-Optimizer = Literal["sgd", "adam"]
 
 ACTIVATIONS: tuple[Activation, ...] = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu")
 OPTIMIZERS: tuple[Optimizer, ...] = ("sgd", "adam")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import DEBUG
+from harness.cli.options import DEBUG, EachFlagOnce
 
 FOLDER = Annotated[str, typer.Option(help="Where baselines are.")]
 HERE = "results/baselines"
@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
+@app.command(cls=EachFlagOnce)
 def save(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run folder.")],
     *,
@@ -54,7 +54,7 @@ def save(
     )
 
 
-@app.command("list")
+@app.command("list", cls=EachFlagOnce)
 def listing(folder: FOLDER = HERE, debug: DEBUG = False) -> None:
     """What baselines there are."""
     from rich.table import Table
@@ -84,7 +84,7 @@ def listing(folder: FOLDER = HERE, debug: DEBUG = False) -> None:
         out.print(f"none in {folder}; make one with: harness baseline save RUN --name NAME")
 
 
-@app.command()
+@app.command(cls=EachFlagOnce)
 def show(
     name: Annotated[str, typer.Argument(help="The baseline's name.")],
     folder: FOLDER = HERE,

@@ -107,7 +107,7 @@ def check(
     from harness.cli.console import console
     from harness.cli.progress import progress_display
     from harness.cli.sections import show
-    from harness.experiment.config import execution_from
+    from harness.experiment.execution import Execution
 
     held = baselines.load(baseline, folder)
     names = [n.strip() for part in backend or [] for n in part.split(",") if n.strip()]
@@ -129,7 +129,7 @@ def check(
             backends=experiment.backends,
             repeats=experiment.repeats,
             rules=rules,
-            execution=execution_from(settings),
+            execution=Execution(**settings),
             progress=progress,
         )
     if json:

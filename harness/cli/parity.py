@@ -8,18 +8,18 @@ import typer
 
 from harness.cli.options import takes_experiment
 
-PANEL = "How to compare"
+_HOW = "How to compare"
 
 
 @takes_experiment
-def parity(
+def parity_command(
     settings: dict[str, Any],
     *,
     steps: Annotated[
         int | None,
         typer.Option(
             help="Optimiser steps to take; by default those of all epochs.",
-            rich_help_panel=PANEL,
+            rich_help_panel=_HOW,
             show_default=False,
         ),
     ] = None,
@@ -28,7 +28,7 @@ def parity(
         typer.Option(
             help="Largest relative error that passes; by default 1e-6 after one step to 1e-5 after a "
             "thousand in float32, 1e-14 to 1e-12 in float64.",
-            rich_help_panel=PANEL,
+            rich_help_panel=_HOW,
             show_default=False,
         ),
     ] = None,
@@ -37,7 +37,7 @@ def parity(
         typer.Option(
             help="Backend whose float64 run the others are compared with.",
             metavar="BACKEND",
-            rich_help_panel=PANEL,
+            rich_help_panel=_HOW,
         ),
     ] = "numpy",
     output: Annotated[
@@ -45,7 +45,7 @@ def parity(
         typer.Option(
             help="Folder for parity.md, .html, .json, errors, chaos map and figures; by default "
             "parity/ in the run's folder.",
-            rich_help_panel=PANEL,
+            rich_help_panel=_HOW,
             show_default=False,
         ),
     ] = None,
@@ -54,14 +54,14 @@ def parity(
         typer.Option(
             "--conformance/--no-conformance",
             help="Also run the checks of backends.testing; by default on backends not built in.",
-            rich_help_panel=PANEL,
+            rich_help_panel=_HOW,
             show_default=False,
         ),
     ] = None,
     json: Annotated[
         bool,
         typer.Option(
-            "--json", help="Print the outcome as JSON.", rich_help_panel=PANEL, show_default=False
+            "--json", help="Print the outcome as JSON.", rich_help_panel=_HOW, show_default=False
         ),
     ] = False,
     quiet: Annotated[

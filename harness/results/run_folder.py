@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 import tomli_w
 
 from harness.errors import InputError
-from harness.experiment.experiment import Experiment, experiment_from
+from harness.experiment.experiment import Experiment, experiment_kept
 
 LISTS = ("predicted",)
 TIMINGS = b"timings"
@@ -119,7 +119,7 @@ class RunFolder:
         self.write("experiment.toml", tomli_w.dumps(settings))
 
     def read_experiment(self) -> Experiment:
-        return experiment_from(tomllib.loads(self.read("experiment.toml").decode()))
+        return experiment_kept(tomllib.loads(self.read("experiment.toml").decode()))
 
     def write_json(self, name: str, content: Any) -> None:
         self.write(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
