@@ -54,38 +54,38 @@ def records(values, status="ok"):
 
 def test_summary_has_students_interval():
     values = [[0.9, 0.92, 0.95, 0.91]]
-    row = repeats.summary(records(values), "test_accuracy").iloc[0]
+    row = repeats.repeat_summary(records(values), "test_accuracy").iloc[0]
     interval = stats.ttest_1samp(values[0], 0).confidence_interval(0.95)
     assert (row["low"], row["high"]) == pytest.approx(interval)
     assert row["sd"] == pytest.approx(np.std(values[0], ddof=1))
 
 
 def test_summary_of_one_repeat_has_no_spread():
-    row = repeats.summary(records([[0.9]]), "test_accuracy").iloc[0]
+    row = repeats.repeat_summary(records([[0.9]]), "test_accuracy").iloc[0]
     assert row["mean"] == 0.9
     assert np.isnan([row["sd"], row["low"], row["high"]]).all()
 
 
 def test_summary_counts_only_repeats_that_are_ok():
     status = ["ok", "diverged", "ok"]
-    row = repeats.summary(records([[0.9, np.nan, 0.8]], status), "test_accuracy").iloc[0]
+    row = repeats.repeat_summary(records([[0.9, np.nan, 0.8]], status), "test_accuracy").iloc[0]
     assert (row["n"], row["planned"]) == (2, 3)
     assert row["mean"] == pytest.approx(0.85)
 
 
 def test_summary_of_repeats_without_spread_has_an_interval_without_width():
-    row = repeats.summary(records([[0.9, 0.9, 0.9]]), "test_accuracy").iloc[0]
+    row = repeats.repeat_summary(records([[0.9, 0.9, 0.9]]), "test_accuracy").iloc[0]
     assert row["low"] == row["high"] == pytest.approx(0.9)
 
 
 def test_summary_keeps_the_order_of_backends():
     two = pd.concat([records([[0.9]]).assign(backend=b) for b in ("sklearn", "keras")])
-    assert list(repeats.summary(two, "test_accuracy")["backend"]) == ["sklearn", "keras"]
+    assert list(repeats.repeat_summary(two, "test_accuracy")["backend"]) == ["sklearn", "keras"]
 
 
 def test_summary_names_the_nearest_column():
     with pytest.raises(InputError, match="test_accuracy"):
-        repeats.summary(records([[0.9]]), "test_acuracy")
+        repeats.repeat_summary(records([[0.9]]), "test_acuracy")
 
 
 def test_collapsed_repeats_are_those_at_chance_where_another_learned():
@@ -287,7 +287,7 @@ def test_smallest_drop_is_caught_as_often_as_promised():
 
 def test_a_single_repeat_decides_nothing():
     worse, good = gate.non_inferiority(np.ones((1, 4)), np.zeros((1, 1)), 0.01, True)
-    assert gate.decide(worse, good, 0.01)[:2] == ("inconclusive", ["inconclusive"])
+    assert gate.gate_decisions(worse, good, 0.01)[:2] == ("inconclusive", ["inconclusive"])
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -295,9 +295,9 @@ def test_a_single_repeat_decides_nothing():
 def test_values_without_any_spread_are_decided_by_their_size(paired, drop, outcome):
     base = np.full((1, 8), 0.9)
     worse, good = gate.non_inferiority(base, base[:, :4] - drop, 0.01, paired)
-    assert gate.decide(worse, good, 0.01)[0] == outcome
+    assert gate.gate_decisions(worse, good, 0.01)[0] == outcome
 
 
 def test_one_failing_quantity_fails_the_gate_and_only_it():
-    outcome, each, _ = gate.decide(np.array([1e-6, 0.9]), np.array([1.0, 1e-6]), 0.01)
+    outcome, each, _ = gate.gate_decisions(np.array([1e-6, 0.9]), np.array([1.0, 1e-6]), 0.01)
     assert (outcome, each) == ("fail", ["fail", "pass"])

@@ -14,7 +14,7 @@ from harness.results.result import Result
 from harness.stats import agreement
 from harness.stats.differences import false_discovery, holm, paired
 from harness.stats.power import repeats_needed
-from harness.stats.repeats import collapsed, guessing, what_varies
+from harness.stats.repeats import collapsed, guessing
 
 VERDICTS = {
     "identical": "the same score in every repeat",
@@ -41,7 +41,7 @@ class Comparison:
     :func:`harness.stats.differences.paired`; holm_equivalent and holm_beyond, its p values under
     Holm's correction over all cells and pairs that are tested; q, p_difference under false-discovery
     control; needed (repeats that would decide an undecided cell, 0 elsewhere, -1 if more than
-    :data:`harness.stats.power.MOST`); flips (labels that differ, in all repeats together), labels
+    :data:`harness.stats.power.MOST_REPEATS`); flips (labels that differ, in all repeats together), labels
     (their number), flip_share, own_flips_left, own_flips_right (share of labels that differ
     between the side's own repeats), kappa, own_kappa_left, own_kappa_right; collapsed_left,
     collapsed_right (repeats); learned (both sides did, in every repeat); with a single repeat
@@ -117,7 +117,7 @@ def compare(
         alpha=alpha,
         repeats=len(sides[0][0].repeats),
         samples=len(target),
-        varies=what_varies(first.experiment),
+        varies=first.experiment.what_varies,
         chaos_known=chaos is not None,
         cells=cells,
         chosen=_chosen(sides, margin),

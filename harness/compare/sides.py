@@ -15,7 +15,7 @@ from harness.errors import InputError
 from harness.results.result import Result
 from harness.stats import agreement
 from harness.stats.agreement import MISSING
-from harness.stats.repeats import table
+from harness.stats.repeats import repeat_table
 
 Cell = tuple[float, float]
 NOT_MEASURED = ("unsupported", "unavailable", "failed", "timeout")
@@ -39,7 +39,7 @@ class Side:
     @cached_property
     def scores(self) -> NDArray[np.float64]:
         """Test scores (cells, repeats); NaN where not ok."""
-        wide = table(self.result.of(self.backend), f"test_{self.result.metric}")
+        wide = repeat_table(self.result.of(self.backend), f"test_{self.result.metric}")
         return self._rows(wide.droplevel("backend")).to_numpy(np.float64)
 
     @cached_property

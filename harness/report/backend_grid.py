@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.document.section import slug
 from harness.results.result import KEY, Result
-from harness.stats.repeats import summary
+from harness.stats.repeats import repeat_summary
 from harness.training.evaluate import PARTS
 
 
@@ -99,7 +99,7 @@ class Side:
 
     def interval(self, column: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper end of the 95 % interval of the mean over repeats, (eta, lmbd) each."""
-        frame = summary(self.records, column)
+        frame = repeat_summary(self.records, column)
         return self._on_grid(frame["low"])[..., 0], self._on_grid(frame["high"])[..., 0]
 
     @cached_property

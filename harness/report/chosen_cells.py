@@ -151,7 +151,7 @@ def repeats_table(choices: Sequence[Choice]) -> pd.DataFrame:
 def _alone(choice: Choice) -> tuple[int, float]:
     """How many repeats would have chosen this cell by themselves, and their mean selection optimism."""
     side = choice.side
-    picks = repeats.choices(side.records, side.metric)
+    picks = repeats.repeat_choices(side.records, side.metric)
     same = (picks["eta"] == choice.eta) & (picks["lmbd"] == choice.lmbd)
     highest = np.nanmax(side.values(f"test_{side.metric}"), axis=(0, 1))
     return int(same.sum()), float(np.mean(highest - picks["test"].to_numpy()))

@@ -14,7 +14,7 @@ from harness.report.backend_grid import Side
 from harness.report.chosen_cells import repeats_table
 from harness.report.heatmaps_section import columns_for, texts
 from harness.report.runs import Material
-from harness.stats.repeats import FORMULA, what_varies
+from harness.stats.repeats import FORMULA
 
 
 def repeats(material: Material) -> Section | None:
@@ -23,7 +23,7 @@ def repeats(material: Material) -> Section | None:
     if not spread:
         return None
     chosen = [c for c in material.choices if c.side in spread]
-    what = "; ".join(dict.fromkeys(what_varies(side.result.experiment) for side in spread))
+    what = "; ".join(dict.fromkeys(side.result.experiment.what_varies for side in spread))
     tables = [Table(repeats_table(chosen), "Test score of the chosen cells over repeats")]
     for side in spread:
         if max(side.ok.shape) <= ANNOTATED:

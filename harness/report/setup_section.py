@@ -12,7 +12,6 @@ from harness.document.section import NOTHING, Section, Table
 from harness.experiment.experiment import Experiment, Recipe
 from harness.report.runs import Material
 from harness.results.result import Result
-from harness.stats.repeats import what_varies
 
 # Settings of an experiment that have lines of their own; all others are listed as they are.
 ELSEWHERE = (
@@ -154,7 +153,7 @@ def varies_in(result: Result) -> str:
     """What differs between a run's repeats, or that there is one only."""
     if result.experiment.repeats == 1:
         return "nothing, there is one"
-    return what_varies(result.experiment)
+    return result.experiment.what_varies
 
 
 def _axis(values: Sequence[float]) -> str:

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-LEVEL = 0.95
-CONSTANT = 3  # repeats from which a difference without any spread decides by its size alone
-RESAMPLES = 9999  # of a permutation test, where not all sign changes can be gone through
-BUDGET = 2e8  # numbers that all permutation tests of one call may draw
+CONFIDENCE = 0.95
+_CONSTANT = 3  # repeats from which a difference without any spread decides by its size alone
+_RESAMPLES = 9999  # of a permutation test, where not all sign changes can be gone through
+_BUDGET = 2e8  # numbers that all permutation tests of one call may draw
 
 Floats = NDArray[np.float64]
 Alternative = Literal["two-sided", "less", "greater"]
 
 
-def paired(left: Floats, right: Floats, margin: float, level: float = LEVEL) -> pd.DataFrame:
+def paired(left: Floats, right: Floats, margin: float, level: float = CONFIDENCE) -> pd.DataFrame:
     """Differences left - right of every cell; arrays (cells, repeats), NaN where not measured.
 
     Columns: n; difference (mean), sd, low and high (Student's interval); p_difference (paired t test),
@@ -33,7 +33,7 @@ def paired(left: Floats, right: Floats, margin: float, level: float = LEVEL) -> 
     -margin and +margin), p_beyond (twice the smaller one-sided p value of being outside the margin);
     identical, whether all differences are 0. There p values of differences are NaN: nothing is left to
     test. A difference that is the same in all repeats has no spread to be held against: from
-    ``CONSTANT`` repeats on its size decides (p is 0 or 1), below that nothing does (NaN).
+    ``_CONSTANT`` repeats on its size decides (p is 0 or 1), below that nothing does (NaN).
     """
     d = np.asarray(left - right, dtype=np.float64)
     frame = pd.DataFrame(np.nan, index=np.arange(len(d)), columns=_COLUMNS)
@@ -78,7 +78,7 @@ _COLUMNS = [
 def one_sample(values: Floats, mean: float, alternative: Alternative) -> Floats:
     """p values of the t test of each row's mean against ``mean``; values (rows, repeats >= 2).
 
-    A row without spread: 0 or 1 by the side it lies on, NaN with fewer than ``CONSTANT`` repeats.
+    A row without spread: 0 or 1 by the side it lies on, NaN with fewer than ``_CONSTANT`` repeats.
     """
     constant = flat(values)
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
@@ -87,7 +87,7 @@ def one_sample(values: Floats, mean: float, alternative: Alternative) -> Floats:
         p = np.array(stats.ttest_1samp(values, mean, axis=1, alternative=alternative).pvalue)
     shift = values[constant, 0] - mean
     on_side = {"greater": shift > 0, "less": shift < 0, "two-sided": shift != 0}[alternative]
-    p[constant] = np.where(on_side, 0.0, 1.0) if values.shape[1] >= CONSTANT else np.nan
+    p[constant] = np.where(on_side, 0.0, 1.0) if values.shape[1] >= _CONSTANT else np.nan
     return p
 
 
@@ -103,9 +103,9 @@ def permutation(values: Floats, seed: int = 0) -> Floats:
     there are very many rows.
     """
     rows, repeats = values.shape
-    affordable = int(BUDGET / max(1, rows * repeats))
-    draws = min(RESAMPLES, max(999, affordable))
-    if 2**repeats <= max(RESAMPLES, 999):
+    affordable = int(_BUDGET / max(1, rows * repeats))
+    draws = min(_RESAMPLES, max(999, affordable))
+    if 2**repeats <= max(_RESAMPLES, 999):
         draws = 2**repeats  # all of them: SciPy then counts instead of drawing
     step = max(1, int(2e6 / (draws * repeats)))
     p = np.empty(rows)
