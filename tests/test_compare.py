@@ -10,8 +10,13 @@ import typer
 
 from harness.api import run
 from harness.compare.comparison import compare
-from harness.compare.words import as_json, headline, notable, sentence
-from harness.compare.writer import write
+from harness.compare.formats import comparison_json, write_comparison
+from harness.compare.section import (
+    comparison_headline,
+    difference_words,
+    notable_cells,
+    pair_words,
+)
 from harness.errors import InputError
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
@@ -57,7 +62,7 @@ def test_backends_on_one_plan_are_identical(iris):
     comparison = compare(iris)
     assert set(comparison.cells["verdict"]) == {"identical"}
     assert (comparison.outcome, comparison.exit_code) == ("equivalent", 0)
-    assert sentence(comparison, "numpy", "sklearn") == (
+    assert pair_words(comparison, "numpy", "sklearn") == (
         "numpy and sklearn have identical scores in all 6 cells; no label differs"
     )
 
@@ -68,7 +73,7 @@ def test_a_difference_within_the_margin_is_equivalent(iris):
     comparison = compare(near, margin=0.01)
     assert set(comparison.cells["verdict"]) == {"equivalent"}
     assert comparison.exit_code == 0
-    assert "equivalent within 1 point in 6 of 6 cells" in sentence(comparison, "numpy", "sklearn")
+    assert "equivalent within 1 point in 6 of 6 cells" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_a_difference_beyond_the_margin_is_against(iris):
@@ -77,7 +82,7 @@ def test_a_difference_beyond_the_margin_is_against(iris):
     comparison = compare(far)
     assert set(comparison.cells["verdict"]) == {"different"}
     assert comparison.exit_code == 1
-    assert "6 differ by more" in sentence(comparison, "numpy", "sklearn")
+    assert "6 differ by more" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_an_erratic_difference_is_undecided_and_says_what_it_needs(iris):
@@ -87,7 +92,7 @@ def test_an_erratic_difference_is_undecided_and_says_what_it_needs(iris):
     assert set(comparison.cells["verdict"]) == {"undecided"}
     assert (comparison.outcome, comparison.exit_code) == ("inconclusive", 3)
     assert (comparison.cells["needed"] > 4).all()
-    assert "more repeats" in sentence(comparison, "numpy", "sklearn")
+    assert "more repeats" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_a_difference_on_the_margin_says_that_repeats_are_no_help(iris):
@@ -95,7 +100,7 @@ def test_a_difference_on_the_margin_says_that_repeats_are_no_help(iris):
     on_edge = with_scores(iris, "sklearn", lambda own: own["test_accuracy"] + noise)
     comparison = compare(on_edge)
     assert (comparison.cells["needed"] == -1).all()
-    assert "too close to the margin" in sentence(comparison, "numpy", "sklearn")
+    assert "too close to the margin" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_chaotic_cells_are_set_apart(iris):
@@ -104,7 +109,7 @@ def test_chaotic_cells_are_set_apart(iris):
     chaos["chaotic"] = chaos["eta"] == 1
     comparison = compare(far, chaos=chaos)
     assert comparison.exit_code == 0
-    assert sentence(comparison, "numpy", "sklearn") == (
+    assert pair_words(comparison, "numpy", "sklearn") == (
         "numpy and sklearn have identical scores in all 4 stable cells; no label differs; "
         "2 cells are chaotic"
     )
@@ -114,7 +119,7 @@ def test_comparing_nothing_is_not_agreement(iris):
     chaos = pd.DataFrame(iris.experiment.cells, columns=["eta", "lmbd"]).assign(chaotic=True)
     comparison = compare(iris, chaos=chaos)
     assert comparison.exit_code == 3
-    assert "no stable cell" in headline(comparison)
+    assert "no stable cell" in comparison_headline(comparison)
 
 
 def test_divergence_on_one_side_is_against(iris):
@@ -124,7 +129,7 @@ def test_divergence_on_one_side_is_against(iris):
     records.loc[lost, "test_accuracy"] = np.nan
     comparison = compare(dataclasses.replace(iris, records=records))
     assert comparison.exit_code == 1
-    assert "in 2 only one of them diverged" in sentence(comparison, "numpy", "sklearn")
+    assert "in 2 only one of them diverged" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_a_backend_that_failed_in_a_cell_leaves_it_open(iris):
@@ -170,7 +175,7 @@ def test_one_repeat_can_not_show_equivalence(trained):
     moved = with_scores(single, "sklearn", lambda own: own["test_accuracy"] + 0.001)
     comparison = compare(moved)
     assert comparison.exit_code == 3
-    assert "cannot be decided from one repeat" in sentence(comparison, "numpy", "sklearn")
+    assert "cannot be decided from one repeat" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_three_backends_with_one_repeat_have_cochrans_q(trained):
@@ -197,7 +202,7 @@ def test_flips_are_the_labels_that_differ(iris):
     ]
     comparison = compare(dataclasses.replace(iris, predictions=predictions))
     assert comparison.cells["flips"].tolist() == [3, 0, 0, 0, 0, 0]
-    assert "3 labels differ" in sentence(comparison, "numpy", "sklearn")
+    assert "3 labels differ" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_a_run_is_identical_to_itself(iris):
@@ -214,7 +219,7 @@ def test_two_runs_are_compared_backend_by_backend_and_their_settings_named(iris,
     comparison = compare(iris, longer)
     assert comparison.pairs == [("numpy (iris)", "numpy (longer)")]
     assert comparison.exit_code != 0
-    assert "epochs: 5 in iris, 30 in longer" in comparison.notes
+    assert "epochs: 5 in iris, 30 in longer" in difference_words(comparison)
 
 
 def test_two_runs_of_one_backend_each_are_compared_with_one_another(trained):
@@ -274,18 +279,18 @@ def test_repeats_with_splits_of_their_own_are_compared(trained):
 def test_the_files_say_what_the_screen_says(iris, tmp_path):
     noise = np.tile([0.02, -0.02, 0.01, 0.0], 6)
     comparison = compare(with_scores(iris, "sklearn", lambda own: own["test_accuracy"] + noise))
-    write(comparison, str(tmp_path))
+    write_comparison(comparison, str(tmp_path))
     stored = json.loads((tmp_path / "compare.json").read_text())
-    assert stored == json.loads(json.dumps(as_json(comparison)))
+    assert stored == json.loads(json.dumps(comparison_json(comparison)))
     assert stored["headline"] in (tmp_path / "compare.md").read_text()
     assert len(stored["cells"]) == len(pd.read_csv(tmp_path / "compare.csv")) == 6
-    assert len(notable(comparison)) == 6
+    assert len(notable_cells(comparison)) == 6
     assert (tmp_path / "figures" / "differences.png").read_bytes().startswith(b"\x89PNG")
     assert "data:image/svg+xml" in (tmp_path / "compare.html").read_text()
 
 
 def test_the_command_prints_the_answer_and_exits_with_it(iris, tmp_path, capsys):
-    from harness.cli.compare import compare as command
+    from harness.cli.compare import compare_command as command
 
     with pytest.raises(typer.Exit) as exit_:
         command(iris.address, output=str(tmp_path))

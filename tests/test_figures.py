@@ -15,9 +15,8 @@ from harness.document.heatmaps import Map, Scale, figure_of, marks
 from harness.document.text_artist import Words
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
-from harness.report.heatmaps_section import heatmaps as heatmap_section
-from harness.report.heatmaps_section import side_by_side
-from harness.report.runs import material
+from harness.report.heatmaps_section import heatmaps_section, side_by_side_section
+from harness.report.runs import Material
 
 SCALE = Scale("viridis", 0.0, 100.0, "accuracy (%)")
 
@@ -125,8 +124,8 @@ def test_the_chosen_cell_is_outlined():
 
 
 def test_all_backends_and_parts_share_one_colour_scale(iris):
-    m = material([iris])
-    pictures = [*side_by_side(m).pictures, *heatmap_section(m).pictures]
+    m = Material((iris,))
+    pictures = [*side_by_side_section(m).pictures, *heatmaps_section(m).pictures]
     with canvas.style():
         meshes = [mesh(axis) for p in pictures for axis in drawn(p.draw())]
     assert len(meshes) == 2 + 6
@@ -139,7 +138,7 @@ def test_all_backends_and_parts_share_one_colour_scale(iris):
 
 def test_the_heatmaps_hold_the_records_scores(iris):
     picture = next(
-        p for p in heatmap_section(material([iris])).pictures if p.name == "sklearn-test-accuracy"
+        p for p in heatmaps_section(Material((iris,))).pictures if p.name == "sklearn-test-accuracy"
     )
     with canvas.style():
         (axis,) = drawn(picture.draw())

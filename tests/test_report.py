@@ -27,11 +27,11 @@ from harness.document.writer import write_sections
 from harness.errors import InputError
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
-from harness.report.agreement import cohen_kappa
-from harness.report.report import sections
-from harness.report.runs import material
+from harness.report.report import report_sections
+from harness.report.runs import Material
 from harness.results.result import Result
 from harness.results.run_folder import RunFolder
+from harness.stats.agreement import kappa
 
 IRIS = {
     "dataset": "iris",
@@ -135,7 +135,7 @@ def markdown_tables(text: str) -> list[list[list[str]]]:
 
 
 def section(results, title: str) -> Section:
-    return next(s for s in sections(results) if s.title == title)
+    return next(s for s in report_sections(results) if s.title == title)
 
 
 def table(results, title: str, number: int = 0) -> pd.DataFrame:
@@ -154,7 +154,7 @@ def draw_all(found: Section) -> None:
 
 
 def warned(results) -> list[str]:
-    return [p for s in sections(results) if s.title == "Warnings" for p in s.points]
+    return [p for s in report_sections(results) if s.title == "Warnings" for p in s.points]
 
 
 def with_records(result: Result, change) -> Result:
@@ -370,7 +370,7 @@ def test_kappa_is_scikit_learns():
     a = rng.integers(0, 4, (6, 50))
     b = np.where(rng.random((6, 50)) < 0.7, a, rng.integers(0, 4, (6, 50)))
     expected = [cohen_kappa_score(x, y) for x, y in zip(a, b, strict=True)]
-    assert cohen_kappa(a, b) == pytest.approx(expected, abs=1e-12)
+    assert kappa(a[:, None], b[:, None], 4) == pytest.approx(expected, abs=1e-12)
 
 
 def test_kappa_of_one_common_label_is_undefined(iris):
@@ -382,7 +382,7 @@ def test_kappa_of_one_common_label_is_undefined(iris):
 
 
 def test_one_repeat_has_no_spread_and_a_warning(iris):
-    assert "Repeats" not in [s.title for s in sections([iris])]
+    assert "Repeats" not in [s.title for s in report_sections([iris])]
     assert "1 repeat, fewer than 5: no spread can be given" in warned([iris])
 
 
@@ -511,7 +511,12 @@ def test_other_versions_and_thread_counts_are_warned_of(iris):
 
 
 def test_runs_of_the_same_name_can_be_told_apart(iris):
-    assert material([iris, iris]).names == ["iris (1)", "iris (2)"]
+    assert Material(
+        (
+            iris,
+            iris,
+        )
+    ).names == ["iris (1)", "iris (2)"]
 
 
 def test_choosing_on_the_test_set_is_called_what_it_is(trained):
@@ -562,12 +567,12 @@ def test_time_and_memory_are_stated_with_their_regime(iris):
 def test_an_old_manifest_without_details_still_has_a_report(iris):
     keep = {k: v for k, v in iris.manifest["dataset"].items() if k != "class_counts"}
     old = dataclasses.replace(iris, manifest={"dataset": keep, "backends": {}})
-    assert [s.title for s in sections([old])] == [s.title for s in sections([iris])]
+    assert [s.title for s in report_sections([old])] == [s.title for s in report_sections([iris])]
 
 
 def test_other_verbs_can_add_sections(iris):
     extra = Section("Parity", text=["All well."])
-    titles = [s.title for s in sections([iris], [extra])]
+    titles = [s.title for s in report_sections([iris], [extra])]
     place = titles.index("Parity")
     assert titles[place - 1 : place + 2] == ["Chosen cells in detail", "Parity", "Data"]
 

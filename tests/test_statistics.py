@@ -223,19 +223,51 @@ def test_own_flips_go_over_all_pairs_of_repeats(labels):
 
 def test_own_flips_leave_out_a_repeat_that_was_not_measured(labels):
     left = labels[0].copy()
-    left[0, 2] = agreement.MISSING
+    left[0, 2] = agreement.NO_LABEL
     share, kappa = agreement.own_flips(left, 3)
     others, other_kappa = agreement.own_flips(left[:, [0, 1, 3]], 3)
     assert share[0] == pytest.approx(others[0])
     assert kappa[0] == pytest.approx(other_kappa[0])
 
 
-def test_flips_of_what_was_not_measured_are_unknown(labels):
+def test_flips_leave_out_what_was_not_measured(labels):
     left, right = labels[0].copy(), labels[1]
-    left[1, 0] = agreement.MISSING
-    share = agreement.flips(left, right)
-    assert np.isnan(share[1, 0])
-    assert share[0, 0] == (left[0, 0] != right[0, 0]).mean()
+    left[1, 0] = agreement.NO_LABEL
+    flips, compared = agreement.flips(left, right)
+    assert (flips[0], compared[0]) == ((left[0] != right[0]).sum(), left[0].size)
+    assert (flips[1], compared[1]) == ((left[1, 1:] != right[1, 1:]).sum(), left[1, 1:].size)
+
+
+def test_repeats_of_unequal_size_count_whole(labels):
+    left, right = labels[0].copy(), labels[1].copy()
+    for side in (left, right):
+        side[:, 1, -3:] = agreement.NO_LABEL  # a fold of three samples less
+    whole = agreement.label_agreement(left, right)
+    kept = left[0] != agreement.NO_LABEL
+    assert whole["labels"].tolist() == [int(kept.sum())] * len(left)
+    assert whole["alike"][0] == pytest.approx((left[0] == right[0])[kept].mean())
+    assert whole["kappa"][0] == pytest.approx(cohen_kappa_score(left[0][kept], right[0][kept]))
+
+
+def test_real_predictions_agree_by_their_correlation():
+    rng = np.random.default_rng(0)
+    left, right = np.empty((2, 2, 2), dtype=object)
+    for place in np.ndindex(2, 2):
+        left[place], right[place] = rng.normal(size=(2, 7 + place[1]))
+    left[1, 0] = np.empty(0)
+    found = agreement.value_agreement(left, right)
+    a, b = np.concatenate(list(left[0])), np.concatenate(list(right[0]))
+    assert found["alike"][0] == pytest.approx(stats.pearsonr(a, b).statistic)
+    assert found["apart"][1] == pytest.approx(np.abs(left[1, 1] - right[1, 1]).max())
+
+
+def test_permutations_of_accuracies_count_ties_on_whole_numbers():
+    counts = np.array([[1, 2, -3, 5, 7, -4], [3, 3, -6, 1, 1, 10]])
+    signs = np.array(np.meshgrid(*[[-1, 1]] * 6)).reshape(6, -1)
+    sums = np.abs(counts @ signs)
+    exact = (sums >= np.abs(counts.sum(axis=1, keepdims=True))).mean(axis=1)
+    p = differences.permutation(counts / 360, quantum=1 / 360)
+    np.testing.assert_allclose(p, exact)
 
 
 def test_mcnemar_is_statsmodels(labels):

@@ -32,7 +32,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "report": report.report,
     "parity": parity.parity,
-    "compare": compare.compare,
+    "compare": compare.compare_command,
     "check": check.check,
     "bench": bench.bench,
     "lecture": lecture.lecture,

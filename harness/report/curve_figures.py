@@ -130,7 +130,7 @@ def _pair(axis: Axes, curves: dict[str, pd.DataFrame], quantity: str) -> None:
 
 def confusion_counts(choice: Choice, classes: int) -> NDArray[np.int64]:
     """Test samples by true class (rows) and predicted class (columns), over all repeats together."""
-    labels = choice.side.predicted[choice.row, choice.column]
+    labels = choice.predicted
     true = [choice.side.result.target(repeat) for repeat in range(choice.side.repeats)]
     pairs = np.concatenate(true) * classes + np.concatenate(list(labels))
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
@@ -179,7 +179,7 @@ def predicted_against_true(choices: Sequence[Choice]) -> Figure:
     frame = Frame(width=2.7, height=2.7, left=0.78, right=0.16)
     figure, axes = panels(len(choices), 2 if len(choices) in (2, 4) else 3, frame)
     for axis, choice in zip(axes, choices, strict=True):
-        labels = choice.side.predicted[choice.row, choice.column]
+        labels = choice.predicted
         predicted = np.concatenate(list(labels))
         true = np.concatenate([choice.side.result.target(r) for r in range(len(labels))])
         ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from harness.document import numbers
-from harness.report.backend_grid import Side
+from harness.document.words import render
 from harness.report.chosen_cells import Choice
 from harness.report.runs import Material
+from harness.results.backend_grid import BackendGrid
 from harness.results.result import Result
+from harness.results.run_differences import run_differences
 from harness.stats.repeats import collapsed, guessing
+from harness.training.status import Status
 
-REPEATS = 5  # fewer say little about spread
-COARSE = 0.01  # of accuracy: a test sample that is worth more makes a coarse test set
-NAMED = 6  # cells that a warning names
+_REPEATS = 5  # fewer say little about spread
+_COARSE = 0.01  # of accuracy: a test sample that is worth more makes a coarse test set
+_NAMED = 6  # cells that a warning names
 
 
 def warnings(material: Material) -> list[str]:
     """All warnings, the gravest first; what holds for several backends is said once."""
     runs = list(zip(material.names, material.results, strict=True))
-    found = _of_runs(runs, lambda result: result.manifest.get("notes", []))
+    lines = _of_runs(runs, lambda result: result.manifest.get("notes", []))
     for kind in (_not_run, _diverged, _collapsed):
-        found += _together((side.label, w) for side in material.sides for w in kind(side))
-    found += _together((c.side.label, w) for c in material.choices for w in _choice(c))
-    found += _of_runs(runs, _run)
-    return found + list(_between(material))
+        lines += _together((side.label, w) for side in material.sides for w in kind(side))
+    lines += _together((c.side.label, w) for c in material.choices for w in _choice(c))
+    lines += _of_runs(runs, _run)
+    return lines + list(_between(material))
 
 
 def _of_runs(
@@ -46,107 +50,83 @@ def _together(said: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{', '.join(labels)}: {words}" for words, labels in about.items()]
 
 
-def _not_run(side: Side) -> Iterator[str]:
-    for status in ("failed", "timeout", "unavailable", "unsupported"):
-        number = int((side.statuses == status).sum())
-        if number:
+def _say(kind: str, **values: Any) -> str:
+    return render("report/sentences.jinja", "warning", kind=kind, named=_NAMED, **values)
+
+
+def _not_run(side: BackendGrid) -> Iterator[str]:
+    for status in (Status.FAILED, Status.TIMEOUT, Status.UNAVAILABLE, Status.UNSUPPORTED):
+        lost = int((side.statuses == status).sum())
+        if lost:
             reason = side.records.loc[side.records["status"] == status, "reason"].iloc[0]
-            yield f"{number} of {numbers.count(side.statuses.size, 'network')} {status} ({reason})"
+            yield _say("lost", lost=lost, all=side.statuses.size, status=status, reason=reason)
 
 
-def _diverged(side: Side) -> Iterator[str]:
-    times = (side.statuses == "diverged").sum(axis=2)
-    if not times.any():
-        return
+def _diverged(side: BackendGrid) -> Iterator[str]:
+    times = (side.statuses == Status.DIVERGED).sum(axis=2)
     cells = [numbers.cell(*c) for c in side.names(times > 0)]
-    yield (
-        f"{len(cells)} of {numbers.count(side.cells, 'cell')} diverged "
-        f"(non-finite weights or outputs): {numbers.listed(cells, NAMED)}"
-    )
-    some = (times > 0) & (times < side.repeats)
-    if some.any():
-        cells = [numbers.cell(*c) for c in side.names(some)]
-        yield (
-            f"diverged in some repeats and not in others, "
-            f"no mean is given there: {numbers.listed(cells, NAMED)}"
-        )
+    if cells:
+        yield _say("diverged", cells=cells, all=side.ok.size)
+    cells = [numbers.cell(*c) for c in side.names((times > 0) & (times < side.repeats))]
+    if cells:
+        yield _say("diverged in some", cells=cells)
 
 
-def _collapsed(side: Side) -> Iterator[str]:
+def _collapsed(side: BackendGrid) -> Iterator[str]:
     """Cells that learnt in some repeats only; their mean says nothing."""
     if side.metric != "accuracy" or side.repeats == 1:
         return
     chance, learned = guessing(side.result.target(0).astype(np.int64))
-    scores = side.values("test_accuracy").reshape(side.cells, -1)
-    times = collapsed(scores, chance, learned).sum(axis=1).reshape(side.ok.shape)
+    times = collapsed(side.scores, chance, learned).sum(axis=1).reshape(side.shape)
     times = np.where(side.ok, times, 0)
-    if times.any():
-        cells = [
-            f"{numbers.cell(float(side.eta[i]), float(side.lmbd[j]))} ({times[i, j]} of {side.repeats})"
-            for i, j in np.argwhere(times)
-        ]
-        yield (
-            "some repeats learnt nothing in cells where others learnt, a mean over them says little: "
-            f"{numbers.listed(cells, NAMED)}"
-        )
+    cells = [
+        f"{numbers.cell(*cell)} ({number} of {side.repeats})"
+        for cell, number in zip(side.cells, times.ravel().tolist(), strict=True)
+        if number
+    ]
+    if cells:
+        yield _say("collapsed", cells=cells)
 
 
 def _choice(choice: Choice) -> Iterator[str]:
     side = choice.side
     if choice.edges:
-        yield (
-            f"the chosen cell lies on the grid's edge ({', '.join(choice.edges)}); "
-            "the optimum may lie outside"
-        )
+        yield _say("edge", edges=choice.edges)
     validation = side.mean(f"validation_{side.metric}")
     ties = int((validation == validation[choice.row, choice.column]).sum())
     if ties > 1:
-        yield (
-            f"{ties} cells share the highest validation score; the lower validation loss decided"
-        )
+        yield _say("ties", ties=ties)
     if side.metric == "accuracy":
         chance, luck = guessing(side.result.target(0).astype(np.int64))
         if choice.test <= luck:
-            yield (
-                f"learnt nothing that the test set could show: {numbers.score(choice.test, 'accuracy')}, "
-                f"where naming the commonest class gives {numbers.score(chance, 'accuracy')}"
-            )
+            yield _say("guessing", test=choice.test, chance=chance)
     elif choice.test <= 0:
-        yield "learnt nothing; its test R² is not above that of the mean target, 0"
+        yield _say("no fit")
 
 
 def _run(result: Result) -> Iterator[str]:
     repeats = result.experiment.repeats
-    if repeats < REPEATS:
-        seen = "no spread can be given" if repeats == 1 else "the spread is poorly known"
-        yield f"{numbers.count(repeats, 'repeat')}, fewer than {REPEATS}: {seen}"
+    if repeats < _REPEATS:
+        yield _say("few repeats", repeats=repeats, wanted=_REPEATS)
     samples = len(result.target(0))
-    if result.metric == "accuracy" and 1 / samples > COARSE:
-        yield (
-            f"a coarse test set: one of its {samples} samples is worth "
-            f"{numbers.span(1 / samples, 'accuracy')}"
-        )
+    if result.metric == "accuracy" and 1 / samples > _COARSE:
+        yield _say("coarse", samples=samples)
 
 
 def _between(material: Material) -> Iterator[str]:
-    """What differs between runs that are set side by side."""
+    """What differs between runs that are set side by side; one line for each kind of thing."""
     first, first_name = material.results[0], material.names[0]
     for result, name in zip(material.results[1:], material.names[1:], strict=True):
-        where = f"{name} and {first_name}"
-        mine, theirs = result.manifest, first.manifest
-        for key, what in (("sha256", "data"), ("split_sha256", "split")):
-            if mine["dataset"].get(key) != theirs["dataset"].get(key):
-                yield f"{where}: another {what}; their test scores are not on the same samples"
-                break
-        versions = mine.get("versions", {}), theirs.get("versions", {})
-        libraries = [k for k in versions[0] if versions[0][k] != versions[1].get(k)]
-        if libraries:
-            changes = [f"{k} {versions[1].get(k, 'none')} → {versions[0][k]}" for k in libraries]
-            yield f"{where}: other versions ({', '.join(changes)})"
-        threads = [m.get("execution", {}).get("threads") for m in (mine, theirs)]
-        if threads[0] != threads[1]:
-            yield f"{where}: other thread counts ({threads[0]} and {threads[1]})"
-        settings = result.experiment.differences(first.experiment)
-        settings.pop("backends", None)
-        if settings:
-            yield f"{where}: other settings ({', '.join(sorted(settings))})"
+        different = run_differences(first, result, ignore={"backends"})
+        for kind in dict.fromkeys(d.kind for d in different):
+            own = [d for d in different if d.kind == kind]
+            if kind in ("data", "split"):
+                said = _say("samples", what=kind)
+            elif kind == "setting":
+                said = _say(kind, changes=sorted(d.name for d in own))
+            elif kind == "threads":
+                said = _say(kind, changes=[f"{d.second} and {d.first}" for d in own])
+            else:
+                changes = [f"{d.name} {d.first} → {d.second}" for d in own]
+                said = _say(kind, changes=changes)
+            yield f"{name} and {first_name}: {said}"

@@ -25,8 +25,16 @@ Floats = NDArray[np.float64]
 Alternative = Literal["two-sided", "less", "greater"]
 
 
-def paired(left: Floats, right: Floats, margin: float, level: float = CONFIDENCE) -> pd.DataFrame:
+def paired(
+    left: Floats,
+    right: Floats,
+    margin: float,
+    level: float = CONFIDENCE,
+    quantum: float | None = None,
+) -> pd.DataFrame:
     """Differences left - right of every cell; arrays (cells, repeats), NaN where not measured.
+
+    quantum: what all scores are whole multiples of, if they are (accuracies), for the permutation test.
 
     Columns: n; difference (mean), sd, low and high (Student's interval); p_difference (paired t test),
     p_permutation (sign changes), p_equivalent (TOST: the larger of the two one-sided p values against
@@ -48,7 +56,7 @@ def paired(left: Floats, right: Floats, margin: float, level: float = CONFIDENCE
         beyond = one_sample(values, margin, "greater"), one_sample(values, -margin, "less")
         tested = {
             "p_difference": one_sample(values, 0.0, "two-sided"),
-            "p_permutation": permutation(values),
+            "p_permutation": permutation(values, quantum),
             "p_equivalent": np.maximum(*above),
             "p_beyond": np.minimum(1.0, 2 * np.minimum(*beyond)),
         }
@@ -96,16 +104,20 @@ def flat(values: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.ptp(values, axis=-1) < 1e-12)
 
 
-def permutation(values: Floats, seed: int = 0) -> Floats:
+def permutation(values: Floats, quantum: float | None = None, seed: int = 0) -> Floats:
     """p values of the sign-change permutation test of each row's mean against 0; (rows, repeats >= 2).
 
     Exact for up to 13 repeats; above, by random sign changes from a fixed seed, fewer of them where
-    there are very many rows.
+    there are very many rows. Values that are multiples of a ``quantum`` are counted in it: sums of whole
+    numbers tie where they are equal, those of fractions only where they round alike, and a tie that is
+    lost makes p too small.
     """
+    if quantum is not None:
+        values = np.rint(values / quantum)
     rows, repeats = values.shape
     affordable = int(_BUDGET / max(1, rows * repeats))
     draws = min(_RESAMPLES, max(999, affordable))
-    if 2**repeats <= max(_RESAMPLES, 999):
+    if is_exact(repeats):
         draws = 2**repeats  # all of them: SciPy then counts instead of drawing
     step = max(1, int(2e6 / (draws * repeats)))
     p = np.empty(rows)
@@ -121,6 +133,11 @@ def permutation(values: Floats, seed: int = 0) -> Floats:
             rng=np.random.default_rng(seed),
         ).pvalue
     return p
+
+
+def is_exact(repeats: int) -> bool:
+    """Whether :func:`permutation` goes through all sign changes of so many repeats."""
+    return 2**repeats <= _RESAMPLES
 
 
 def holm(p: Floats) -> Floats:

@@ -12,6 +12,8 @@ from harness.stats.differences import CONFIDENCE
 
 _CELL = ["backend", "eta", "lmbd"]
 FORMULA = "mean ± t(0.975, n − 1) · sd / √n over n repeats; sd with n − 1"
+# where the split varies; a t test takes repeats to be independent, and these have rows in common
+SHARED_ROWS = "Repeats share rows: intervals describe these runs and claim nothing about new data."
 _GUESSING = 0.001  # how often guessing may be taken for learning
 
 
