@@ -71,7 +71,9 @@ def _untested(new: Floats) -> tuple[Floats, Floats]:
     return np.full(len(new), np.nan), np.full(len(new), np.nan)
 
 
-def gate_decisions(worse: Floats, good: Floats, alpha: float) -> tuple[Decision, list[Decision], Floats]:
+def gate_decisions(
+    worse: Floats, good: Floats, alpha: float
+) -> tuple[Decision, list[Decision], Floats]:
     """The gate's answer, that of each quantity, and Holm's adjusted p values for "worse"."""
     adjusted = holm(worse)
     each: list[Decision] = [

@@ -11,7 +11,9 @@ from harness.stats.differences import Floats
 from harness.stats.gate import non_inferiority
 
 MOST_REPEATS = 1000  # repeats beyond which a question counts as undecidable
-_TRIED = np.unique(np.geomspace(2, MOST_REPEATS, 120).round().astype(int))  # that are tried, in this order
+_TRIED = np.unique(
+    np.geomspace(2, MOST_REPEATS, 120).round().astype(int)
+)  # that are tried, in this order
 
 
 def repeats_needed(
