@@ -11,8 +11,8 @@ from harness.document.section import Section, Table
 from harness.document.words import paragraphs, render
 from harness.report.agreement import CellAgreement, agreement_words
 from harness.report.chosen_cells import Choice, chosen_table
+from harness.report.run_warnings import run_warnings
 from harness.report.runs import Material
-from harness.report.warnings import warnings
 from harness.results.result import Result
 from harness.training.status import Status
 
@@ -29,7 +29,7 @@ def run_verdict(material: Material) -> Section:
     disputes = "" if material.several else " ".join(agreement_words(material.results[0]))
     text += _agreement(material, disputes)
     text += _completeness(material, finished=True)
-    number = len(warnings(material))
+    number = len(run_warnings(material))
     if number:
         text[-1] += f" {numbers.count(number, 'warning').capitalize()}, listed below."
     return Section("Verdict", text=text, kind="verdict")
@@ -110,7 +110,7 @@ def _widest(own: Sequence[CellAgreement], metric: str) -> str:
 
 def warning_section(material: Material) -> Section | None:
     """The automatic warnings; None if there is nothing to warn of."""
-    points = warnings(material)
+    points = run_warnings(material)
     return Section("Warnings", points=points, kind="warning") if points else None
 
 

@@ -22,7 +22,7 @@ _COARSE = 0.01  # of accuracy: a test sample that is worth more makes a coarse t
 _NAMED = 6  # cells that a warning names
 
 
-def warnings(material: Material) -> list[str]:
+def run_warnings(material: Material) -> list[str]:
     """All warnings, the gravest first; what holds for several backends is said once."""
     runs = list(zip(material.names, material.results, strict=True))
     lines = _of_runs(runs, lambda result: result.manifest.get("notes", []))
