@@ -270,10 +270,9 @@ def _map(comparison: Comparison, left: str, right: str) -> Map:
     values = cells["difference"].to_numpy()
     texts = np.full(len(cells), "", dtype=object)
     if max(shape) <= ANNOTATED:
-        survives = cells["q"] < comparison.alpha
-        signs = cells["verdict"].map(_SIGNS).fillna("") + survives.map({True: "*", False: ""})
+        signs = cells["verdict"].map(_SIGNS).fillna("")
         for place, (sign, value) in enumerate(zip(signs, values, strict=True)):
-            digits = 1 if abs(value) >= 0.1 else 2  # what fits into a cell
+            digits = 2 if abs(value) < 0.01 else 1  # what fits into a cell
             texts[place] = f"{sign}{numbers.difference(value, comparison.metric, digits)}"
     return Map(
         f"{left} − {right}",
@@ -282,4 +281,6 @@ def _map(comparison: Comparison, left: str, right: str) -> Map:
         values.reshape(shape) * numbers.factor(comparison.metric),
         texts.reshape(shape),
         cells["verdict"].where(apart, "ok").to_numpy(object).reshape(shape),
+        dotted=(cells["q"] < comparison.alpha).to_numpy().reshape(shape),
+        dot=f"q < {comparison.alpha:g}",
     )
