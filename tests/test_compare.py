@@ -13,10 +13,13 @@ from harness.compare.comparison import compare
 from harness.compare.formats import comparison_json, write_comparison
 from harness.compare.section import (
     comparison_headline,
+    comparison_section,
     difference_words,
+    method_words,
     notable_cells,
     pair_words,
 )
+from harness.document.canvas import style
 from harness.errors import InputError
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
@@ -301,3 +304,71 @@ def test_the_command_prints_the_answer_and_exits_with_it(iris, tmp_path, capsys)
     with pytest.raises(typer.Exit):
         command(iris.address, output=str(tmp_path), chaos=False, json=True)
     assert json.loads(capsys.readouterr().out)["outcome"] == "equivalent"
+
+
+def test_the_cell_that_differs_most_is_one_of_those_counted(iris):
+    noise = np.random.default_rng(0).normal(0, 1e-4, 24)
+
+    def apart(
+        own,
+    ):  # beyond the margin at eta 0.01; further, but erratic and so undecided, at eta 1
+        erratic = np.tile([0.9, -0.2, 0.6, 0.3], 6)
+        far = np.where(own["eta"] == 0.01, 0.05 + noise, np.where(own["eta"] == 1, erratic, 0))
+        return own["test_accuracy"] - far
+
+    comparison = compare(with_scores(iris, "sklearn", apart))
+    cells = comparison.cells.set_index("eta")["verdict"]
+    assert set(cells[0.01]) == {"different"}
+    assert set(cells[1.0]) <= {"undecided", "bimodal"}
+    assert "2 differ by more, most at eta 0.01" in pair_words(comparison, "numpy", "sklearn")
+
+
+def test_folds_of_unequal_size_count_whole(trained):
+    folds = trained("folds", dataset="wine", folds=5, repeats=5)
+    sizes = [len(folds.target(repeat)) for repeat in range(5)]
+    assert len(set(sizes)) == 2
+    predictions = folds.predictions.copy()
+    mine = predictions["backend"] == "sklearn"
+    predictions["predicted"] = [
+        (p + 1) % 3 if own else p for p, own in zip(predictions["predicted"], mine, strict=True)
+    ]
+    comparison = compare(dataclasses.replace(folds, predictions=predictions))
+    assert set(comparison.cells["labels"]) == {178}  # every sample of wine is tested once
+    assert set(comparison.cells["flip_share"]) == {1.0}
+    assert comparison.samples == tuple(sizes)
+    assert "claim nothing about new data" in method_words(comparison)
+
+
+def test_the_map_marks_what_survives_false_discovery_control(iris):
+    noise = np.random.default_rng(0).normal(0, 1e-3, 24)
+    moved = with_scores(
+        iris, "sklearn", lambda own: own["test_accuracy"] - noise - 0.1 * (own["eta"] == 1)
+    )
+    comparison = compare(moved)
+    survives = comparison.cells["q"] < comparison.alpha
+    assert survives.tolist() == (comparison.cells["eta"] == 1).tolist()
+    (picture,) = comparison_section(comparison).pictures
+    assert "survives false-discovery control" in picture.caption
+    with style():
+        axis = picture.draw().axes[0]
+    (dots,) = [line for line in axis.get_lines() if len(line.get_xdata()) == survives.sum()]
+    assert set(np.floor(dots.get_ydata())) == {2.0}  # the row of eta 1
+
+
+def test_the_cell_table_has_the_exact_permutation_p(iris):
+    noise = np.tile([0.02, -0.02, 0.01, 0.0], 6)
+    erratic = with_scores(iris, "sklearn", lambda own: own["test_accuracy"] + noise)
+    comparison = compare(erratic)
+    shown = next(t for t in comparison_section(comparison).tables if "open" in t.caption).frame
+    assert shown["p (permutation)"].tolist() == notable_cells(comparison)["p_permutation"].tolist()
+
+
+def test_runs_that_cannot_be_compared_are_refused_before_anything_is_trained(
+    iris, trained, capsys, tmp_path
+):
+    from harness.cli.compare import compare_command
+
+    other = trained("reseeded", backends=["numpy"], repeats=1, seed=1)
+    with pytest.raises(InputError, match="different split"):
+        compare_command(iris.address, other.address, output=str(tmp_path))
+    assert "round-off" not in capsys.readouterr().err  # what it says before it makes the chaos maps

@@ -624,3 +624,17 @@ def test_importing_the_report_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_folds_of_unequal_size_have_a_report_and_their_intervals_a_caveat(trained):
+    folds = trained("folds", dataset="wine", folds=5, repeats=5)
+    assert len({len(folds.target(repeat)) for repeat in range(5)}) == 2
+    assert "claim nothing about new data" in said([folds], "Repeats")
+    shown = table([folds], "Agreement").iloc[0]
+    assert shown["labels that differ"].endswith("of 178")  # every sample is tested once
+    assert "35 to 36 test samples" in said([folds], "Verdict")
+    draw_all(section([folds], "Agreement"))
+
+
+def test_intervals_over_repeats_on_one_split_have_no_such_caveat(repeated):
+    assert "claim nothing about new data" not in said([repeated], "Repeats")
