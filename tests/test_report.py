@@ -17,12 +17,10 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from harness.api import run, write_report
-from harness.document.canvas import style
-from harness.document.canvas import written as written_as
+from harness.document.canvas import figure_file, style
 from harness.document.markdown import markdown
 from harness.document.page import page
-from harness.document.section import Picture, Section, Table
-from harness.document.title import Title
+from harness.document.section import Picture, Section, Table, Title
 from harness.document.writer import write_sections
 from harness.errors import InputError
 from harness.experiment.execution import Execution
@@ -150,7 +148,7 @@ def said(results, title: str) -> str:
 def draw_all(found: Section) -> None:
     with style():
         for picture in found.pictures:
-            assert written_as(picture.draw(), "svg")
+            assert figure_file(picture.draw(), "svg")
 
 
 def warned(results) -> list[str]:

@@ -13,7 +13,7 @@ from harness.check.verdict import CheckVerdict
 from harness.document.markdown import markdown
 from harness.document.numbers import change, probability
 from harness.document.plain import plain
-from harness.document.title import Title
+from harness.document.section import Title
 
 _SHOWN = 50  # cells that JSON lists
 

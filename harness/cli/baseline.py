@@ -99,6 +99,6 @@ def show_command(
     from harness.check.baseline import load_baseline
     from harness.check.section import baseline_section
     from harness.cli.console import console
-    from harness.cli.sections import show
+    from harness.cli.sections import show_section
 
-    show(baseline_section(load_baseline(name, folder)), console())
+    show_section(baseline_section(load_baseline(name, folder)), console())

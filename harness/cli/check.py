@@ -107,7 +107,7 @@ def check_command(
     from harness.check.verdict import CheckRules
     from harness.cli.console import console
     from harness.cli.progress import progress_display
-    from harness.cli.sections import show
+    from harness.cli.sections import show_section
     from harness.experiment.config import execution_from
 
     held = load_baseline(baseline, folder)
@@ -115,7 +115,7 @@ def check_command(
     experiment = checked_experiment(held, names or None, repeats)
     rules, out = CheckRules(margin, alpha, strict), console()
     if explain:
-        show(
+        show_section(
             power_section(
                 held, experiment.repeats, margin, alpha, experiment.backends, runs_per_year
             ),
@@ -140,7 +140,7 @@ def check_command(
 
         print(dumps(check_json(verdict), indent=2, allow_nan=False))
     else:
-        show(check_section(verdict), out)
+        show_section(check_section(verdict), out)
         if verdict.run:
             out.print(f"run: {verdict.run.address}", highlight=False, soft_wrap=True)
     _write(verdict, junit, markdown)

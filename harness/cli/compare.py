@@ -84,10 +84,10 @@ def compare_command(
 
         print(dumps(comparison_json(comparison), indent=2, allow_nan=False))
     else:
-        from harness.cli.sections import show
+        from harness.cli.sections import show_section
         from harness.compare.section import comparison_section
 
         out = console()
-        show(comparison_section(comparison), out)
+        show_section(comparison_section(comparison), out)
         out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
     raise typer.Exit(comparison.exit_code)

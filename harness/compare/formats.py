@@ -17,7 +17,7 @@ from harness.compare.section import (
 )
 from harness.document.numbers import amount
 from harness.document.plain import plain
-from harness.document.title import Title
+from harness.document.section import Title
 from harness.document.writer import write_sections
 from harness.results.run_folder import RunFolder
 from harness.roundoff.section import chaos_section

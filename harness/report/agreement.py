@@ -15,6 +15,7 @@ from harness.results.result import Result
 from harness.roundoff.disputed_cells import CELL, dispute_kind, kinds
 from harness.roundoff.trial import recipes
 from harness.stats.agreement import label_agreement, value_agreement
+from harness.training.status import Status
 
 # in this order they are told of; the last are those that were not looked at
 _KINDS = ("chaotic", "sensitive", "diverged", "unexplained", "stable", "")
@@ -40,7 +41,7 @@ class CellAgreement:
     @property
     def both(self) -> NDArray[np.bool_]:
         """Where both trained."""
-        return np.asarray(self.status == "ok")
+        return np.asarray(self.status == Status.OK)
 
     @property
     def kinds(self) -> NDArray[np.object_]:
@@ -78,7 +79,7 @@ def reference_pairs(grids: Sequence[BackendGrid]) -> list[tuple[BackendGrid, Bac
 def agreement_with(grid: BackendGrid, reference: BackendGrid) -> CellAgreement:
     """One backend against its reference, cell by cell."""
     side, other = common_grid(grid, reference)
-    status = np.where(side.status == "ok", other.status, side.status).astype(object)
+    status = np.where(side.status == Status.OK, other.status, side.status).astype(object)
     column = f"test_{side.metric}"
     if side.metric == "accuracy":
         cells = label_agreement(side.labels, other.labels)
@@ -86,7 +87,7 @@ def agreement_with(grid: BackendGrid, reference: BackendGrid) -> CellAgreement:
         rows = (g.predicted.reshape(-1, g.repeats) for g in (side, other))
         cells = value_agreement(*rows).assign(kappa=np.nan)
     alike, kappa = (
-        np.where(status == "ok", cells[name].to_numpy().reshape(side.shape), np.nan)
+        np.where(status == Status.OK, cells[name].to_numpy().reshape(side.shape), np.nan)
         for name in ("alike", "kappa")
     )
     difference = side.mean(column) - other.mean(column)
@@ -97,7 +98,7 @@ def agreement_words(result: Result) -> Iterator[str]:
     """Whether the backends of each recipe agree, in words; nothing where there are no two."""
     if result.disputes is None:
         return
-    trained = [name for name in result.backends if (result.of(name)["status"] == "ok").any()]
+    trained = [name for name in result.backends if (result.of(name)["status"] == Status.OK).any()]
     groups = recipes(result.experiment, trained, dtypes=True)
     for names in groups:
         if len(names) > 1 and result.experiment.recipe(names[0]).patience is None:
@@ -108,7 +109,9 @@ def agreement_words(result: Result) -> Iterator[str]:
 def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
     """One recipe's disputed cells by kind; nothing where no cell was trained by two backends."""
     assert result.disputes is not None
-    ok = result.records[result.records["backend"].isin(names) & (result.records["status"] == "ok")]
+    ok = result.records[
+        result.records["backend"].isin(names) & (result.records["status"] == Status.OK)
+    ]
     trained = ok.groupby(CELL)["backend"].nunique()
     own = result.disputes[result.disputes["recipe"] == ", ".join(names)]
     cells = own.groupby(CELL).agg(

@@ -17,6 +17,7 @@ from harness.report.chosen_cells import Choice
 from harness.report.runs import Material
 from harness.results.backend_grid import BackendGrid
 from harness.training.evaluate import PARTS
+from harness.training.status import Status
 
 _STEP = 0.05  # the colour scale's ends are multiples of it
 
@@ -118,7 +119,7 @@ def _score_map(side: BackendGrid, column: str, title: str, choice: Choice | None
 def _described(side: BackendGrid, column: str, choice: Choice | None) -> str:
     """A heatmap in words."""
     values, metric = side.mean(column), side.metric
-    statuses = pd.Series(side.status.ravel()).value_counts().drop("ok", errors="ignore")
+    statuses = pd.Series(side.status.ravel()).value_counts().drop(Status.OK, errors="ignore")
     rest = "".join(f"; {number} {status}" for status, number in statuses.items())
     if not side.ok.any():
         return f"no cell trained{rest}"

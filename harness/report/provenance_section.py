@@ -35,7 +35,7 @@ def failures_section(material: Material) -> Section:
 
 
 def _failures(side: BackendGrid) -> list[dict[str, Any]]:
-    bad = side.records[side.records["status"] != "ok"]
+    bad = side.records[side.records["status"] != Status.OK]
     rows = []
     for (status, reason), group in bad.groupby(["status", "reason"], sort=False):
         cells = [

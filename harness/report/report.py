@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.document import numbers
-from harness.document.section import Section
-from harness.document.title import Title
+from harness.document.section import Section, Title
 from harness.document.writer import write_sections
 from harness.errors import InputError
 from harness.report.agreement_section import agreement_section

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.results.result import KEY, Result
 from harness.training.evaluate import PARTS
+from harness.training.status import Status
 
 NO_LABEL = -1  # where nothing was predicted
 
@@ -73,13 +74,13 @@ class BackendGrid:
     @cached_property
     def status(self) -> NDArray[np.object_]:
         """The status of every cell, (eta, lmbd): ok, or the first repeat's that is not."""
-        first = (self.statuses != "ok").argmax(axis=2)
+        first = (self.statuses != Status.OK).argmax(axis=2)
         return np.take_along_axis(self.statuses, first[..., None], axis=2)[..., 0]
 
     @property
     def ok(self) -> NDArray[np.bool_]:
         """The cells that are ok in every repeat, (eta, lmbd)."""
-        return np.asarray(self.status == "ok")
+        return np.asarray(self.status == Status.OK)
 
     def values(self, column: str) -> NDArray[np.float64]:
         """A measured column, (eta, lmbd, repeat); NaN where the record is not ok."""
@@ -90,7 +91,7 @@ class BackendGrid:
         """Every score and loss, as :meth:`values` gives it."""
         parts = tuple(f"{part}_" for part in PARTS)
         columns = [str(c) for c in self.records.columns if str(c).startswith(parts)]
-        ok = self.statuses == "ok"
+        ok = self.statuses == Status.OK
         return {
             c: np.where(ok, self._on_grid(self.records[c]).astype(np.float64), np.nan)
             for c in columns
