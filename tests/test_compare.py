@@ -371,4 +371,6 @@ def test_runs_that_cannot_be_compared_are_refused_before_anything_is_trained(
     other = trained("reseeded", backends=["numpy"], repeats=1, seed=1)
     with pytest.raises(InputError, match="different split"):
         compare_command(iris.address, other.address, output=str(tmp_path))
+    with pytest.raises(InputError, match="margin"):
+        compare_command(iris.address, margin=2.0, output=str(tmp_path))
     assert "round-off" not in capsys.readouterr().err  # what it says before it makes the chaos maps

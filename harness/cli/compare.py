@@ -54,18 +54,15 @@ def compare_command(
     import pandas as pd
 
     from harness.cli.console import console
-    from harness.compare.comparison import compare
+    from harness.compare.comparison import comparable_pairs, compare
     from harness.compare.formats import comparison_json, write_comparison
-    from harness.compare.pairs import grid_pairs
     from harness.errors import InputError
     from harness.results.result import load_result
     from harness.roundoff.stable_cells import by_backend, chaos_maps
 
     first = load_result(run)
     second = load_result(other) if other is not None else None
-    grid_pairs(
-        first, second
-    )  # what cannot be compared is refused before the chaos maps take their time
+    comparable_pairs(first, second, margin, alpha)  # refused before any work is done
     maps = None
     if chaos:
         if not json:

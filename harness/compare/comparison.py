@@ -100,6 +100,17 @@ class Comparison:
         return {"equivalent": 0, "different": 1, "inconclusive": 3}[self.outcome]
 
 
+def comparable_pairs(
+    first: Result, second: Result | None, margin: float, alpha: float
+) -> list[Pair]:
+    """The pairs that :func:`compare` compares; InputError for what it would refuse, before any work."""
+    if not 0 < margin < 1 or not 0 < alpha < 1:
+        raise InputError(
+            f"margin, alpha: found {margin:g}, {alpha:g}; allowed: numbers between 0 and 1"
+        )
+    return grid_pairs(first, second)
+
+
 def compare(
     first: Result,
     second: Result | None = None,
@@ -114,11 +125,7 @@ def compare(
     family's error, for claims of equivalence and of difference each. chaos: columns eta, lmbd,
     chaotic (and repeat or backend, if known); its cells are set apart.
     """
-    if not 0 < margin < 1 or not 0 < alpha < 1:
-        raise InputError(
-            f"margin, alpha: found {margin:g}, {alpha:g}; allowed: numbers between 0 and 1"
-        )
-    pairs = grid_pairs(first, second)
+    pairs = comparable_pairs(first, second, margin, alpha)
     cells = pd.concat([_cells(*pair, margin, chaos) for pair in pairs], ignore_index=True)
     repeats = pairs[0][0].repeats
     return Comparison(
