@@ -134,16 +134,16 @@ class _ReportAhead:
 def _references(result: Result) -> list[Section]:
     """The section on other methods on the run's split."""
     from harness.data.dataset import load_dataset
-    from harness.report.reference_methods import section
+    from harness.report.reference_section import reference_section
 
-    return [section(result, load_dataset(result.experiment))]
+    return [reference_section(result, load_dataset(result.experiment))]
 
 
 def _print(result: Result, page: str, out: Any) -> None:
     """The chosen cell of each backend, and where the report is."""
     from rich.table import Table
 
-    from harness.report.disputed_words import agreement_words
+    from harness.report.agreement import agreement_words
 
     metric = result.metric
     table = Table(title=f"Chosen on validation {metric}", title_justify="left")
