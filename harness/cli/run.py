@@ -134,9 +134,9 @@ class _ReportAhead:
 def _references(result: Result) -> list[Section]:
     """The section on other methods on the run's split."""
     from harness.data.dataset import load_dataset
-    from harness.report.reference_methods import section
+    from harness.report.reference_section import reference_section
 
-    return [section(result, load_dataset(result.experiment))]
+    return [reference_section(result, load_dataset(result.experiment))]
 
 
 def _print(result: Result, page: str, out: Any) -> None:

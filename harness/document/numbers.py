@@ -13,9 +13,9 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NAMES = {"accuracy": "accuracy", "r2": "R²", "rmse": "RMSE"}
 
 
-def count(number: int, noun: str) -> str:
-    """``1 cell``, ``2 cells``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, many: str | None = None) -> str:
+    """``1 cell``, ``2 cells``; ``many`` is the plural that does not end so."""
+    return f"{number} {noun}" if number == 1 else f"{number} {many or f'{noun}s'}"
 
 
 def factor(metric: str) -> float:
@@ -55,6 +55,14 @@ def points(value: float, metric: str) -> str:
     return (
         f"{difference(value, metric)} points" if metric == "accuracy" else difference(value, metric)
     )
+
+
+def amount(value: float, metric: str) -> str:
+    """A width that somebody chose, such as a margin, in as few digits as it has: ``0.5 points``."""
+    if metric != "accuracy":
+        return f"{value:.3g} of {NAMES[metric]}"
+    shown = f"{100 * value:.3g}"
+    return f"{shown} point" if shown.lstrip("-") == "1" else f"{shown} points"
 
 
 def span(value: float, metric: str) -> str:

@@ -11,10 +11,11 @@ from backends.formulas import predict
 from backends.network import Cells
 from backends.numpy_backend import NumPyBackend
 from harness.data.dataset import load_dataset
+from harness.document.score_lines import draw_score_lines
 from harness.document.section import Picture, Section, Table
 from harness.experiment.experiment import experiment_from
-from harness.report.reference_methods import draw, references
 from harness.training.prepare import prepare
+from harness.training.reference_methods import reference_scores
 
 ETA, LMBD = 0.1, 1e-4  # a good cell of the fair grid
 
@@ -35,7 +36,7 @@ def limits(epochs: int = 100) -> Limits:
     fit = NumPyBackend().train(p.x, p.y, p.network, p.training, Cells.of(ETA, LMBD), p.plan)
     predicted = predict(p.x[p.split.test], p.network, fit.weights)[0].argmax(axis=1)
     accuracy = float((predicted == p.y[p.split.test]).mean())
-    return Limits(accuracy, references(experiment, dataset))
+    return Limits(accuracy, reference_scores(experiment, dataset))
 
 
 def section() -> Section:
@@ -69,7 +70,10 @@ def section() -> Section:
             Picture(
                 "limits",
                 partial(
-                    draw, {"network": found.network}, methods["test_accuracy"].to_dict(), "accuracy"
+                    draw_score_lines,
+                    {"network": found.network},
+                    methods["test_accuracy"].to_dict(),
+                    "accuracy",
                 ),
                 "The network's test accuracy and the reference methods as lines.",
                 "One point and four dashed lines close to each other at the top of the scale.",
