@@ -31,7 +31,7 @@ EQUATIONS = """\
 (4)  dC/dW^l = a^(l-1)^T delta^l"""
 
 Cost = Literal["squared error", "cross-entropy"]
-OUTPUTS: dict[Cost, str] = {"squared error": "sigmoid", "cross-entropy": "softmax"}
+OUTPUT_OF_COST: dict[Cost, str] = {"squared error": "sigmoid", "cross-entropy": "softmax"}
 
 _SIZES = (4, 5, 6, 3)
 _SAMPLES = 7
@@ -88,7 +88,7 @@ def forward_pass(net: SmallNetwork) -> list[Array]:
     last = len(net.W) - 1
     a = [net.x]
     for layer, (W, b) in enumerate(zip(net.W, net.b, strict=True)):
-        activation = OUTPUTS[net.cost] if layer == last else "sigmoid"
+        activation = OUTPUT_OF_COST[net.cost] if layer == last else "sigmoid"
         a.append(ACTIVATE[activation](a[-1] @ W + b))
     return a
 
@@ -161,10 +161,11 @@ def check_equations(net: SmallNetwork) -> list[EquationCheck]:
 
 def _moved(net: SmallNetwork, name: Literal["W", "b"], layer: int, at: Array) -> Array:
     """dC by central differences, with W or b of one layer moved about ``at``."""
-    values = {"W": net.W, "b": net.b}[name]
+    values = net.W if name == "W" else net.b
 
     def objective_at(value: Array) -> float:
-        return objective(replace(net, **{name: (*values[:layer], value, *values[layer + 1 :])}))
+        moved = (*values[:layer], value, *values[layer + 1 :])
+        return objective(replace(net, W=moved) if name == "W" else replace(net, b=moved))
 
     return central_difference(objective_at, at)
 
@@ -188,7 +189,7 @@ def draw_backpropagation(checks: Sequence[EquationCheck]) -> Figure:
                 color=colour,
                 label=f"equation {equation}",
             )
-        axis.set_title(f"{cost}, {OUTPUTS[cost]} outputs")
+        axis.set_title(f"{cost}, {OUTPUT_OF_COST[cost]} outputs")
         axis.set_xlabel("by the equation")
         axis.set_ylabel("by finite differences")
     axes[0].legend(frameon=False, fontsize=8.5)
@@ -197,10 +198,10 @@ def draw_backpropagation(checks: Sequence[EquationCheck]) -> Figure:
 
 def backpropagation_exhibit() -> Section:
     """The four equations, and how far each is from finite differences."""
-    checks = [check for cost in OUTPUTS for check in check_equations(small_network(cost))]
+    checks = [check for cost in OUTPUT_OF_COST for check in check_equations(small_network(cost))]
     table = pd.DataFrame(
         {
-            "cost": [f"{c.cost}, {OUTPUTS[c.cost]} outputs" for c in checks],
+            "cost": [f"{c.cost}, {OUTPUT_OF_COST[c.cost]} outputs" for c in checks],
             "equation": [f"({c.equation})" for c in checks],
             "quantity": [c.quantity for c in checks],
             "entries": [c.formula.size for c in checks],
