@@ -13,7 +13,7 @@ from harness.bench.notes_programs import seconds_as_written, seconds_like_for_li
 from harness.bench.phases import gemm_rate
 from harness.bench.section import bench_section, draw_bench
 from harness.data.dataset import load_dataset
-from harness.document.canvas import style, written
+from harness.document.canvas import figure_file, style
 from harness.experiment.experiment import Experiment
 from harness.lecture.programs import PROGRAMS
 from harness.training.prepare import prepare
@@ -66,7 +66,7 @@ def test_a_backend_that_cannot_is_skipped_with_its_reason():
 
 def test_the_figure_is_a_png(measured):
     with style():
-        assert written(draw_bench(measured), "png").startswith(b"\x89PNG")
+        assert figure_file(draw_bench(measured), "png").startswith(b"\x89PNG")
 
 
 def test_the_tables_say_what_was_measured(measured):

@@ -9,28 +9,28 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
 from harness.check.baseline import Baseline
-from harness.check.hard_failures import levels
-from harness.check.words import count
+from harness.check.changes import score_levels
+from harness.document.numbers import count
 from harness.results.result import CELL, Result
-from harness.stats.differences import flat
-from harness.stats.gate import Outcome, decide, in_pairs, non_inferiority, two_samples
+from harness.stats.differences import Floats, flat
+from harness.stats.gate import Decision, gate_decisions, in_pairs, non_inferiority, two_samples
 from harness.stats.power import new_repeats_needed
-from harness.stats.repeats import table
+from harness.stats.repeats import repeat_table
 
-CHOSEN: Literal["chosen cell"] = "chosen cell"
-STABLE: Literal["mean of stable cells"] = "mean of stable cells"  # that learned, in every repeat
-Floats = NDArray[np.float64]
+CHOSEN_CELL: Literal["chosen cell"] = "chosen cell"
+STABLE_MEAN: Literal["mean of stable cells"] = (
+    "mean of stable cells"  # that learned, in every repeat
+)
 
 
 @dataclass(frozen=True)
 class Quantity:
     """One primary quantity: its values in the baseline, and whether a repeat of a run pairs with them.
 
-    cell: (eta, lmbd) of a chosen cell, None for the mean. values: (repeats,), all of the baseline's.
+    cells: (eta, lmbd) of each cell that it is the mean of. values: (repeats,), all of the baseline's.
     """
 
     backend: str
@@ -42,7 +42,7 @@ class Quantity:
     @property
     def name(self) -> str:
         """In words."""
-        if self.kind == CHOSEN:
+        if self.kind == CHOSEN_CELL:
             eta, lmbd = self.cells[0]
             return f"{self.backend}, chosen cell (eta {eta:g}, lmbd {lmbd:g})"
         return f"{self.backend}, mean of {count(len(self.cells), 'stable cell')} that learn"
@@ -73,7 +73,7 @@ class Primary:
     high: float
     p_worse: float
     p_good: float
-    outcome: Outcome
+    outcome: Decision
     needed: int
 
 
@@ -86,8 +86,8 @@ def quantities(
     is over stable cells that learned in every repeat: what others score is luck, and hides a loss.
     """
     result, chaotic = baseline.result, baseline.chaotic
-    learned = levels(result).learned
-    scores = table(result.records, f"test_{result.metric}")
+    learned = score_levels(result).learned
+    scores = repeat_table(result.records, f"test_{result.metric}")
     best = result.best()
     chosen = dict(zip(best["backend"], zip(best["eta"], best["lmbd"], strict=True), strict=True))
     found = []
@@ -96,28 +96,30 @@ def quantities(
         if cell := chosen.get(backend):
             values = _values(scores, backend, (cell,))
             found.append(
-                Quantity(backend, CHOSEN, (cell,), values, same and (backend, *cell) not in chaotic)
+                Quantity(
+                    backend, CHOSEN_CELL, (cell,), values, same and (backend, *cell) not in chaotic
+                )
             )
         whole = scores.index[(scores > learned).all(axis=1)]
         calm = [cell for cell in whole if cell[0] == backend and cell not in chaotic]
         stable = tuple((eta, lmbd) for _, eta, lmbd in calm)
         if stable:
             values = _values(scores, backend, stable)
-            found.append(Quantity(backend, STABLE, stable, values, same))
+            found.append(Quantity(backend, STABLE_MEAN, stable, values, same))
     return found
 
 
-def tested(
+def test_quantities(
     found: Sequence[Quantity], run: Result, repeats: int, margin: float, alpha: float
 ) -> list[Primary]:
     """Every quantity of a run against the baseline, by :mod:`harness.stats.gate`."""
     if not found:
         return []
-    scores = table(run.records, f"test_{run.metric}")
+    scores = repeat_table(run.records, f"test_{run.metric}")
     news = [quantity.of(scores, repeats) for quantity in found]
     p = [_p(quantity, new, margin) for quantity, new in zip(found, news, strict=True)]
     worse, good = (np.array(side) for side in zip(*p, strict=True))
-    _, outcomes, adjusted = decide(worse, good, alpha)
+    _, outcomes, adjusted = gate_decisions(worse, good, alpha)
     made = []
     for k, (quantity, new) in enumerate(zip(found, news, strict=True)):
         failed = outcomes[k] == "fail"

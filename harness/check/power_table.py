@@ -10,12 +10,12 @@ import pandas as pd
 
 from harness.check.baseline import Baseline
 from harness.check.decisive_tests import Quantity, quantities
-from harness.check.words import count
 from harness.document import numbers
+from harness.document.numbers import count
 from harness.document.section import Section, Table
 from harness.stats.power import false_alarm, smallest_drop
 
-LUCKY = 1.645  # standard errors: the luckiest of twenty baselines
+_LUCKY = 1.645  # standard errors: the luckiest of twenty baselines
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ def expectations(
             for power in (0.8, 0.95)
         ]
         alarms = [
-            false_alarm(base, repeats, margin, share, luck, paired=paired) for luck in (0.0, LUCKY)
+            false_alarm(base, repeats, margin, share, luck, paired=paired) for luck in (0.0, _LUCKY)
         ]
         made.append(Expectation(quantity, sd, *drops, *alarms))
     return made
 
 
-def explain(
+def power_section(
     baseline: Baseline,
     repeats: int,
     margin: float,

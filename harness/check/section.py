@@ -1,4 +1,4 @@
-"""A verdict as a section: one screen for a person, the same words in Markdown."""
+"""What is shown of a check and of a baseline: one screen for a person, the same words in Markdown."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from harness.check.decisive_tests import CHOSEN, Primary
-from harness.check.verdict import Verdict
-from harness.check.words import cell, change, count, probability
+from harness.check.baseline import Baseline
+from harness.check.decisive_tests import CHOSEN_CELL, Primary
+from harness.check.verdict import CheckVerdict
 from harness.document import numbers
+from harness.document.numbers import cell, change, count, probability
 from harness.document.section import NOTHING, Section, Table
+from harness.results.result import CELL
+from harness.stats.repeats import FORMULA, repeat_summary, repeat_table, selection_optimism
 
-SHOWN = 8  # rows of a listing
+_SHOWN = 8  # rows of a listing
 
-WORDS = {
+_CHANGES = {
     "identical": "the same predictions",
     "same": "the same up to round-off",
     "changed": "changed, and no worse",
 }
 
 
-def headline(verdict: Verdict) -> str:
+def check_headline(verdict: CheckVerdict) -> str:
     """The answer in one line."""
     what = f"{run_name(verdict)} against baseline {verdict.baseline.name}"
     if verdict.outcome == "pass":
-        return f"pass: {what}: {WORDS[verdict.word]}"
+        return f"pass: {what}: {_CHANGES[verdict.word]}"
     if verdict.outcome == "not comparable":
         return f"not comparable: {what}: {verdict.obstacles[0]}"
     if verdict.outcome == "fail":
@@ -34,7 +37,7 @@ def headline(verdict: Verdict) -> str:
     return f"inconclusive: {what}: {_needed(open_)}"
 
 
-def run_name(verdict: Verdict) -> str:
+def run_name(verdict: CheckVerdict) -> str:
     """The run's name; before there is one, words for it."""
     return verdict.run.name if verdict.run else "a run"
 
@@ -48,19 +51,19 @@ def _needed(open_: Sequence[Primary]) -> str:
     return f"{max(needed)} repeats would decide"
 
 
-def section(verdict: Verdict) -> Section:
+def check_section(verdict: CheckVerdict) -> Section:
     """The verdict, ready for a terminal, Markdown or a report."""
     passed = verdict.outcome == "pass"
     return Section(
         "Check",
-        text=[f"{headline(verdict)}.", *([] if verdict.obstacles else [method(verdict)])],
-        points=points(verdict),
-        tables=[t for t in tables(verdict) if len(t.frame)],
+        text=[f"{check_headline(verdict)}.", *([] if verdict.obstacles else [_method(verdict)])],
+        points=check_points(verdict),
+        tables=[t for t in _tables(verdict) if len(t.frame)],
         kind="verdict" if passed else "warning",
     )
 
 
-def points(verdict: Verdict) -> list[str]:
+def check_points(verdict: CheckVerdict) -> list[str]:
     """What failed or hinders, what else a person should see; one line each."""
     said = [f"not comparable: {obstacle}" for obstacle in verdict.obstacles]
     said += [f"FAIL {finding}" for finding in verdict.failures]
@@ -89,7 +92,7 @@ def _is_open(primary: Primary) -> bool:
     return primary.outcome == "inconclusive"
 
 
-def _open(primary: Primary, verdict: Verdict) -> str:
+def _open(primary: Primary, verdict: CheckVerdict) -> str:
     text = change(primary.difference, primary.low, primary.high, verdict.metric)
     if primary.needed < 0:
         return f"{text}; too close to the margin to be decided"
@@ -100,7 +103,7 @@ def _open(primary: Primary, verdict: Verdict) -> str:
     return f"{more}: --repeats {primary.needed}"
 
 
-def _still(verdict: Verdict) -> list[str]:
+def _still(verdict: CheckVerdict) -> list[str]:
     """How many labels differ although nothing moved beyond round-off, and what chaos moved."""
     moved = verdict.moved
     if not len(moved) or verdict.word == "identical":
@@ -115,7 +118,7 @@ def _still(verdict: Verdict) -> list[str]:
     return said
 
 
-def tables(verdict: Verdict) -> list[Table]:
+def _tables(verdict: CheckVerdict) -> list[Table]:
     """The primaries, and the cells that moved most."""
     metric = verdict.metric
     rows = [
@@ -132,7 +135,7 @@ def tables(verdict: Verdict) -> list[Table]:
     ]
     made = [Table(pd.DataFrame(rows), "Primary quantities")]
     if len(verdict.changed):
-        shown = verdict.changed.head(SHOWN)
+        shown = verdict.changed.head(_SHOWN)
         frame = pd.DataFrame(
             {
                 "cell": [
@@ -163,10 +166,10 @@ def _interval(primary: Primary, metric: str) -> str:
     return mean if low == high else f"{mean} [{low}, {high}]"
 
 
-def method(verdict: Verdict) -> str:
+def _method(verdict: CheckVerdict) -> str:
     """What was tested, how, on how much."""
     samples = len(verdict.run.target(0)) if verdict.run else 0
-    chosen = any(p.quantity.kind == CHOSEN for p in verdict.primaries)
+    chosen = any(p.quantity.kind == CHOSEN_CELL for p in verdict.primaries)
     return (
         f"Test {verdict.metric} of {', '.join(verdict.backends)} on {samples} samples; "
         f"{count(verdict.repeats, 'repeat')} against {verdict.baseline.experiment.repeats}. Fails on a "
@@ -174,3 +177,71 @@ def method(verdict: Verdict) -> str:
         f"{'a chosen cell or ' if chosen else ''}the mean of stable cells: one-sided t tests, Holm's "
         f"correction over {count(len(verdict.primaries), 'test')}, family alpha {verdict.rules.alpha:g}."
     )
+
+
+def baseline_section(baseline: Baseline) -> Section:
+    """The baseline's origin, stability and chosen cells."""
+    facts, experiment = baseline.facts, baseline.experiment
+    data, run = facts["dataset"], facts["run"]
+    versions = ", ".join(f"{k} {v}" for k, v in facts["versions"].items())
+    machine, threads = facts["machine"], facts["execution"].get("threads")
+    parts = ", ".join(f"{n} {part}" for part, n in data["parts"].items())
+    return Section(
+        f"Baseline {baseline.name}",
+        text=[
+            f"{baseline.name}: {data['name']}, {', '.join(baseline.result.backends)}, "
+            f"{len(experiment.eta)} × {len(experiment.lmbd)} grid, {experiment.repeats} repeats "
+            f"({experiment.what_varies})",
+            f"Interval: {FORMULA}.",
+        ],
+        points=[
+            f"saved {facts['saved']}, from a run of {run.get('created')} at commit "
+            f"{run.get('git_commit') or 'unknown'}",
+            f"data: {data['source']}, {parts}; sha256 {data['sha256'][:12]}",
+            f"made with {versions}",
+            f"on {machine.get('cpu')}, {machine.get('platform')}, {threads} thread(s) a worker",
+            f"stability: {_stability(baseline)}",
+            f"over the first steps: {_parity(baseline)}",
+            f"a check runs the first {baseline.repeats} repeats again",
+        ],
+        tables=[Table(_chosen(baseline), "Chosen cells, test score over repeats")],
+        kind="verdict",
+    )
+
+
+def _stability(baseline: Baseline) -> str:
+    if baseline.chaos is None:
+        return "not measured"
+    cells = len(baseline.chaos)
+    return f"{len(baseline.chaotic)} of {cells} cells, over all backends, are chaotic"
+
+
+def _parity(baseline: Baseline) -> str:
+    found = baseline.facts["parity"]
+    told = [f"{backend} {facts['outcome']}" for backend, facts in found.items()]
+    return ", ".join(told) or "not measured"
+
+
+def _chosen(baseline: Baseline) -> pd.DataFrame:
+    result, metric = baseline.result, baseline.result.metric
+    cells = repeat_summary(result.records, f"test_{metric}").to_dict("records")
+    spread = {(row["backend"], row["eta"], row["lmbd"]): row for row in cells}
+    best = result.best()
+    test = repeat_table(result.records, f"test_{metric}")
+    optimism = selection_optimism(test, best, metric)
+    rows = []
+    for key, flattery in zip(best[CELL].itertuples(index=False, name=None), optimism, strict=True):
+        own = spread[key]
+        backend, eta, lmbd = key
+        rows.append(
+            {
+                "backend": backend,
+                "cell": cell(eta, lmbd),
+                "mean": numbers.score(own["mean"], metric),
+                "sd": numbers.span(own["sd"], metric),
+                "interval": " to ".join(numbers.score(own[k], metric) for k in ("low", "high")),
+                "selection optimism": numbers.points(flattery, metric),
+                "stable": "no" if key in baseline.chaotic else "yes",
+            }
+        )
+    return pd.DataFrame(rows)

@@ -44,8 +44,8 @@ def bench(
     from harness.bench.benchmark import benchmark
     from harness.bench.section import bench_section, draw_bench
     from harness.cli.console import console
-    from harness.cli.sections import show
-    from harness.document.canvas import style, written
+    from harness.cli.sections import show_section
+    from harness.document.canvas import figure_file, style
     from harness.experiment.execution import cores
     from harness.experiment.experiment import experiment_from
     from harness.results.run_folder import RunFolder
@@ -63,6 +63,6 @@ def bench(
     folder = RunFolder(output)
     folder.write_json("bench.json", result)
     with style():
-        folder.write("bench.png", written(draw_bench(result), "png"))
-    show(bench_section(result), out)
+        folder.write("bench.png", figure_file(draw_bench(result), "png"))
+    show_section(bench_section(result), out)
     out.print(f"stored: {folder.path('bench.json')}, {folder.path('bench.png')}", soft_wrap=True)

@@ -143,7 +143,7 @@ def _print(result: Result, page: str, out: Any) -> None:
     """The chosen cell of each backend, and where the report is."""
     from rich.table import Table
 
-    from harness.report.disputed_words import agreement_words
+    from harness.report.agreement import agreement_words
 
     metric = result.metric
     table = Table(title=f"Chosen on validation {metric}", title_justify="left")

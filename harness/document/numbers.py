@@ -115,3 +115,21 @@ def listed(items: Sequence[str], most: int = 8) -> str:
     """Items in one line, cut after ``most`` with the number of those left out."""
     shown = "; ".join(items[:most])
     return f"{shown}; and {len(items) - most} more" if len(items) > most else shown
+
+
+def change(value: float, low: float, high: float, metric: str) -> str:
+    """A difference with its interval: ``down 2.31 points (95 % interval −3.02 to −1.60)``."""
+    if value == 0:
+        return "unchanged"
+    way = f"{'down' if value < 0 else 'up'} {span(abs(value), metric)}"
+    if np.isnan(low) or low == high:
+        return way
+    ends = " to ".join(difference(end, metric) for end in (low, high))
+    return f"{way} (95 % interval {ends})"
+
+
+def probability(p: float) -> str:
+    """A p value: ``p = 0.003``."""
+    if np.isnan(p):
+        return "not tested"
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"

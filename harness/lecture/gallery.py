@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from harness.document.section import Section
-from harness.document.title import Title
+from harness.document.section import Section, Title
 from harness.document.writer import write_sections
 from harness.errors import unknown
 from harness.lecture.activations import activations_exhibit

@@ -11,6 +11,7 @@ from harness.document.numbers import NAMES
 from harness.document.numbers import score as shown
 from harness.document.score_lines import draw_score_lines
 from harness.document.section import Picture, Section, Table
+from harness.document.words import paragraphs
 from harness.results.result import Result
 from harness.training.reference_methods import reference_scores
 
@@ -36,10 +37,7 @@ def reference_section(result: Result, dataset: Dataset) -> Section:
     column = f"test_{metric}"
     return Section(
         "Reference methods",
-        text=[
-            "Other methods of scikit-learn with their defaults, trained on the same rows and scored on "
-            "the same parts, nothing tuned: a sense of scale, not a contest.",
-        ],
+        text=paragraphs("report/sentences.jinja", "references"),
         tables=[Table(frame, "Networks and reference methods on the same split")],
         pictures=[
             Picture(

@@ -21,13 +21,11 @@ import warnings
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from harness.stats.differences import flat, holm, one_sample
+from harness.stats.differences import Floats, flat, holm, one_sample
 
-Outcome = Literal["pass", "fail", "inconclusive"]
-Floats = NDArray[np.float64]
+Decision = Literal["pass", "fail", "inconclusive"]
 
 
 def non_inferiority(
@@ -73,10 +71,12 @@ def _untested(new: Floats) -> tuple[Floats, Floats]:
     return np.full(len(new), np.nan), np.full(len(new), np.nan)
 
 
-def decide(worse: Floats, good: Floats, alpha: float) -> tuple[Outcome, list[Outcome], Floats]:
+def gate_decisions(
+    worse: Floats, good: Floats, alpha: float
+) -> tuple[Decision, list[Decision], Floats]:
     """The gate's answer, that of each quantity, and Holm's adjusted p values for "worse"."""
     adjusted = holm(worse)
-    each: list[Outcome] = [
+    each: list[Decision] = [
         "fail" if w < alpha else "pass" if g < alpha else "inconclusive"
         for w, g in zip(adjusted, good, strict=True)
     ]
