@@ -9,11 +9,17 @@ import pandas as pd
 import pytest
 
 from harness.api import run
+from harness.data.dataset import load_dataset
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
-from harness.lecture.programs import PROGRAMS
-from harness.lecture.sections import unseeded
-from harness.lecture.unseeded import LEVEL, kept, spread, task
+from harness.lecture.ablation import train_switched
+from harness.lecture.programs import PROGRAMS, notes_task
+from harness.lecture.reproduction import (
+    SPREAD_LEVEL,
+    spread,
+    unseeded_accuracies,
+    unseeded_section,
+)
 
 ETA = LMBD = np.logspace(-5, 1, 7)
 
@@ -37,7 +43,7 @@ def test_one_more_training_of_the_same_kind_is_rarely_called_another():
 def test_a_training_of_another_kind_is_called_so():
     rng = np.random.default_rng(1)
     other = spread("any", "test", grid(rng, 1, shift=0.04), grid(rng, 9))
-    assert other.p_value < LEVEL
+    assert other.p_value < SPREAD_LEVEL
     assert not other.within
 
 
@@ -49,7 +55,7 @@ def test_diverged_cells_are_not_counted():
 
 
 def test_every_cell_of_the_notes_was_trained_several_times():
-    counts = kept().groupby(["program", "eta", "lmbd"]).size()
+    counts = unseeded_accuracies().groupby(["program", "eta", "lmbd"]).size()
     assert counts.groupby("program").size().to_dict() == {"keras": 49, "tensorflow": 49}
     assert counts.min() >= 9
 
@@ -58,7 +64,7 @@ def test_every_cell_of_the_notes_was_trained_several_times():
 @pytest.mark.parametrize("backend", ["tensorflow", "keras"])
 def test_the_preset_falls_within_the_spread_of_the_notes_programs(backend, tmp_path):
     experiment = experiment_from({"preset": "lecture", "backends": [backend]})
-    section = unseeded(run(experiment, Execution(executor="serial", output=str(tmp_path))))
+    section = unseeded_section(run(experiment, Execution(executor="serial", output=str(tmp_path))))
     table = section.tables[0].frame
     assert section.kind == "verdict"
     assert table["program"].tolist() == [backend, backend]
@@ -68,7 +74,7 @@ def test_the_preset_falls_within_the_spread_of_the_notes_programs(backend, tmp_p
 @pytest.mark.parametrize("program", list(PROGRAMS))
 def test_every_program_learns(program):
     """In a third of the notes' epochs: far better than guessing one in ten."""
-    given = task(experiment_from({"preset": "lecture", "epochs": 30}), program)
+    given = notes_task(experiment_from({"preset": "lecture", "epochs": 30}), program)
     eta = {"numpy": 0.01, "sklearn": 0.01, "tensorflow": 0.5, "keras": 0.5}[program]
     np.random.seed(0)  # noqa: NPY002
     train, test = PROGRAMS[program](given, eta, 1e-4)
@@ -77,12 +83,9 @@ def test_every_program_learns(program):
 
 
 def test_the_switched_grids_tell_how_far_they_are(caplog):
-    from harness.data.dataset import load_dataset
-    from harness.lecture.effects import effects
-
     experiment = experiment_from({"preset": "lecture", "epochs": 1, "eta": [0.1], "lmbd": [0.1]})
     with caplog.at_level(logging.INFO, logger="harness"):
-        found = effects(experiment, load_dataset(experiment), ["numpy"])
+        found = train_switched(experiment, load_dataset(experiment), ["numpy"])
     lines = [f"one convention after another switched: grid {k} of 3" for k in (1, 2, 3)]
     assert [r.getMessage() for r in caplog.records] == lines
     assert len(found) == 3

@@ -17,7 +17,7 @@ from harness.lecture.notebook import Notebook, notebook
 
 
 @dataclass(frozen=True)
-class Untrained:
+class ForwardPass:
     """The shapes of every array of one forward pass, and what comes out for the training part.
 
     probabilities: (samples, classes); label: the true class of each sample.
@@ -32,7 +32,7 @@ class Untrained:
         return float((self.probabilities.argmax(axis=1) == self.label).mean())
 
 
-def untrained(notes: Notebook) -> Untrained:
+def untrained_pass(notes: Notebook) -> ForwardPass:
     """One forward pass of the training part through the script's own weights."""
     x = notes.dataset.x[notes.split.train]
     W, b = [W[0] for W in notes.weights.W], [b[0] for b in notes.weights.b]
@@ -47,15 +47,15 @@ def untrained(notes: Notebook) -> Untrained:
         "probabilities": a[2].shape,
     }
     probabilities = predict(x, notes.network, notes.weights)[0]
-    return Untrained(shapes, probabilities, notes.dataset.y[notes.split.train])
+    return ForwardPass(shapes, probabilities, notes.dataset.y[notes.split.train])
 
 
-def draw(found: Untrained) -> Figure:
+def draw_untrained_network(untrained: ForwardPass) -> Figure:
     """The probabilities of image 0 over the classes, the true one marked."""
     frame = Frame(width=5.4, height=2.0, left=0.72, right=0.2, top=0.42, bottom=0.5)
     figure, (axis,) = panels(1, 1, frame)
-    p = found.probabilities[0]
-    true = int(found.label[0])
+    p = untrained.probabilities[0]
+    true = int(untrained.label[0])
     bars = axis.bar(np.arange(len(p)), p, color="#3b6fb6")
     bars[true].set_color("#d9730d")
     axis.set_yscale("log")
@@ -67,17 +67,17 @@ def draw(found: Untrained) -> Figure:
     return figure
 
 
-def section() -> Section:
-    """The exhibit."""
+def untrained_network_exhibit() -> Section:
+    """One forward pass of the notes' first network before any training."""
     notes = notebook()
-    found = untrained(notes)
+    untrained = untrained_pass(notes)
     shapes = pd.DataFrame(
         {
-            "array": list(found.shapes),
-            "shape": [" x ".join(map(str, shape)) for shape in found.shapes.values()],
+            "array": list(untrained.shapes),
+            "shape": [" x ".join(map(str, shape)) for shape in untrained.shapes.values()],
         }
     )
-    p = found.probabilities[0]
+    p = untrained.probabilities[0]
     first = pd.DataFrame(
         {"class": [str(k) for k in range(len(p))], "probability": [f"{v:.8e}" for v in p]}
     )
@@ -88,9 +88,9 @@ def section() -> Section:
             "N(0, 1) and biases 0.01, before any training. A matrix product takes all images through "
             "a layer at once.",
             f"For every image the probabilities sum to one: the largest deviation among "
-            f"{len(found.probabilities)} images is "
-            f"{np.abs(found.probabilities.sum(axis=1) - 1).max():.1e}. The class with the highest one is "
-            f"the prediction; it is right for {100 * found.accuracy:.2f} % of the training images, "
+            f"{len(untrained.probabilities)} images is "
+            f"{np.abs(untrained.probabilities.sum(axis=1) - 1).max():.1e}. The class with the highest one is "
+            f"the prediction; it is right for {100 * untrained.accuracy:.2f} % of the training images, "
             f"where guessing gives about {100 / len(p):.0f} %.",
         ],
         tables=[
@@ -100,7 +100,7 @@ def section() -> Section:
         pictures=[
             Picture(
                 "untrained",
-                partial(draw, found),
+                partial(draw_untrained_network, untrained),
                 "Sure of itself and wrong: weights of unit size on pixels up to 16 saturate everything. "
                 "Orange is the true class.",
                 "A bar chart on a logarithmic axis of ten class probabilities of an untrained network.",

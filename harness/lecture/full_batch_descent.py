@@ -13,22 +13,23 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from backends.formulas import forward, predict
-from backends.network import Array, Cells, Training, Weights
+from backends.formulas import forward
+from backends.network import Cells, Training, Weights
 from backends.numpy_backend import NumPyBackend
 from backends.plan import Plan
 from harness.document.canvas import Frame, panels
 from harness.document.numbers import score
 from harness.document.section import Picture, Section, Table
+from harness.lecture.accuracy import accuracies
 from harness.lecture.notebook import Notebook, notebook
 
-STEPS = 1000
-LMBD = 0.01
-SATURATED = 0.01  # a sigmoid nearer than this to 0 or 1 has less than 4 % of its largest slope
+_STEPS = 1000
+_LMBD = 0.01
+_SATURATED = 0.01  # a sigmoid nearer than this to 0 or 1 has less than 4 % of its largest slope
 
 
 @dataclass(frozen=True)
-class Variant:
+class FullBatchVariant:
     """One way of training: the cost over the batch, the learning rate, what pixels are divided by."""
 
     name: str
@@ -37,12 +38,12 @@ class Variant:
     pixels: float = 1.0
 
 
-VARIANTS = (
-    Variant("as written: summed gradient, eta 0.01", "sum", 0.01),
-    Variant("summed gradient, eta 0.001", "sum", 0.001),
-    Variant("averaged gradient, eta 0.01", "mean", 0.01),
-    Variant("averaged gradient, eta 0.1", "mean", 0.1),
-    Variant("as written, pixels divided by 16", "sum", 0.01, pixels=16.0),
+FULL_BATCH_VARIANTS = (
+    FullBatchVariant("as written: summed gradient, eta 0.01", "sum", 0.01),
+    FullBatchVariant("summed gradient, eta 0.001", "sum", 0.001),
+    FullBatchVariant("averaged gradient, eta 0.01", "mean", 0.01),
+    FullBatchVariant("averaged gradient, eta 0.1", "mean", 0.1),
+    FullBatchVariant("as written, pixels divided by 16", "sum", 0.01, pixels=16.0),
 )
 
 
@@ -50,32 +51,35 @@ VARIANTS = (
 class Descent:
     """How a variant went: training accuracy after each of ``steps``, test accuracy at the end."""
 
-    variant: Variant
+    variant: FullBatchVariant
     steps: tuple[int, ...]
     accuracy: NDArray[np.float64]
     test: float
 
 
-def descents(
-    notes: Notebook, variants: Sequence[Variant] = VARIANTS, steps: int = STEPS
+def full_batch_descents(
+    notes: Notebook,
+    variants: Sequence[FullBatchVariant] = FULL_BATCH_VARIANTS,
+    steps: int = _STEPS,
 ) -> list[Descent]:
     """Train every variant from the script's own weights; full-batch steps, penalty 0.01."""
     points = tuple(sorted({0, *(round(s) for s in np.geomspace(1, steps, 13))}))
-    found: dict[str, Descent] = {}
+    by_name: dict[str, Descent] = {}
     alike = sorted(variants, key=lambda v: (v.cost, v.pixels))
     for _, group in groupby(alike, key=lambda v: (v.cost, v.pixels)):
         together = list(group)
         path = _train(notes, together, points)
         x, y = notes.dataset.x / together[0].pixels, notes.dataset.y
-        train = np.array([_accuracy(notes, x, y, w, notes.split.train) for w in path])
-        test = _accuracy(notes, x, y, path[-1], notes.split.test)
+        rows, others = notes.split.train, notes.split.test
+        train = np.array([accuracies(notes.network, w, x[rows], y[rows]) for w in path])
+        test = accuracies(notes.network, path[-1], x[others], y[others])
         for k, variant in enumerate(together):
-            found[variant.name] = Descent(variant, points, train[:, k], float(test[k]))
-    return [found[variant.name] for variant in variants]
+            by_name[variant.name] = Descent(variant, points, train[:, k], float(test[k]))
+    return [by_name[variant.name] for variant in variants]
 
 
 def _train(
-    notes: Notebook, variants: Sequence[Variant], points: Sequence[int]
+    notes: Notebook, variants: Sequence[FullBatchVariant], points: Sequence[int]
 ) -> tuple[Weights, ...]:
     first, rows = variants[0], notes.split.train
     plan = Plan(
@@ -89,32 +93,25 @@ def _train(
         notes.dataset.y,
         notes.network,
         Training(cost=first.cost, dtype="float64"),
-        Cells.of([v.eta for v in variants], LMBD),
+        Cells.of([v.eta for v in variants], _LMBD),
         plan,
     )
     return fit.path
 
 
-def _accuracy(
-    notes: Notebook, x: Array, y: NDArray[np.int64], weights: Weights, rows: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    predicted = predict(x[rows], notes.network, weights).argmax(axis=-1)
-    return np.asarray((predicted == y[rows]).mean(axis=-1))
-
-
-def saturated(notes: Notebook, pixels: float = 1.0) -> float:
+def saturated_share(notes: Notebook, pixels: float = 1.0) -> float:
     """The share of hidden activations that are within 0.01 of 0 or 1 before any training."""
     x = notes.dataset.x[notes.split.train] / pixels
     a = forward(x, notes.network, notes.weights.W, [b[:, None] for b in notes.weights.b])[1]
-    return float((np.minimum(a, 1 - a) < SATURATED).mean())
+    return float((np.minimum(a, 1 - a) < _SATURATED).mean())
 
 
-def draw(found: Sequence[Descent]) -> Figure:
+def draw_full_batch_descent(descents: Sequence[Descent]) -> Figure:
     """Training accuracy over steps, a line a variant."""
     frame = Frame(width=5.4, height=2.6, left=0.72, right=2.9, top=0.3, bottom=0.5)
     figure, (axis,) = panels(1, 1, frame)
     colours = ("#cf222e", "#3b6fb6", "#8c959f", "#2da44e", "#d9730d")
-    for descent, colour in zip(found, colours, strict=False):
+    for descent, colour in zip(descents, colours, strict=False):
         axis.plot(
             np.maximum(descent.steps, 0.6),
             descent.accuracy,
@@ -125,7 +122,7 @@ def draw(found: Sequence[Descent]) -> Figure:
         )
     axis.axhline(0.1, color="#57606a", lw=0.8, ls=":", label="guessing")
     axis.set_xscale("log")
-    last = found[0].steps[-1]
+    last = descents[0].steps[-1]
     ticks = [t for t in (1, 10, 100, 1000) if t <= last]
     axis.set_xticks([0.6, *ticks], ["0", *map(str, ticks)])
     axis.minorticks_off()
@@ -136,27 +133,28 @@ def draw(found: Sequence[Descent]) -> Figure:
     return figure
 
 
-def section() -> Section:
-    """The exhibit."""
+def full_batch_descent_exhibit() -> Section:
+    """The notes' first training, and what it takes to make it work."""
     notes = notebook()
-    found = descents(notes)
+    descents = full_batch_descents(notes)
     samples = len(notes.split.train)
     table = pd.DataFrame(
         {
-            "training": [d.variant.name for d in found],
+            "training": [d.variant.name for d in descents],
             "effective eta": [
-                d.variant.eta * (samples if d.variant.cost == "sum" else 1) for d in found
+                d.variant.eta * (samples if d.variant.cost == "sum" else 1) for d in descents
             ],
-            "old training accuracy": [f"{d.accuracy[0]:.4f}" for d in found],
-            f"after {found[0].steps[-1]} steps": [f"{d.accuracy[-1]:.4f}" for d in found],
-            "test accuracy": [f"{d.test:.4f}" for d in found],
+            "old training accuracy": [f"{d.accuracy[0]:.4f}" for d in descents],
+            f"after {descents[0].steps[-1]} steps": [f"{d.accuracy[-1]:.4f}" for d in descents],
+            "test accuracy": [f"{d.test:.4f}" for d in descents],
         }
     )
-    written, working = found[0], found[3]
+    written, working = descents[0], descents[3]
+    raw, scaled = saturated_share(notes), saturated_share(notes, pixels=16.0)
     return Section(
         "The training that fails",
         text=[
-            f"The script takes {STEPS} steps with all {samples} images at eta = lmbd = 0.01. Accuracy on "
+            f"The script takes {_STEPS} steps with all {samples} images at eta = lmbd = 0.01. Accuracy on "
             f"the training part was {written.accuracy[0]} before and is {written.accuracy[-1]:.4f} "
             "after: guessing.",
             f"The code adds up the gradient over the images, where the formulas average it. Averaged, "
@@ -165,16 +163,16 @@ def section() -> Section:
             f"{score(working.accuracy[-1], 'accuracy')} on the training part and "
             f"{score(working.test, 'accuracy')} on the test part.",
             f"Raw pixels up to 16 make it worse: with weights from N(0, 1) "
-            f"{100 * saturated(notes):.0f} % of the hidden activations lie within {SATURATED:g} of 0 or "
-            "1 from the start, where the sigmoid has next to no slope "
-            f"({100 * saturated(notes, 16.0):.0f} % with pixels divided by 16). Dividing the pixels alone "
-            "does not rescue it.",
+            f"{100 * raw:.0f} % of the hidden activations lie within {_SATURATED:g} of 0 or 1 from the "
+            "start, where the sigmoid has next to no slope "
+            f"({100 * scaled:.0f} % with pixels divided by 16). Dividing the pixels alone does not "
+            "rescue it.",
         ],
         tables=[Table(table, "One thing changed at a time")],
         pictures=[
             Picture(
                 "full-batch",
-                partial(draw, found),
+                partial(draw_full_batch_descent, descents),
                 "Full-batch descent from the script's own weights.",
                 "Lines of training accuracy over 1000 steps: the one as written stays at chance, others "
                 "rise.",
