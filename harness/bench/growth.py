@@ -13,7 +13,7 @@ from harness.data.dataset import Dataset, load_dataset
 from harness.data.split import split_rows
 from harness.experiment.experiment import Experiment
 from harness.training.run_unit import peak_memory, run_unit
-from harness.training.units import Unit, cut
+from harness.training.units import Unit, cut_units
 
 FACTOR = 10
 SHARE = 5  # a fifth of the epochs will do: what grows, grows with them alike
@@ -62,4 +62,4 @@ def _timed(name: str, experiment: Experiment, dataset: Dataset, backend: Backend
 def _units(name: str, experiment: Experiment, dataset: Dataset, backend: Backend) -> list[Unit]:
     network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
     samples = len(split_rows(dataset, experiment).train)
-    return cut(experiment, name, backend, network, samples)
+    return cut_units(experiment, name, backend, network, samples)
