@@ -31,10 +31,10 @@ from harness.results.run_folder import RunFolder
 from harness.training.evaluate import PARTS
 from harness.training.run_unit import without_result
 from harness.training.status import SETTLED, Status
-from harness.training.unit_digest import surroundings, unit_digest
+from harness.training.unit_digest import backend_surroundings, unit_digest
 from harness.training.units import Unit, UnitOutcome, cut_units, varies_split
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
@@ -189,7 +189,7 @@ def _check_folder(folder: RunFolder, experiment: Experiment, execution: Executio
 def _parts(work: Work, execution: Execution, folder: RunFolder) -> Parts:
     """The folder's parts, each unit's named by the digest of what it depends on here and now."""
     around = {
-        name: surroundings(backend, execution.threads)
+        name: backend_surroundings(backend, execution.threads)
         for name, backend in work.backends.items()
         if isinstance(backend, Backend)
     }
@@ -203,7 +203,7 @@ def _changes(work: Work, parts: Parts) -> dict[str, list[str]]:
     missing = {unit.backend for unit in work.missing}
     changes = {name: what for name, what in parts.changes().items() if name in missing}
     for name, what in changes.items():
-        log.info("%s is trained again; what has changed: %s", name, ", ".join(what))
+        _log.info("%s is trained again; what has changed: %s", name, ", ".join(what))
     return changes
 
 
@@ -310,7 +310,7 @@ def _remove_stale(parts: Parts, records: pd.DataFrame) -> int:
         return 0
     removed = parts.remove_stale()
     if removed:
-        log.info("%d part(s) of other code, versions, threads or variables removed", removed)
+        _log.info("%d part(s) of other code, versions, threads or variables removed", removed)
     return removed
 
 

@@ -14,7 +14,7 @@ from backends.registry import find
 from harness.data.dataset import load_dataset
 from harness.experiment.experiment import Experiment
 from harness.results.result import load_result
-from harness.training.unit_digest import BIT_VARIABLES, surroundings, unit_digest
+from harness.training.unit_digest import BIT_VARIABLES, backend_surroundings, unit_digest
 from harness.training.units import Unit
 
 MINE = """
@@ -114,7 +114,7 @@ def test_a_damaged_part_is_trained_again(tmp_path):
 
 
 def test_what_counts_for_a_backend_is_named():
-    around = surroundings(find("numpy"), 1)
+    around = backend_surroundings(find("numpy"), 1)
     assert {
         "code of the harness",
         "code of the backend",
@@ -123,7 +123,7 @@ def test_what_counts_for_a_backend_is_named():
         "threads",
     } <= set(around)
     assert "tensorflow" not in around
-    keras = surroundings(find("keras"), 1)
+    keras = backend_surroundings(find("keras"), 1)
     assert {"keras", "tensorflow", "KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS"} <= set(keras)
 
 
@@ -133,7 +133,7 @@ def test_every_variable_that_changes_bits_changes_the_digest(variable, monkeypat
     data = load_dataset(experiment).sha256
 
     def digest() -> str:
-        return unit_digest(UNIT, experiment, data, surroundings(find("numpy"), 1))
+        return unit_digest(UNIT, experiment, data, backend_surroundings(find("numpy"), 1))
 
     before = digest()
     assert digest() == before

@@ -58,7 +58,7 @@ def begin_manifest(
         "backends": {
             name: _backend(name, backend, experiment, dataset) for name, backend in backends.items()
         },
-        "notes": notes(experiment, list(backends), len(split.train)),
+        "notes": setting_notes(experiment, list(backends), len(split.train)),
     }
 
 
@@ -158,7 +158,7 @@ def _backend(
     }
 
 
-def notes(experiment: Experiment, backends: Sequence[str], samples: int) -> list[str]:
+def setting_notes(experiment: Experiment, backends: Sequence[str], samples: int) -> list[str]:
     """What was asked for but could not be done so, once each."""
     found = []
     if not experiment.validation_size:

@@ -21,7 +21,7 @@ class Parts:
     """The parts in a folder.
 
     digests: of every unit of the run (:func:`~harness.training.unit_digest.unit_digest`).
-    surroundings: of every backend (:func:`~harness.training.unit_digest.surroundings`).
+    surroundings: of every backend (:func:`~harness.training.unit_digest.backend_surroundings`).
     """
 
     folder: RunFolder

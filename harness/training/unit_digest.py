@@ -22,13 +22,13 @@ from backends.frameworks import FRAMEWORK_VARIABLES
 from harness.experiment.experiment import Experiment, Recipe
 from harness.training.units import Unit
 
-HARNESS = Path(__file__).parents[1]
+_HARNESS = Path(__file__).parents[1]
 # what of the harness makes numbers: data, draws and scaling, training and evaluation
-OWN_CODE = ("data", "training", "experiment/experiment.py")
+_OWN_CODE = ("data", "training", "experiment/experiment.py")
 # whose versions count for every backend: scikit-learn splits the data
-ALWAYS = ("numpy", "scipy", "scikit-learn")
+_ALWAYS = ("numpy", "scipy", "scikit-learn")
 # how much of an experiment is run, and by whom; a unit says that for itself
-EXTENT = ("preset", "backends", "overrides", "eta", "lmbd", "repeats")
+_EXTENT = ("preset", "backends", "overrides", "eta", "lmbd", "repeats")
 
 
 class BitVariable(NamedTuple):
@@ -68,10 +68,10 @@ def bit_environment() -> dict[str, str]:
     return {v.name: values[v.name] for v in BIT_VARIABLES if v.name in values}
 
 
-def surroundings(backend: Backend, threads: int) -> dict[str, str]:
+def backend_surroundings(backend: Backend, threads: int) -> dict[str, str]:
     """All that a backend's results depend on beside settings and data, by name."""
     return {
-        "code of the harness": code_hash(_files(HARNESS / place) for place in OWN_CODE),
+        "code of the harness": code_hash(_files(_HARNESS / place) for place in _OWN_CODE),
         "code of the backend": _backend_code(backend),
         **_versions(backend),
         "threads": str(threads),
@@ -80,8 +80,8 @@ def surroundings(backend: Backend, threads: int) -> dict[str, str]:
 
 
 def unit_digest(unit: Unit, experiment: Experiment, data_hash: str, around: dict[str, str]) -> str:
-    """The name of a unit's part; ``around`` are the backend's :func:`surroundings`."""
-    shared = set(Experiment.model_fields) - set(Recipe.model_fields) - set(EXTENT)
+    """The name of a unit's part; ``around`` are the backend's :func:`backend_surroundings`."""
+    shared = set(Experiment.model_fields) - set(Recipe.model_fields) - set(_EXTENT)
     defining = {
         "backend": unit.backend,
         "repeats": unit.repeats,
@@ -129,7 +129,7 @@ def _backend_code(backend: Backend) -> str:
 
 def _versions(backend: Backend) -> dict[str, str]:
     """Versions of the distributions that a backend computes with, as far as they are installed."""
-    names = {*ALWAYS, *(module.partition(".")[0] for module in backend.modules)}
+    names = {*_ALWAYS, *(module.partition(".")[0] for module in backend.modules)}
     if backend.library:
         names.add(backend.library)
     if "keras" in names:
