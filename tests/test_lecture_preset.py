@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier
@@ -11,7 +13,7 @@ from backends.plan import Plan
 from backends.registry import find
 from harness.api import run
 from harness.data.dataset import load_dataset
-from harness.data.notebook_stream import NotebookStream
+from harness.data.notebook_stream import NotebookStream, train_in_turn
 from harness.data.split import split_rows
 from harness.errors import InputError
 from harness.experiment.execution import Execution
@@ -19,7 +21,6 @@ from harness.experiment.experiment import experiment_from
 from harness.lecture.reproduction import printed_numbers
 from harness.runner import plan_work
 from harness.training.prepare import prepare
-from harness.training.run_unit import train_in_turn
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,8 @@ def accuracies(backend, p, weights, shape):
 def in_turn(experiment, dataset, p, cells):
     """scikit-learn's cells one after the other on the notebook's stream."""
     stream = NotebookStream(experiment, dataset.counts)
-    stream.wind("sklearn", p.split.train)
-    return train_in_turn(find("sklearn"), p, stream, "sklearn", cells, [p.plan.steps])
+    train = partial(find("sklearn").train, p.x, p.y, p.network, p.training)
+    return train_in_turn(train, stream, "sklearn", cells, [p.plan.steps])
 
 
 def test_numpy_prints_the_notes_accuracies_digit_for_digit(notes):
@@ -95,7 +96,7 @@ def test_the_next_cell_goes_on_where_training_stopped():
     fit = in_turn(experiment, dataset, p, Cells.of([0.5, 0.01], 0.001, [0, 1]))
 
     stream = NotebookStream(experiment, dataset.counts)
-    stream.wind("sklearn", p.split.train)
+    stream.wind("sklearn")
     train = p.split.train
     for cell, eta in enumerate((0.5, 0.01)):
         native = MLPClassifier(

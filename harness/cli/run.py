@@ -14,10 +14,10 @@ from harness.cli.options import EXECUTION, takes_run
 
 if TYPE_CHECKING:
     from harness.document.section import Section
-    from harness.executors.job import Outcome
     from harness.results.result import Result
     from harness.results.run_folder import RunFolder
     from harness.runner import Progress, Work
+    from harness.training.units import UnitOutcome
 
 REPORT = "Beside the report"
 
@@ -122,7 +122,7 @@ class _ReportAhead:
         self.left = len(plan.units) - len(plan.done)
         self.progress.begin(plan, folder)
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, outcome: UnitOutcome) -> None:
         self.left -= 1
         if 0 < self.left < self.jobs and self.thread.ident is None:
             self.thread.start()
