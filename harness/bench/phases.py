@@ -16,7 +16,7 @@ import numpy as np
 from backends.base import Backend
 from backends.network import Cells
 from backends.plan import Plan
-from backends.registry import find, start
+from backends.registry import find, usable
 from harness.bench.fresh import as_written, notebook_cell
 from harness.bench.growth import growth
 from harness.bench.machine import gemm_rate
@@ -56,14 +56,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 def open_session(name: str, experiment: Experiment) -> dict[str, float]:
     """Import the backend, build and trace its models; what happens once, in seconds."""
-    backend = find(name)
-    if not isinstance(backend, Backend):
-        raise RuntimeError(backend.reason)
     begun = time.perf_counter()
-    missing = start(backend)
+    backend = usable(name)
     imported = time.perf_counter() - begun
-    if missing:
-        raise RuntimeError(missing.reason)
     prepared = prepare(experiment, load_dataset(experiment), name, [0])
     if reason := backend.unsupported(prepared.network, prepared.training):
         raise RuntimeError(reason)
@@ -98,8 +93,6 @@ def repetition(name: str, experiment: Experiment, sample: int, threads: int) -> 
 def open_notes(name: str, experiment: Experiment) -> None:
     """Import what the notes' program needs as a notebook does, with the library's own settings."""
     backend = find(name)
-    if not isinstance(backend, Backend):
-        raise RuntimeError(backend.reason)
     for module in backend.modules:
         importlib.import_module(module)
     prepared = prepare(experiment, load_dataset(experiment), name, [0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backends.registry import Unavailable, find
+from backends.registry import UnusableBackend, find
 from harness.check.baseline import Baseline, draws
 from harness.errors import InputError, unknown
 from harness.executors.by_name import prepare_executor
@@ -58,9 +58,10 @@ def unavailable(backends: Sequence[str]) -> list[str]:
     """Why some of these backends cannot run here, in words; none if all can."""
     reasons = []
     for name in backends:
-        found = find(name)
-        if isinstance(found, Unavailable):
-            reasons.append(f"{name}: {found.reason}")
+        try:
+            find(name)
+        except UnusableBackend as missing:
+            reasons.append(str(missing))
     return reasons
 
 

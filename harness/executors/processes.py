@@ -20,7 +20,7 @@ import pandas as pd
 from pebble import ProcessExpired, ProcessPool
 
 from backends.frameworks import collect_less, set_threads
-from backends.registry import Unavailable, find
+from backends.registry import UnusableBackend, find
 from harness.data.dataset import Dataset
 from harness.executors.job import Job, Outcome, of_exception
 from harness.executors.worker_server import worker_context
@@ -117,8 +117,10 @@ def _choose(
 
 
 def _modules(name: str) -> tuple[str, ...]:
-    backend = find(name)
-    return () if isinstance(backend, Unavailable) else backend.modules
+    try:
+        return find(name).modules
+    except UnusableBackend:
+        return ()
 
 
 _given: tuple[Experiment, Dataset]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from backends.base import Backend
+from backends.base import Backend, UnsupportedPlan
 from backends.network import Cells, Fit, Weights
-from backends.registry import Unavailable, find, start
+from backends.registry import UnusableBackend, usable
 from harness.data.dataset import Dataset
 from harness.data.notebook_stream import NotebookStream
 from harness.experiment.experiment import Experiment
@@ -34,11 +34,10 @@ def run_unit(
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """The rows of a unit, one for each repeat and cell, and its timings in seconds and bytes."""
     begun = time.perf_counter()
-    backend = find(unit.backend)
-    missing = backend if isinstance(backend, Unavailable) else start(backend)
-    if missing is not None:
+    try:
+        backend = usable(unit.backend)
+    except UnusableBackend as missing:
         return without_result(unit, experiment, "unavailable", missing.reason), {}
-    assert isinstance(backend, Backend)
     loaded = time.perf_counter()
     turns = in_turn(experiment, unit.backend)
     drawn_for = range(1) if turns else range(unit.first, unit.last)
@@ -56,14 +55,17 @@ def run_unit(
     curve = curve_epochs(epochs)
     points = [epoch * (plan.steps // epochs) for epoch in curve]
     ready = time.perf_counter()
-    if turns:
-        stream = NotebookStream(experiment, dataset.counts, unit.repeats[0])
-        stream.wind(unit.backend, prepared.split.train)
-        fit = train_in_turn(backend, prepared, stream, unit.backend, cells, points)
-    else:
-        fit = backend.train(
-            prepared.x, prepared.y, prepared.network, prepared.training, cells, plan.at(points)
-        )
+    try:
+        if turns:
+            stream = NotebookStream(experiment, dataset.counts, unit.repeats[0])
+            stream.wind(unit.backend, prepared.split.train)
+            fit = train_in_turn(backend, prepared, stream, unit.backend, cells, points)
+        else:
+            fit = backend.train(
+                prepared.x, prepared.y, prepared.network, prepared.training, cells, plan.at(points)
+            )
+    except UnsupportedPlan as refused:
+        return without_result(unit, experiment, "unsupported", str(refused)), {}
     trained = time.perf_counter()
     rows = _identity(unit, experiment)
     rows |= evaluate_final(backend, prepared, fit.weights, experiment)
