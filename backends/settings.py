@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ def check_setting(name: str, value: Any) -> None:
 
 def check_hidden(hidden: Any) -> None:
     """Refuse what is no list of units of hidden layers; ValueError as of :func:`check_setting`."""
-    if not isinstance(hidden, Iterable) or isinstance(hidden, str):
-        raise ValueError(f"hidden: found {hidden!r}; allowed: one whole number for each layer")
+    if not isinstance(hidden, Sequence | np.ndarray) or isinstance(hidden, str) or not len(hidden):
+        raise ValueError(f"hidden: found {hidden!r}; allowed: a whole number for each layer")
     for units in hidden:
         check_setting("hidden", units)
 
