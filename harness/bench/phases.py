@@ -23,7 +23,7 @@ from harness.data.split import split_rows
 from harness.experiment.experiment import Experiment
 from harness.training.prepare import Prepared, prepare
 from harness.training.run_unit import peak_memory, run_unit
-from harness.training.units import cut
+from harness.training.units import cut_units
 
 GROWTH = 10  # times the cells, repeats or samples
 
@@ -150,7 +150,7 @@ def _unit_seconds(backend: Backend, experiment: Experiment, dataset: Dataset) ->
     """Seconds of all units, without the building of models, which a worker does once."""
     network = experiment.network(backend.name, dataset.x.shape[1], len(dataset.classes))
     samples = len(split_rows(dataset, experiment).train)
-    units = cut(experiment, backend.name, backend, network, samples)
+    units = cut_units(experiment, backend.name, backend, network, samples)
     brief = experiment.model_copy(update={"epochs": 1})
     for unit in {unit.size: unit for unit in units}.values():
         run_unit(unit, brief, dataset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backends.registry import Unavailable, find
+from backends.registry import UnusableBackend, find
 from harness.check.baseline import Baseline, draw_hashes
 from harness.check.reference_path import first_steps
 from harness.check.verdict import CheckRules, CheckVerdict, judge_run
@@ -95,8 +95,13 @@ def run_again(
 
 def unusable_reasons(backends: Sequence[str]) -> list[str]:
     """Why some of these backends cannot run here, in words; none if all can."""
-    found = [(name, find(name)) for name in backends]
-    return [f"{n}: {b.reason}" for n, b in found if isinstance(b, Unavailable)]
+    reasons = []
+    for name in backends:
+        try:
+            find(name)
+        except UnusableBackend as missing:
+            reasons.append(str(missing))
+    return reasons
 
 
 def redrawn_backends(baseline: Baseline, backends: Sequence[str] | None = None) -> list[str]:

@@ -9,7 +9,7 @@ def listing(debug: DEBUG = False) -> None:
     """Show the backends with their versions and what they support, data sets and presets."""
     from rich.table import Table
 
-    from backends.registry import Unavailable, find, known, version
+    from backends.registry import UnusableBackend, find, known, version
     from harness.cli.console import console
     from harness.data.dataset import CLASSIFICATION, REGRESSION
     from harness.data.readers import READERS
@@ -20,9 +20,10 @@ def listing(debug: DEBUG = False) -> None:
     for column in ("name", "library", "trains", "activations", "optimizers"):
         backends.add_column(column)
     for name, place in known().items():
-        backend = find(name)
-        if isinstance(backend, Unavailable):
-            backends.add_row(name, f"[red]unavailable[/red]: {backend.reason}", place)
+        try:
+            backend = find(name)
+        except UnusableBackend as missing:
+            backends.add_row(name, f"[red]unavailable[/red]: {missing.reason}", place)
             continue
         backends.add_row(
             name,

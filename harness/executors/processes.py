@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 
 from backends.frameworks import collect_less, set_threads
-from backends.registry import Unavailable, find
+from backends.registry import UnusableBackend, find
 from harness.data.dataset import Dataset
 from harness.executors.job import Job
 from harness.executors.worker_server import worker_context
@@ -155,8 +155,10 @@ def _choose(
 
 
 def _modules(name: str) -> tuple[str, ...]:
-    backend = find(name)
-    return () if isinstance(backend, Unavailable) else backend.modules
+    try:
+        return find(name).modules
+    except UnusableBackend:
+        return ()
 
 
 @contextmanager

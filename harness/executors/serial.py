@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from backends.frameworks import fewer_threads
 from harness.executors.job import Job
+from harness.executors.threads import fewer_threads
 from harness.training.run_unit import run_unit
 from harness.training.units import UnitOutcome, failed_by
 

@@ -82,10 +82,9 @@ def _write_graphs(tf: Any, result: Result, directory: str) -> None:
         if backend.unsupported(network, training):
             continue
         rows = min(experiment.recipe(name).batch_size, about["parts"]["train"])
-        graph = backend.graph(network, training, rows)
-        if graph is not None:
+        if draw := getattr(backend, "graph", None):  # of the libraries that compute along a graph
             with tf.summary.create_file_writer(f"{directory}/graphs/{name}").as_default():
-                tf.summary.graph(graph)
+                tf.summary.graph(draw(network, training, rows))
 
 
 def _write_config(tf: Any, plugin: Any, result: Result, directory: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from backends.base import UnsupportedPlan
 from backends.network import Cells
 from backends.registry import UnusableBackend, usable
 from harness.data.dataset import Dataset
@@ -55,11 +56,15 @@ def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcom
     stack = _stack(unit, experiment, plan.streams)
     train = partial(backend.train, prepared.x, prepared.y, network, training)
     ready = time.perf_counter()
-    if draws_in_turn(experiment, unit.backend):
-        stream = NotebookStream(experiment, dataset.counts, unit.repeats[0])
-        fit = train_in_turn(train, stream, unit.backend, stack, plan.checkpoints)
-    else:
-        fit = train(stack, plan)
+    try:
+        if draws_in_turn(experiment, unit.backend):
+            stream = NotebookStream(experiment, dataset.counts, unit.repeats[0])
+            fit = train_in_turn(train, stream, unit.backend, stack, plan.checkpoints)
+        else:
+            fit = train(stack, plan)
+    except UnsupportedPlan as refused:
+        nothing = without_result(unit, experiment, Status.UNSUPPORTED, str(refused))
+        return UnitOutcome(unit, "done", rows=nothing)
     trained = time.perf_counter()
     check_fit(fit, network, training.dtype, len(stack), plan)
     rows = _identity(unit, experiment)
