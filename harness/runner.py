@@ -73,8 +73,8 @@ class Work:
         return steps
 
 
-def plan_work(experiment: Experiment) -> Work:
-    """Load the data and cut the experiment into units; trains nothing."""
+def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
+    """Load the data and cut the experiment into units; trains nothing. ``bounds``: as of :func:`cut`."""
     experiment, backends = resolve(experiment)
     dataset = load_dataset(experiment)
     samples = len(split_rows(dataset, experiment).train)
@@ -90,7 +90,7 @@ def plan_work(experiment: Experiment) -> Work:
         if reason:
             reasons[name] = ("unsupported", reason)
             continue
-        for unit in cut(experiment, name, backend, network, samples):
+        for unit in cut(experiment, name, backend, network, samples, bounds):
             units.append(unit)
             parts[unit] = f"parts/{digest(unit, experiment, dataset, backend)}.parquet"
     return Work(experiment, dataset, backends, tuple(units), parts, reasons)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backends.base import Backend
@@ -47,12 +48,18 @@ def bytes_per_cell(network: Network, batch: int, itemsize: int) -> int:
 
 
 def cut(
-    experiment: Experiment, name: str, backend: Backend, network: Network, samples: int
+    experiment: Experiment,
+    name: str,
+    backend: Backend,
+    network: Network,
+    samples: int,
+    bounds: Sequence[int] = (),
 ) -> list[Unit]:
     """The units of one backend, in order of repeats and cells.
 
     Repeats share a unit where they share their split and fit together into one stack. A grid whose
-    cells must be trained in turn is one unit.
+    cells must be trained in turn is one unit. ``bounds``: numbers of repeats that no unit goes beyond on
+    both sides, so that a run of so many can be added to without training anything twice.
     """
     cells = len(experiment.cells)
     if in_turn(experiment, name):
@@ -65,14 +72,13 @@ def cut(
     pieces = -(-cells // most)
     size = -(-cells // pieces)  # chunks of nearly equal size compile once
     together = 1 if varies_split(experiment) or pieces > 1 else max(1, most // cells)
+    ends = [*sorted(n for n in bounds if n < experiment.repeats), experiment.repeats]
     return [
         Unit(
-            name,
-            tuple(range(repeat, min(repeat + together, experiment.repeats))),
-            first,
-            min(first + size, cells),
+            name, tuple(range(repeat, min(repeat + together, end))), first, min(first + size, cells)
         )
-        for repeat in range(0, experiment.repeats, together)
+        for begin, end in zip([0, *ends], ends, strict=False)
+        for repeat in range(begin, end, together)
         for first in range(0, cells, size)
     ]
 
