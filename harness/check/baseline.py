@@ -236,8 +236,15 @@ def _facts(result: Result, name: str, parity: Mapping[str, Mapping[str, Any]]) -
             b: manifest.get("backends", {}).get(b, {}).get("network") for b in result.backends
         },
         "chosen": {row["backend"]: {c: row[c] for c in columns} for _, row in best.iterrows()},
+        "seconds": _seconds(result),
         "parity": {backend: dict(found) for backend, found in parity.items()},
     }
+
+
+def _seconds(result: Result) -> dict[str, float]:
+    """Seconds that a repeat of each backend took to train."""
+    took = result.records.groupby("backend")["seconds"].sum() / result.experiment.repeats
+    return {str(backend): float(f"{one:.3g}") for backend, one in took.items()}
 
 
 def draw_hashes(experiment: Experiment) -> dict[str, str]:

@@ -75,7 +75,7 @@ def check_command(
         bool,
         typer.Option(
             "--explain",
-            help="Train nothing; say which drops would be caught, and how often it alarms falsely.",
+            help="Train nothing; say what is decided, how often it alarms falsely, and how long it takes.",
             rich_help_panel=_TEST,
         ),
     ] = False,
@@ -118,7 +118,7 @@ def check_command(
     """
     from harness.check.baseline import load_baseline
     from harness.check.check import check, checked_experiment
-    from harness.check.decisive_tests import CheckRules
+    from harness.check.decisive_tests import MOST_TIMES, CheckRules, planned_looks
     from harness.check.formats import github_annotations
     from harness.check.power_table import power_section
     from harness.check.section import check_section
@@ -132,12 +132,10 @@ def check_command(
     experiment = checked_experiment(held, names or None, repeats)
     rules, out = CheckRules(margin, alpha, strict), console()
     if explain:
-        show(
-            power_section(
-                held, experiment.repeats, margin, alpha, experiment.backends, runs_per_year
-            ),
-            out,
-        )
+        have, first = held.experiment.repeats, experiment.repeats
+        most = first if until_decided is False else most_repeats or MOST_TIMES * have
+        looks = planned_looks(first, have, most)
+        show(power_section(held, looks, rules, experiment.backends, runs_per_year), out)
         return
     settings = {"threads": threads, "output": output} | ({"jobs": jobs} if jobs else {})
     err = console(stderr=True)
