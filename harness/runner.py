@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -89,8 +89,8 @@ class Work:
         return steps
 
 
-def plan_work(experiment: Experiment) -> Work:
-    """Load the data and cut the experiment into units; trains nothing."""
+def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
+    """Load the data and cut the experiment into units; trains nothing. ``bounds``: see :func:`cut_units`."""
     experiment, backends = resolve(experiment)
     dataset = load_dataset(experiment)
     samples = len(split_rows(dataset, experiment).train)
@@ -104,7 +104,7 @@ def plan_work(experiment: Experiment) -> Work:
         if reason := backend.unsupported(network, experiment.training(name)):
             reasons[name] = (Status.UNSUPPORTED, reason)
             continue
-        units += cut_units(experiment, name, backend, network, samples)
+        units += cut_units(experiment, name, backend, network, samples, bounds)
     return Work(experiment, dataset, backends, tuple(units), reasons)
 
 

@@ -464,7 +464,7 @@ def test_github_is_told_of_failures_only(saved):
 
 def test_explain_says_what_would_be_caught(saved):
     held, _ = saved
-    said = power_section(held, 4, 0.01, 0.01, ["numpy"], runs_per_year=250)
+    said = power_section(held, (4, 8, 16), CheckRules(), ["numpy"], runs_per_year=250)
     assert isinstance(said, Section)
     (table,) = said.tables
     assert len(table.frame) == 2

@@ -38,12 +38,12 @@ def drawn(pool, rng, trials, repeats):
     return pool[:, rng.integers(0, pool.shape[1], (trials, repeats))].swapaxes(0, 1)
 
 
-def fails(base, new, margin, paired):
+def fails(base, new, margin, paired, looks=()):
     """Whether the gate fails, for each trial: Holm rejects anything only if it rejects the smallest p."""
     trials, quantities, _ = new.shape
     base = np.broadcast_to(base, (trials, *base.shape[1:]))
     flat = (side.reshape(trials * quantities, -1) for side in (base, new))
-    worse, _ = non_inferiority(*flat, margin, paired)
+    worse, _ = non_inferiority(*flat, margin, paired, looks)
     return quantities * worse.reshape(trials, quantities).min(axis=1) < ALPHA
 
 
@@ -65,6 +65,14 @@ def test_false_alarms_at_the_margins_edge_are_at_most_twice_their_nominal_rate(p
     rng = np.random.default_rng(1)
     rate = fails(drawn(pool, rng, TRIALS, BASE), drawn(pool, rng, TRIALS, NEW), 0.0, paired).mean()
     assert rate <= 2 * ALPHA
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_going_on_until_decided_does_not_alarm_more_often(pool, paired):
+    """Looks at 10, 20, 40 and 80 repeats, on the margin's edge."""
+    rng = np.random.default_rng(6)
+    base, new = drawn(pool, rng, TRIALS, BASE), drawn(pool, rng, TRIALS, 80)
+    assert fails(base, new, 0.0, paired, (10, 20, 40, 80)).mean() <= 2 * ALPHA
 
 
 @pytest.mark.parametrize("paired", [False, True])

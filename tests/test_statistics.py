@@ -13,7 +13,7 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from harness.errors import InputError
-from harness.stats import agreement, differences, gate, power, repeats
+from harness.stats import agreement, alpha_spending, differences, gate, power, repeats
 
 
 @pytest.fixture
@@ -333,3 +333,57 @@ def test_values_without_any_spread_are_decided_by_their_size(paired, drop, outco
 def test_one_failing_quantity_fails_the_gate_and_only_it():
     outcome, each, _ = gate.gate_decisions(np.array([1e-6, 0.9]), np.array([1.0, 1e-6]), 0.01)
     assert (outcome, each) == ("fail", ["fail", "pass"])
+
+
+# looks
+
+
+def test_levels_of_looks_are_the_published_ones():
+    """Four equal looks at one-sided 0.025, O'Brien and Fleming's kind of spending (Lan and DeMets)."""
+    levels = alpha_spending.nominal_levels(0.025, [1, 2, 3, 4])
+    published = [4.3326, 2.9631, 2.3590, 2.0141]
+    np.testing.assert_allclose(stats.norm.isf(levels), published, atol=5e-4)
+
+
+def test_all_of_alpha_is_spent_at_the_end_and_hardly_any_at_first():
+    early, late = (alpha_spending.spent_alpha(0.01, t) for t in (0.25, 1.0))
+    assert early < 1e-6
+    assert late == pytest.approx(0.01)
+
+
+def test_a_single_look_leaves_p_values_as_they_are():
+    p = np.array([[0.2], [1e-9], [np.nan]])
+    np.testing.assert_array_equal(alpha_spending.sequential_p(p, [5]), p[:, 0])
+
+
+def test_a_sequential_p_is_the_alpha_whose_level_it_reaches():
+    information = (1, 2, 4)
+    for alpha in (0.001, 0.02, 0.2):
+        levels = alpha_spending.nominal_levels(alpha, information)
+        for look, level in enumerate(levels):
+            p = np.ones((1, look + 1))
+            p[0, look] = level
+            assert alpha_spending.sequential_p(p, information)[0] == pytest.approx(alpha, rel=0.03)
+
+
+def test_a_look_that_tested_nothing_rejects_nothing():
+    p = np.array([[np.nan, 1e-4]])
+    assert 1e-4 < alpha_spending.sequential_p(p, (1, 2))[0] < 2e-4
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("side", [0, 1])
+def test_looking_again_and_again_errs_as_often_as_it_says(paired, side):
+    rng = np.random.default_rng(6)
+    base, new = rng.normal(0.9, 0.01, (8000, 10)), rng.normal(0.89, 0.01, (8000, 40))
+    p = gate.non_inferiority(base, new, 0.01, paired, (5, 10, 20, 40))[side]
+    assert (p < 0.05).mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 8000)
+    naive = [gate.two_samples(base, new[:, :n], 0.01)[side] for n in (5, 10, 20, 40)]
+    assert (np.min(naive, axis=0) < 0.05).mean() > 0.08  # what repeated tests at a fixed level do
+
+
+def test_more_repeats_than_the_baseline_has_pair_with_nothing():
+    rng = np.random.default_rng(7)
+    base, new = rng.normal(0.9, 0.01, (3, 6)), rng.normal(0.9, 0.01, (3, 12))
+    beyond = gate.in_pairs(base, new, 0.01)
+    np.testing.assert_array_equal(beyond, gate.in_pairs(base, new[:, :6], 0.01))

@@ -6,6 +6,7 @@
       records.csv       raw scores and losses of every backend x cell x repeat, and a hash of its labels
       labels.csv        predicted test labels by that hash, a sign each; and the true ones
       chaos.csv         how far round-off alone carries each cell
+      curves.csv        learning curves of a few stable cells
 
 Only :func:`save_baseline` writes there.
 """
@@ -42,8 +43,8 @@ _SIGNS = "0123456789abcdefghijklmnopqrstuvwxyz"  # of classes, in labels.csv
 class Baseline:
     """A saved run.
 
-    result: records (with a column ``labels``, the hash), predictions and targets as far as they were
-    kept; curves are not. facts: baseline.json. chaos: columns backend, eta, lmbd, difference, chaotic
+    result: records (with a column ``labels``, the hash), predictions, targets and curves as far as they
+    were kept. facts: baseline.json. chaos: columns backend, eta, lmbd, difference, chaotic
     (:mod:`harness.roundoff.stable_cells`); None if it was not measured.
     """
 
@@ -77,12 +78,14 @@ def save_baseline(
     folder: str = BASELINES,
     *,
     chaos: pd.DataFrame | None = None,
+    curves: pd.DataFrame | None = None,
     parity: Mapping[str, Mapping[str, Any]] | None = None,
     replace: bool = False,
 ) -> Baseline:
     """Write a run as a baseline; :class:`~harness.errors.InputError` for what cannot serve as one.
 
-    chaos: of every backend, see :func:`harness.roundoff.stable_cells.stability`. parity: by backend, what
+    chaos: of every backend, see :func:`harness.roundoff.stable_cells.stability`. curves: some of the
+    result's learning curves. parity: by backend, what
     ``baseline.json`` is to say of its parity with the reference; ``ok`` is what a check reads.
     """
     require_savable(result, name, folder, replace=replace)
@@ -94,6 +97,12 @@ def save_baseline(
     if chaos is not None:
         shown = chaos.assign(difference=_rounded(chaos["difference"], 3))
         target.write("chaos.csv", shown.to_csv(index=False, lineterminator="\n"))
+    if curves is not None:
+        losses = ["train_loss", "validation_loss"]
+        kept = curves[[*KEY, "epoch", *losses]].assign(
+            **{loss: _rounded(curves[loss], _LOSS_DIGITS) for loss in losses}
+        )
+        target.write("curves.csv", kept.to_csv(index=False, lineterminator="\n"))
     target.write_json("baseline.json", _facts(result, name, parity or {}))
     return load_baseline(name, folder)
 
@@ -125,7 +134,9 @@ def load_baseline(name: str, folder: str = BASELINES) -> Baseline:
         records=records.assign(reason="", seconds=np.nan),
         predictions=predictions,
         targets=_targets(labels, metric),
-        curves=pd.DataFrame(columns=KEY),
+        curves=_table(home, "curves.csv", {"backend": str})
+        if home.exists("curves.csv")
+        else pd.DataFrame(columns=[*KEY, "epoch", "train_loss", "validation_loss"]),
     )
     chaos = _table(home, "chaos.csv", {"backend": str}) if home.exists("chaos.csv") else None
     return Baseline(name, home.address, result, facts, chaos)
@@ -225,8 +236,15 @@ def _facts(result: Result, name: str, parity: Mapping[str, Mapping[str, Any]]) -
             b: manifest.get("backends", {}).get(b, {}).get("network") for b in result.backends
         },
         "chosen": {row["backend"]: {c: row[c] for c in columns} for _, row in best.iterrows()},
+        "seconds": _seconds(result),
         "parity": {backend: dict(found) for backend, found in parity.items()},
     }
+
+
+def _seconds(result: Result) -> dict[str, float]:
+    """Seconds that a repeat of each backend took to train."""
+    took = result.records.groupby("backend")["seconds"].sum() / result.experiment.repeats
+    return {str(backend): float(f"{one:.3g}") for backend, one in took.items()}
 
 
 def draw_hashes(experiment: Experiment) -> dict[str, str]:

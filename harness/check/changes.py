@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from harness.check.baseline import BackendCell, Baseline, label_hashes
+from harness.check.baseline import Baseline, label_hashes
 from harness.results.result import CELL, KEY, Result
 from harness.stats.differences import false_discovery, one_sample
 from harness.stats.repeats import guessing
@@ -45,17 +45,23 @@ def record_changes(
     frame["same_labels"] = frame["labels_then"] == frame["labels_now"]
     shifts = []
     for loss in _LOSSES:
-        before, after = frame[f"{loss}_then"], frame[f"{loss}_now"]
-        shifts.append(((after - before).abs() / before.abs().clip(lower=1e-6)).to_numpy())
+        shifts.append(shift_of(frame[f"{loss}_then"], frame[f"{loss}_now"]).to_numpy())
     frame["shift"] = np.fmax(*shifts)
     frame["chaotic"] = pd.MultiIndex.from_frame(frame[CELL]).isin(baseline.chaotic)
     other = frame["status_then"] != frame["status_now"]
-    frame["moved"] = (other | (frame["shift"] > _tolerance(baseline, frame))) & ~frame["chaotic"]
+    frame["moved"] = (other | (frame["shift"] > loss_tolerance(baseline, frame))) & ~frame[
+        "chaotic"
+    ]
     kept = [*KEY, "status_then", "status_now", "then", "now", "same_labels", "shift", "chaotic"]
     return frame[[*kept, "moved"]]
 
 
-def _tolerance(baseline: Baseline, frame: pd.DataFrame) -> pd.Series[float]:
+def shift_of(before: pd.Series[float], after: pd.Series[float] | float) -> pd.Series[float]:
+    """The relative change of a loss."""
+    return (after - before).abs() / before.abs().clip(lower=1e-6)
+
+
+def loss_tolerance(baseline: Baseline, frame: pd.DataFrame) -> pd.Series[float]:
     """What round-off may shift a loss by, row by row: more where it carried the weights further."""
     if baseline.chaos is None:
         return pd.Series(_ROUND_OFF, index=frame.index)
@@ -112,17 +118,14 @@ def score_levels(result: Result) -> ScoreLevels:
     return ScoreLevels(*guessing(result.target(0).astype(int)))
 
 
-def hard_failures(
-    moved: pd.DataFrame, level: ScoreLevels, chosen: set[BackendCell]
-) -> pd.DataFrame:
+def hard_failures(moved: pd.DataFrame, level: ScoreLevels) -> pd.DataFrame:
     """A row for each cell and kind of failure: backend, eta, lmbd, kind, repeats (how many).
 
     kind: ``missing`` (a repeat that the baseline has did not run), ``non-finite`` and ``collapsed``
-    (to chance, although the baseline learned in every repeat). The last two count in stable cells and
-    in the ``chosen`` ones, as (backend, eta, lmbd); elsewhere chaos may do that.
+    (to chance, although the baseline learned in every repeat). The last two count in stable cells:
+    elsewhere chaos may do that.
     """
-    keys = pd.MultiIndex.from_frame(moved[CELL])
-    counts = ~moved["chaotic"] | keys.isin(list(chosen))
+    counts = ~moved["chaotic"]
     was_ok = moved["status_then"] == Status.OK
     learned = (
         moved["then"]

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.check.baseline import Baseline
-from harness.check.decisive_tests import CHOSEN_CELL, Primary, Quantity
+from harness.check.decisive_tests import Primary, Quantity
 from harness.document.numbers import cell, change, count, probability
 from harness.results.result import Result
 from harness.stats.repeats import repeat_table
@@ -60,8 +60,9 @@ def worse_finding(primary: Primary, baseline: Baseline, run: Result, repeats: in
     """A primary quantity that fell by more than the margin."""
     sure = f"{probability(primary.p_worse)} after Holm's correction"
     what = f"{change(primary.difference, primary.low, primary.high, run.metric)}, {sure}"
-    find = _lost_class if primary.quantity.kind == CHOSEN_CELL else _lost_cell
-    look = find(primary.quantity, baseline.result, run, range(repeats))
+    find = _lost_class if len(primary.quantity.cells) == 1 else _lost_cell
+    shared = range(min(repeats, baseline.experiment.repeats))
+    look = find(primary.quantity, baseline.result, run, shared)
     return Finding("worse", primary.quantity.name, what, look)
 
 

@@ -33,14 +33,16 @@ def check_json(verdict: CheckVerdict) -> dict[str, Any]:
         "alpha": verdict.rules.alpha,
         "strict": verdict.rules.strict,
         "repeats": verdict.repeats,
+        "looks": list(verdict.looks),
         "baseline_repeats": verdict.baseline.experiment.repeats,
         "backends": list(verdict.backends),
         "obstacles": list(verdict.obstacles),
         "failures": [asdict(finding) for finding in verdict.failures],
         "primaries": [_primary(primary) for primary in verdict.primaries],
+        "chaotic_choices": [asdict(choice) for choice in verdict.chaotic],
         "changed_cells": verdict.changed.head(_SHOWN),
         "fallen_cells": verdict.fallen.head(_SHOWN),
-        "notes": [*verdict.layer.words, *verdict.notes],
+        "notes": [*verdict.signs.words, *verdict.notes],
     }
     return {name: plain(value) for name, value in told.items()}
 

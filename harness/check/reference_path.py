@@ -19,11 +19,16 @@ FIRST_STEPS = 30
 
 
 @dataclass(frozen=True)
-class FirstSteps:
-    """What the layer found wrong, and what it says of every backend."""
+class FirstSigns:
+    """What seconds of training show: what fails the check at once, and what is said of every backend."""
 
     failures: tuple[Finding, ...] = ()
     words: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """All of it, one line each."""
+        return [*(f"FAIL {finding}" for finding in self.failures), *self.words]
 
 
 def reference_paths(experiment: Experiment) -> dict[str, dict[str, Any]]:
@@ -47,7 +52,7 @@ def reference_paths(experiment: Experiment) -> dict[str, dict[str, Any]]:
     return facts
 
 
-def first_steps(baseline: Baseline, backends: Sequence[str]) -> FirstSteps:
+def first_steps(baseline: Baseline, backends: Sequence[str]) -> FirstSigns:
     """A failure for each backend that left the reference's path since the baseline was saved."""
     now = reference_paths(baseline.experiment.model_copy(update={"backends": tuple(backends)}))
     failures, words = [], []
@@ -67,4 +72,4 @@ def first_steps(baseline: Baseline, backends: Sequence[str]) -> FirstSteps:
     agree = [backend for backend, found in now.items() if found["outcome"] == "agrees"]
     if agree:
         words.insert(0, f"{', '.join(agree)}: on the reference's path for {FIRST_STEPS} steps")
-    return FirstSteps(tuple(failures), tuple(words))
+    return FirstSigns(tuple(failures), tuple(words))

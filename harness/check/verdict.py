@@ -19,12 +19,18 @@ from harness.check.changes import (
     record_changes,
     score_levels,
 )
-from harness.check.decisive_tests import CHOSEN_CELL, Primary, quantities, test_quantities
+from harness.check.decisive_tests import (
+    ChaoticChoice,
+    CheckRules,
+    Primary,
+    chaotic_choices,
+    quantities,
+    test_quantities,
+)
 from harness.check.findings import Finding
-from harness.check.reference_path import FirstSteps
+from harness.check.reference_path import FirstSigns
 from harness.document.numbers import cell, count
 from harness.document.words import plural
-from harness.errors import InputError
 from harness.experiment.experiment import Recipe
 from harness.results.result import Result
 from harness.results.run_differences import RunDifference, run_differences
@@ -40,32 +46,16 @@ _EXIT_CODES: dict[CheckOutcome, int] = {
 
 
 @dataclass(frozen=True)
-class CheckRules:
-    """What decides: losses up to ``margin`` are let pass, ``alpha`` is the error of all tests together,
-    ``strict`` makes a change without a loss a failure. InputError if they are no such numbers.
-    """
-
-    margin: float = 0.01
-    alpha: float = 0.01
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.margin < 1 and 0 < self.alpha < 1):
-            raise InputError(
-                f"margin, alpha: found {self.margin:g}, {self.alpha:g}; "
-                "allowed: a margin of 0 to 1, an alpha between 0 and 1"
-            )
-
-
-@dataclass(frozen=True)
 class CheckVerdict:
     """What a check found.
 
     word, of two that are comparable: ``identical`` (the same predictions), ``same`` (up to round-off) or
     ``changed`` (not the same). obstacles: why the two are not comparable. failures: what fails the
-    check. primaries: the tests. moved: every record (:func:`harness.check.changes.record_changes`), changed:
-    the stable cells that moved, fallen: the warning map. layer: the deterministic one. notes: what else
-    is not the same around the two runs.
+    check. primaries: the tests; chaotic: chosen cells that none of them is about. looks: the numbers of
+    repeats at which the run was or would have been looked at, ``repeats`` the one it stands at. moved:
+    every record (:func:`harness.check.changes.record_changes`), changed: the stable cells that moved,
+    fallen: the warning map. signs: what its first steps and a few curves showed. notes: what else is not
+    the same around the two runs.
     """
 
     baseline: Baseline
@@ -74,14 +64,16 @@ class CheckVerdict:
     outcome: CheckOutcome = "not comparable"
     run: Result | None = None
     repeats: int = 0
+    looks: tuple[int, ...] = ()
     word: ChangeWord | Literal[""] = ""
     obstacles: tuple[str, ...] = ()
     failures: tuple[Finding, ...] = ()
     primaries: tuple[Primary, ...] = ()
+    chaotic: tuple[ChaoticChoice, ...] = ()
     moved: pd.DataFrame = field(default_factory=pd.DataFrame)
     changed: pd.DataFrame = field(default_factory=pd.DataFrame)
     fallen: pd.DataFrame = field(default_factory=pd.DataFrame)
-    layer: FirstSteps = field(default_factory=FirstSteps)
+    signs: FirstSigns = field(default_factory=FirstSigns)
     notes: tuple[str, ...] = ()
 
     @property
@@ -100,19 +92,24 @@ def judge_run(
     *,
     backends: Sequence[str] | None = None,
     repeats: int | None = None,
+    looks: Sequence[int] = (),
     redrawn: Sequence[str] = (),
-    layer: FirstSteps | None = None,
+    signs: FirstSigns | None = None,
     rules: CheckRules | None = None,
 ) -> CheckVerdict:
     """Hold a run against a baseline.
 
-    backends: all of the baseline's by default. repeats: how many of the run's count, at most half of
-    the baseline's. redrawn: backends whose draws are not the baseline's any more, so that repeats do
-    not pair.
+    backends: all of the baseline's by default. repeats: how many of the run's count, by default and at
+    most half of the baseline's. looks: in place of it, the numbers of repeats at which a run that goes
+    on until it is decided is looked at; the largest that this run has is the one it stands at. redrawn:
+    backends whose draws are not the baseline's any more, so that repeats do not pair.
     """
     names = tuple(backends or baseline.result.backends)
-    rules, layer = rules or CheckRules(), layer or FirstSteps()
-    used = min(repeats or baseline.repeats, baseline.repeats, run.experiment.repeats)
+    rules, signs = rules or CheckRules(), signs or FirstSigns()
+    have = run.experiment.repeats
+    once = min(repeats or baseline.repeats, baseline.repeats, have)
+    planned = tuple(looks) if looks and looks[0] <= have else (once,)
+    used = max(n for n in planned if n <= have)
     differences = run_differences(baseline.result, run)
     around = [d for d in differences if d.kind in ("version", "machine", "threads")]
     verdict = CheckVerdict(
@@ -121,20 +118,20 @@ def judge_run(
         rules,
         run=run,
         repeats=used,
+        looks=planned,
         obstacles=tuple(obstacles(baseline, run, differences, names)),
-        layer=layer,
+        signs=signs,
         notes=tuple(f"{d.name}: {d.first} in the baseline, {d.second} now" for d in around),
     )
     if verdict.obstacles:
         return verdict
     moved = record_changes(baseline, run, names, used)
     found = quantities(baseline, names, [b for b in names if b not in redrawn])
-    primaries = test_quantities(found, run, used, rules.margin, rules.alpha)
-    chosen = {(q.backend, *q.cells[0]) for q in found if q.kind == CHOSEN_CELL}
+    primaries = test_quantities(found, run, planned, rules, moved)
     changed = changed_cells(moved)
     failures = [
-        *layer.failures,
-        *findings.hard_findings(hard_failures(moved, score_levels(run), chosen)),
+        *signs.failures,
+        *findings.hard_findings(hard_failures(moved, score_levels(run))),
         *(findings.worse_finding(p, baseline, run, used) for p in primaries if p.outcome == "fail"),
     ]
     if rules.strict and len(changed):
@@ -146,6 +143,7 @@ def judge_run(
         word=change_word(moved),
         failures=tuple(failures),
         primaries=tuple(primaries),
+        chaotic=tuple(chaotic_choices(baseline, run, names, used)),
         moved=moved,
         changed=changed,
         fallen=fallen_cells(moved),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,7 +38,23 @@ def check_command(
     ] = None,
     repeats: Annotated[
         int | None,
-        typer.Option(help="Repeats of the new run. [half of the baseline's, the most]"),
+        typer.Option(help="Repeats to begin with. [half of the baseline's, the most]"),
+    ] = None,
+    until_decided: Annotated[
+        bool | None,
+        typer.Option(
+            "--until-decided/--no-until-decided",
+            help="Add repeats while the answer is inconclusive. [where the experiment is run again]",
+            show_default=False,
+            rich_help_panel=_TEST,
+        ),
+    ] = None,
+    most_repeats: Annotated[
+        int | None,
+        typer.Option(
+            help="Repeats to end with at the latest. [4 times the baseline's]",
+            rich_help_panel=_TEST,
+        ),
     ] = None,
     margin: Annotated[
         float,
@@ -58,7 +75,7 @@ def check_command(
         bool,
         typer.Option(
             "--explain",
-            help="Train nothing; say which drops would be caught, and how often it alarms falsely.",
+            help="Train nothing; say what is decided, how often it alarms falsely, and how long it takes.",
             rich_help_panel=_TEST,
         ),
     ] = False,
@@ -101,10 +118,10 @@ def check_command(
     """
     from harness.check.baseline import load_baseline
     from harness.check.check import check, checked_experiment
+    from harness.check.decisive_tests import MOST_TIMES, CheckRules, planned_looks
     from harness.check.formats import github_annotations
     from harness.check.power_table import power_section
     from harness.check.section import check_section
-    from harness.check.verdict import CheckRules
     from harness.cli.console import console
     from harness.cli.progress import progress_display
     from harness.cli.sections import show_section
@@ -115,23 +132,27 @@ def check_command(
     experiment = checked_experiment(held, names or None, repeats)
     rules, out = CheckRules(margin, alpha, strict), console()
     if explain:
-        show_section(
-            power_section(
-                held, experiment.repeats, margin, alpha, experiment.backends, runs_per_year
-            ),
-            out,
-        )
+        have, first = held.experiment.repeats, experiment.repeats
+        most = first if until_decided is False else most_repeats or MOST_TIMES * have
+        looks = planned_looks(first, have, most)
+        power = power_section(held, looks, rules, experiment.backends, runs_per_year)
+        show_section(power, out)
         return
     settings = {"threads": threads, "output": output} | ({"jobs": jobs} if jobs else {})
-    with progress_display(console(stderr=True), quiet=json) as progress:
+    err = console(stderr=True)
+    say = (lambda what: None) if json else partial(err.print, highlight=False, markup=False)
+    with progress_display(err, quiet=json) as progress:
         verdict = check(
             held,
             run,
             backends=experiment.backends,
             repeats=experiment.repeats,
+            until_decided=until_decided,
+            most_repeats=most_repeats,
             rules=rules,
             execution=execution_from(settings),
             progress=progress,
+            say=say,
         )
     if json:
         from json import dumps

@@ -27,6 +27,7 @@ class Silent:
         self.seconds: dict[str, float] = {}  # of a network, by backend, once one is known
 
     def begin(self, work: Work, folder: RunFolder) -> None:
+        self.done, self.total = Counter(), Counter()  # a check that goes on begins more than once
         for unit in work.units:
             self.total[unit.backend] += unit.size
             self.done[unit.backend] += unit.size if unit in work.done else 0

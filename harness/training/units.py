@@ -7,6 +7,7 @@ computes the same units and with them the same bytes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -77,12 +78,18 @@ def bytes_per_cell(network: Network, batch: int, itemsize: int) -> int:
 
 
 def cut_units(
-    experiment: Experiment, name: str, backend: Backend, network: Network, samples: int
+    experiment: Experiment,
+    name: str,
+    backend: Backend,
+    network: Network,
+    samples: int,
+    bounds: Sequence[int] = (),
 ) -> list[Unit]:
     """The units of one backend, in order of repeats and cells.
 
     Repeats share a unit where they share their split and fit together into one stack. A grid whose
-    cells must be trained in turn is one unit.
+    cells must be trained in turn is one unit. ``bounds``: numbers of repeats that no unit goes beyond on
+    both sides, so that a run of so many can be added to without training anything twice.
     """
     cells = len(experiment.cells)
     if draws_in_turn(experiment, name):
@@ -94,14 +101,11 @@ def cut_units(
     most = min(fits, STACKED_CELLS if backend.stacks else LOOPED_CELLS)
     chunks = even_chunks(cells, most)  # a library compiles once for all of one length
     together = 1 if varies_split(experiment) or len(chunks) > 1 else max(1, most // cells)
+    ends = [*sorted(n for n in bounds if n < experiment.repeats), experiment.repeats]
     return [
-        Unit(
-            name,
-            tuple(range(repeat, min(repeat + together, experiment.repeats))),
-            chunk.start,
-            chunk.stop,
-        )
-        for repeat in range(0, experiment.repeats, together)
+        Unit(name, tuple(range(repeat, min(repeat + together, end))), chunk.start, chunk.stop)
+        for begin, end in zip([0, *ends], ends, strict=False)
+        for repeat in range(begin, end, together)
         for chunk in chunks
     ]
 
