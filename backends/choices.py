@@ -1,4 +1,7 @@
-"""What a network, its training and its draws can be, by name. Imports nothing, so that settings are read quickly."""
+"""What a network, its training and its draws can be, by name.
+
+Imports nothing, so that settings are read quickly.
+"""
 
 from __future__ import annotations
 

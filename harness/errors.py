@@ -22,9 +22,7 @@ class InputError(ValueError):
     """A fault in what the user asked for; the command line prints it on one line and exits with 2."""
 
 
-def unknown(
-    what: str, found: str, allowed: Iterable[str], meant: str | None = None
-) -> InputError:
+def unknown(what: str, found: str, allowed: Iterable[str], meant: str | None = None) -> InputError:
     """The error for a name that is not among the allowed ones, with the nearest right spelling.
 
     ``meant`` is the right name where it is known and spelt otherwise.

@@ -39,9 +39,11 @@ VERBS = ("report", "parity", "compare", "lecture", "check", "bench")
 MAY_USE = {("check", "parity"), ("bench", "lecture")}  # of the verbs, nobody else another
 BACKENDS = (
     "choices",
+    "settings",
     "network",
     "draws",
     "plan",
+    "padding",
     "formulas",
     "distance",
     "frameworks",

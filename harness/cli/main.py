@@ -35,15 +35,15 @@ VERBS: dict[str, Callable[..., None]] = {
     "run": run.run_command,
     "report": report.report_command,
     "parity": parity.parity_command,
-    "compare": compare.compare,
-    "check": check.check,
+    "compare": compare.compare_command,
+    "check": check.check_command,
     "bench": bench.bench_command,
     "lecture": lecture.lecture_command,
     "list": listing.list_command,
 }
 for verb, command in VERBS.items():
     command_line.command(verb, cls=EachFlagOnce)(command)
-command_line.add_typer(baseline.app, name="baseline")
+command_line.add_typer(baseline.baseline_app, name="baseline")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

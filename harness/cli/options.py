@@ -92,7 +92,7 @@ def _takes(command: Callable[..., None], *models: type[Settings]) -> Callable[..
     config = _parameter("config", _CONFIG, None)
     by_panel: dict[str, list[inspect.Parameter]] = {WHAT: [config], EXECUTION: []}
     for name in names:
-        annotation = Annotated[_kind(fields[name]), _option(name, fields[name])]
+        annotation = Annotated[_kind(fields[name]), _option(name, fields[name])]  # type: ignore[valid-type]
         panel = by_panel.setdefault(extra_of(fields[name])["panel"], [])
         panel.append(_parameter(name, annotation, None))
     settings = [parameter for panel in PANELS for parameter in by_panel[panel]]

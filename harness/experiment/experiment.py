@@ -28,7 +28,6 @@ from harness.experiment.setting import (
     Settings,
     Switch,
     setting,
-    unknown_setting,
 )
 
 if TYPE_CHECKING:
@@ -157,14 +156,14 @@ class Recipe(Settings):
     )
     tol: float = setting(0.0, "What counts as lower, for --patience.", CONVENTIONS, ge=0)
     dtype: Literal["float32", "float64"] = setting("float32", "{choices}.", GRID)
-    shared_stream: Annotated[
-        tuple[Literal["weights", "minibatches"], ...], CommaSeparated
-    ] = setting(
-        ("weights", "minibatches"),
-        "What is drawn off the one stream of --draws notebook.",
-        CONVENTIONS,
-        shown="weights,minibatches",
-        metavar="DRAWS",
+    shared_stream: Annotated[tuple[Literal["weights", "minibatches"], ...], CommaSeparated] = (
+        setting(
+            ("weights", "minibatches"),
+            "What is drawn off the one stream of --draws notebook.",
+            CONVENTIONS,
+            shown="weights,minibatches",
+            metavar="DRAWS",
+        )
     )
     drawn_before: Annotated[
         tuple[Annotated[str, Field(pattern=r"^\S+ (weights|network|grid)$")], ...], CommaSeparated
@@ -230,9 +229,7 @@ class Experiment(Recipe):
     target: str | None = setting(
         None, "Target column of a file or OpenML set.", DATA, metavar="COLUMN"
     )
-    task: Literal["classification", "regression"] = setting(
-        "classification", "{choices}.", DATA
-    )
+    task: Literal["classification", "regression"] = setting("classification", "{choices}.", DATA)
     test_size: float = setting(0.2, "Share of all samples held out for the test.", DATA, gt=0, lt=1)
     validation_size: float = setting(
         0.2, "Share of the rest held out to choose the best cell.", DATA, ge=0, lt=1
@@ -273,9 +270,7 @@ class Experiment(Recipe):
         ge=2,
         metavar="K",
     )
-    repeats: int = setting(
-        1, "Trainings of every cell, each with draws of its own.", REPEATS, ge=1
-    )
+    repeats: int = setting(1, "Trainings of every cell, each with draws of its own.", REPEATS, ge=1)
     vary: Literal["initialisation", "split"] = setting(
         "initialisation",
         "What a repeat varies: {choices}; with initialisation the split is fixed.",
@@ -322,7 +317,10 @@ class Experiment(Recipe):
             )
         if self.drawn_before and not notebook:
             raise InputError("drawn_before: only where draws is notebook, found draws seed")
-        if self.folds is not None and self.test_size != Experiment.model_fields["test_size"].default:
+        if (
+            self.folds is not None
+            and self.test_size != Experiment.model_fields["test_size"].default
+        ):
             raise InputError(
                 f"test_size: found {self.test_size:g} with folds {self.folds}; allowed: one of them, "
                 "because each fold is the test part in turn"
@@ -365,6 +363,15 @@ class Experiment(Recipe):
     def cells(self) -> list[tuple[float, float]]:
         """All pairs (eta, lmbd), lmbd running fastest."""
         return [(eta, lmbd) for eta in self.eta for lmbd in self.lmbd]
+
+    @property
+    def what_varies(self) -> str:
+        """What differs between repeats, in words: what their spread is the spread of."""
+        if self.folds:
+            return f"initial weights, order and the test fold (of {self.folds})"
+        if self.vary == "split":
+            return "initial weights, order and the stratified split"
+        return "initial weights and order; split fixed"
 
     @property
     def metrics(self) -> tuple[str, ...]:

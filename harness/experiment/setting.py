@@ -80,7 +80,8 @@ def setting(
     ``description`` is the flag's help, where ``{choices}`` stands for the names it may have; ``shown``
     the default as a person would type it; ``allowed`` what is allowed, where the type does not say it.
     """
-    extra = {"panel": panel, "flag": flag, "metavar": metavar, "shown": shown, "allowed": allowed}
+    extra: dict[str, Any] = {"panel": panel, "flag": flag, "metavar": metavar}
+    extra |= {"shown": shown, "allowed": allowed}
     how = {"default_factory": default} if callable(default) else {"default": default}
     return Field(description=description, json_schema_extra=extra, **how, **constraints)
 
@@ -179,10 +180,13 @@ def allowed_words(field: FieldInfo) -> str:
     bounds: dict[str, float] = {}
     for bound in (*field.metadata, *_bounds(field.annotation)):
         bounds |= {k: getattr(bound, k) for k in ("ge", "gt", "lt") if hasattr(bound, k)}
-    templates = {"ge": "{:g} or above", "gt": "above {:g}", "lt": "below {:g}"}
-    words = [text.format(bounds[key]) for key, text in templates.items() if key in bounds]
-    number = "a whole number" if kind is int else "a number" if "lt" in bounds else "a finite number"
-    return " and ".join([f"{number} {words[0]}", *words[1:]]) if words else number
+    number = "a whole number" if kind is int else "a finite number"
+    if "lt" in bounds:
+        low = f"from {bounds['ge']:g} to" if "ge" in bounds else f"above {bounds['gt']:g} and"
+        return f"{number} {low} below {bounds['lt']:g}"
+    if "gt" in bounds:
+        return f"{number} above {bounds['gt']:g}"
+    return f"{number}, {bounds['ge']:g} or above" if "ge" in bounds else number
 
 
 def unknown_setting(name: str, names: Iterable[str]) -> InputError:
