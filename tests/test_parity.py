@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from faults import Plain
+from harness.parity.words import headline, points
+from harness.parity.writer import write
+from harness.roundoff.twin import twin
 
 from backends.distance import Tolerance, error, errors, furthest
 from backends.network import Weights
@@ -20,12 +23,9 @@ from harness.parity.parity import parity
 from harness.parity.probe import observed
 from harness.parity.reference_step import Batch, Rules, tensors, walked
 from harness.parity.verdict import standing_apart
-from harness.parity.words import headline, points
-from harness.parity.writer import write
 from harness.roundoff.chaos_map import chaos_map
 from harness.roundoff.stable_cells import by_backend, chaos_maps
 from harness.roundoff.trial import trial
-from harness.roundoff.twin import twin
 
 SMALL: dict[str, Any] = {
     "dataset": "iris",

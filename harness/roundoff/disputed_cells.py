@@ -1,8 +1,9 @@
 """Cells in which two backends label test samples differently, looked at again: is it round-off?
 
-Where eta is large, training amplifies the rounding of its sums until two right programs end with other
-labels. Whether it does is measured: the NumPy backend trains the cell as planned, and again with its sums
-in other orders (:mod:`harness.roundoff.chaos_map`). What then differs is round-off and nothing else.
+Where eta is large, training amplifies round-off until two right programs end with other labels. Whether it
+does is measured: the reference trains the cell as planned, and again with every result perturbed in its last
+place and its sums in other orders (:mod:`harness.roundoff.chaos_map`). What then differs is round-off and
+nothing else.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from harness.data.dataset import Dataset
 from harness.experiment.experiment import Experiment
 from harness.results.result import Result
 from harness.results.run_folder import RunFolder
-from harness.roundoff.chaos_map import PARTED, chaos_map
+from harness.roundoff.chaos_map import chaos_map
+from harness.roundoff.round_off import PARTED
 from harness.roundoff.trial import recipes
 
 CELL = ["eta", "lmbd"]
-COLUMNS = ["recipe", *CELL, "repeat", "apart", "status", "difference", "swing"]
-REPEATS = 3  # that are looked at
+DISPUTE_COLUMNS = ["recipe", *CELL, "repeat", "apart", "status", "difference", "swing"]
+_REPEATS = 3  # that are looked at
 MOST = 98  # trainings of a recipe that are looked at again, those of the cells furthest apart
 KINDS = ["stable", "sensitive", "chaotic", "diverged"]  # from best to worst
 KEPT = "disputes.parquet"
@@ -35,14 +37,16 @@ logger = logging.getLogger(__name__)
 
 
 def disputes(
-    experiment: Experiment, records: pd.DataFrame, predictions: pd.DataFrame
+    experiment: Experiment, dataset: Dataset, records: pd.DataFrame, predictions: pd.DataFrame
 ) -> pd.DataFrame:
     """The cells that backends of one recipe do not label alike; a row a cell and repeat.
 
     Columns: recipe (the backends that share it), eta, lmbd, repeat, and ``apart``: the largest share of
     test samples that any two label differently, 1 where one trained and another diverged. Real
-    predictions differ if they are a thousandth of their standard deviation apart.
+    predictions differ if they are a thousandth of the targets' standard deviation apart, whatever the
+    spread of the predictions: those of a collapsed training have none.
     """
+    allowed = 0.0 if dataset.classes else PARTED * float(np.std(dataset.y))
     trained = records[records["status"].isin(["ok", "diverged"])]
     present = [name for name in experiment.backends if (trained["backend"] == name).any()]
     frames = []
@@ -50,16 +54,24 @@ def disputes(
         if len(names) < 2 or experiment.recipe(names[0]).patience is not None:
             continue
         apart = pd.concat(
-            [_apart(predictions, a, b) for a, b in combinations(names, 2)], ignore_index=True
+            [_apart(predictions, a, b, allowed) for a, b in combinations(names, 2)],
+            ignore_index=True,
         )
         worst = apart.groupby([*CELL, "repeat"], as_index=False)["apart"].max()
         frames.append(worst[worst["apart"] > 0].assign(recipe=", ".join(names)))
-    found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS[:5])
-    return found[COLUMNS[:5]]
+    found = (
+        pd.concat(frames, ignore_index=True)
+        if frames
+        else pd.DataFrame(columns=DISPUTE_COLUMNS[:5])
+    )
+    return found[DISPUTE_COLUMNS[:5]]
 
 
-def _apart(predictions: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
-    """How far two backends are apart in every cell and repeat: eta, lmbd, repeat, apart."""
+def _apart(predictions: pd.DataFrame, a: str, b: str, allowed: float) -> pd.DataFrame:
+    """How far two backends are apart in every cell and repeat: eta, lmbd, repeat, apart.
+
+    ``allowed``: how far two real predictions may be from each other and still be the same.
+    """
     sides = [
         predictions.loc[predictions["backend"] == name].set_index([*CELL, "repeat"])["predicted"]
         for name in (a, b)
@@ -71,7 +83,6 @@ def _apart(predictions: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     if whole.any():
         one, other = (np.stack(list(both.loc[whole, side])) for side in ("a", "b"))
         if one.dtype.kind == "f":
-            allowed = PARTED * one.std(axis=1, keepdims=True)
             apart[whole] = (np.abs(one - other) > allowed).mean(axis=1)
         else:
             apart[whole] = (one != other).mean(axis=1)
@@ -84,7 +95,7 @@ def looked_at_again(experiment: Experiment, dataset: Dataset, found: pd.DataFram
     As :mod:`harness.roundoff.chaos_map` gives them, the worst of the first three repeats; of a cell
     that was not looked at, because there are too many, the status is empty.
     """
-    repeats = range(min(experiment.repeats, REPEATS))
+    repeats = range(min(experiment.repeats, _REPEATS))
     frames = []
     for recipe, cells in found.groupby("recipe", sort=False):
         ranked = cells.groupby(CELL)["apart"].max().sort_values(ascending=False, kind="stable")
@@ -98,22 +109,22 @@ def looked_at_again(experiment: Experiment, dataset: Dataset, found: pd.DataFram
         worst["status"] = [KINDS[rank] for rank in worst.pop("rank")]
         frames.append(cells.merge(worst, on=CELL, how="left"))
     if not frames:
-        return pd.DataFrame(columns=COLUMNS)
-    return pd.concat(frames, ignore_index=True).fillna({"status": ""})[COLUMNS]
+        return pd.DataFrame(columns=DISPUTE_COLUMNS)
+    return pd.concat(frames, ignore_index=True).fillna({"status": ""})[DISPUTE_COLUMNS]
 
 
 def _chaos(
     experiment: Experiment, dataset: Dataset, recipe: str, cells: Sequence[int]
 ) -> pd.DataFrame:
     """The chaos map of some cells: a single twin shows chaos; where it shows none, all of them look."""
-    name, repeats = recipe.split(", ")[0], range(min(experiment.repeats, REPEATS))
+    name, repeats = recipe.split(", ")[0], range(min(experiment.repeats, _REPEATS))
     picked = np.array(cells)
-    first = chaos_map(experiment, dataset, repeats=repeats, recipe=name, cells=picked, twins=1)
+    first = chaos_map(experiment, dataset, name, repeats, picked, twins=1)
     settled = first.groupby(CELL)["chaotic"].any()
     calm = picked[[not settled[experiment.cells[number]] for number in cells]]
     if not len(calm):
         return first
-    more = chaos_map(experiment, dataset, repeats=repeats, recipe=name, cells=calm)
+    more = chaos_map(experiment, dataset, name, repeats, calm)
     return pd.concat([first, more], ignore_index=True)
 
 
@@ -140,7 +151,7 @@ def dispute_kind(looked_at: pd.DataFrame) -> pd.Series:
 def add_disputes(result: Result, dataset: Dataset) -> Result:
     """The result with its disputed cells, looked at again unless that was done before; also on disk."""
     folder = RunFolder(result.address)
-    found = disputes(result.experiment, result.records, result.predictions)
+    found = disputes(result.experiment, dataset, result.records, result.predictions)
     if folder.exists(KEPT):
         kept, _ = folder.read_frame(KEPT)
         if kept[found.columns].equals(found):

@@ -14,10 +14,10 @@ from harness.document.numbers import count
 from harness.document.section import Picture, Section
 
 CHAOS = (
-    "A map of how far round-off alone carries a training: a backend against itself, with the rows of "
-    "each minibatch, the features and the hidden units in other orders. The mathematics is the same, only "
-    "sums round differently. Where the two part, so will any two right programs: weights, labels and "
-    "accuracies may then differ without a fault anywhere, and no tolerance is enforced."
+    "A map of how far round-off alone carries a training: the written-out reference against itself, with "
+    "every result perturbed in its last place and every sum in another order. The mathematics is the same. "
+    "Where the two part, so will any two right programs: weights, labels and accuracies may then differ "
+    "without a fault anywhere, and nothing is held against a backend."
 )
 
 
