@@ -8,18 +8,18 @@ import typer
 
 from harness.cli.options import takes_experiment
 
-PANEL = "How to compare"
+_PANEL = "How to compare"
 
 
 @takes_experiment
-def parity(
+def parity_command(
     settings: dict[str, Any],
     *,
     steps: Annotated[
         int | None,
         typer.Option(
             help="Optimiser steps to take; by default those of all epochs.",
-            rich_help_panel=PANEL,
+            rich_help_panel=_PANEL,
             show_default=False,
         ),
     ] = None,
@@ -28,7 +28,7 @@ def parity(
         typer.Option(
             help="Largest relative error that passes; by default what round-off explains, measured "
             "tensor by tensor.",
-            rich_help_panel=PANEL,
+            rich_help_panel=_PANEL,
             show_default=False,
         ),
     ] = None,
@@ -37,7 +37,7 @@ def parity(
         typer.Option(
             help="Backend whose float64 run takes the place of the written-out reference.",
             metavar="BACKEND",
-            rich_help_panel=PANEL,
+            rich_help_panel=_PANEL,
             show_default=False,
         ),
     ] = "",
@@ -46,7 +46,7 @@ def parity(
         typer.Option(
             help="Folder for parity.md, .html, .json, errors, chaos map and figures; by default "
             "parity/ in the run's folder.",
-            rich_help_panel=PANEL,
+            rich_help_panel=_PANEL,
             show_default=False,
         ),
     ] = None,
@@ -55,14 +55,14 @@ def parity(
         typer.Option(
             "--conformance/--no-conformance",
             help="Also run the checks of backends.testing; by default on backends not built in.",
-            rich_help_panel=PANEL,
+            rich_help_panel=_PANEL,
             show_default=False,
         ),
     ] = None,
     json: Annotated[
         bool,
         typer.Option(
-            "--json", help="Print the outcome as JSON.", rich_help_panel=PANEL, show_default=False
+            "--json", help="Print the outcome as JSON.", rich_help_panel=_PANEL, show_default=False
         ),
     ] = False,
     quiet: Annotated[
@@ -83,7 +83,7 @@ def parity(
     from harness.experiment.chosen_backends import resolve
     from harness.experiment.execution import Execution
     from harness.experiment.experiment import experiment_from
-    from harness.parity.parity import parity as compare
+    from harness.parity.parity import parity
     from harness.parity.record import parity_json, write_parity
     from harness.runner import address_of
 
@@ -98,7 +98,7 @@ def parity(
         status.update(f"training {text}")
 
     try:
-        result = compare(
+        result = parity(
             experiment,
             steps=steps,
             rtol=rtol,

@@ -26,17 +26,19 @@ from backends.formulas import logits, predict, sample_cost
 from backends.network import Array, Weights
 from harness.data.dataset import Dataset
 from harness.experiment.experiment import Experiment
-from harness.parity.verdict import BackendVerdict, ParityOutcome, judge
-from harness.roundoff.chaos_map import CHAOS_COLUMNS, STABLE, chaos_frame
+from harness.parity.verdict import BackendVerdict, ParityOutcome, judge_errors
+from harness.roundoff.chaos_map import CHAOS_COLUMNS, chaos_frame
 from harness.roundoff.reference import Noise, passed_forward, reference_path
 from harness.roundoff.reference_check import reference_fault
 from harness.roundoff.round_off import PARTED, Path, RoundOff, allowed_by, round_off
 from harness.roundoff.trial import Trial, trial
 
-MORE_TWINS = range(100, 116)  # seeds of further twins, for cells that look like a disagreement
-FEW = 8  # cells that are looked at again in any case; of large grids a quarter of the cells
-SAMPLES = 256  # training samples on which losses and outputs are compared
-ALIKE = 2.0  # times what is allowed that two backends which agree with each other are apart at most
+_MORE_TWINS = range(100, 116)  # seeds of further twins, for cells that look like a disagreement
+_FEW = 8  # cells that are looked at again in any case; of large grids a quarter of the cells
+_SAMPLES = 256  # training samples on which losses and outputs are compared
+_ALIKE = (
+    2.0  # times what is allowed that two backends which agree with each other are apart at most
+)
 ERROR_COLUMNS = [
     "backend",
     "dtype",
@@ -79,7 +81,7 @@ class ParityTask:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ParityComparison:
     """What comparing one group of backends, or several, came to.
 
     ``errors``: a row for each backend, step, tensor and cell, with ``ERROR_COLUMNS``. ``chaos``: the chaos
@@ -99,7 +101,7 @@ class Comparison:
         return list(dict.fromkeys(v.backend for v in self.verdicts if v.disagrees))
 
     @classmethod
-    def joined(cls, parts: Sequence[Comparison]) -> Comparison:
+    def joined(cls, parts: Sequence[ParityComparison]) -> ParityComparison:
         """One comparison out of those of several groups or dtypes."""
         alike: dict[str, list[tuple[str, str]]] = {}
         for part in parts:
@@ -118,11 +120,13 @@ class Comparison:
         )
 
 
-def compare_group(task: ParityTask, names: Sequence[str], dtypes: Sequence[str]) -> Comparison:
+def compare_group(
+    task: ParityTask, names: Sequence[str], dtypes: Sequence[str]
+) -> ParityComparison:
     """Compare these backends, which share a recipe, with the reference trained by that recipe."""
     exact = task.trial(names[0], "float64")
     if fault := reference_fault(exact):
-        return Comparison(exact.checkpoints, fault=fault)
+        return ParityComparison(exact.checkpoints, fault=fault)
     verdicts, able = [], []
     for name in names:
         reason = task.backends[name].unsupported(exact.network, exact.training)
@@ -147,16 +151,16 @@ def compare_group(task: ParityTask, names: Sequence[str], dtypes: Sequence[str])
             chaos[-1].insert(0, "recipe", ", ".join(names))
             alike[dtype] &= sides.alike()
     filled = [table for table in tables if len(table)]
-    errors = pd.concat(filled, ignore_index=True) if filled else Comparison().errors
+    errors = pd.concat(filled, ignore_index=True) if filled else ParityComparison().errors
     for dtype in dtypes:
         for name in able:
             if (name, dtype) in failures:
                 reason = failures[name, dtype]
                 verdicts.append(BackendVerdict(name, dtype, ParityOutcome.FAILED, reason))
             else:
-                verdicts.append(judge(errors, name, dtype))
+                verdicts.append(judge_errors(errors, name, dtype))
     wrong = {(v.backend, v.dtype) for v in verdicts if v.disagrees}
-    return Comparison(
+    return ParityComparison(
         exact.checkpoints,
         tuple(verdicts),
         {
@@ -200,7 +204,7 @@ class _Sides:
         trial, near = self.measured.trial, set()
         for one, other in combinations(self.judged, 2):
             relative = _errors(trial, self.judged[one], self.judged[other])[1]
-            if (relative <= ALIKE * self.allowed)[self.enforced].all():
+            if (relative <= _ALIKE * self.allowed)[self.enforced].all():
                 near.add((one, other))
         return near
 
@@ -247,10 +251,10 @@ def _trained(task: ParityTask, names: Sequence[str], trial: Trial, path: Path, p
     distance = _distance(measured)
     sides = _Sides(measured, *_bounds(task, trial, distance), judged, failures)
     suspect = sides.exceeding()
-    if 0 < len(suspect) <= max(FEW, len(trial.cells) // 4):
+    if 0 < len(suspect) <= max(_FEW, len(trial.cells) // 4):
         task.say(f"the reference in {trial.dtype}{part}, closer in {len(suspect)} cells")
         some = tuple(weights[suspect] for weights in path)
-        closer = round_off(trial.of(suspect), some, MORE_TWINS)
+        closer = round_off(trial.of(suspect), some, _MORE_TWINS)
         distance[:, :, suspect] = np.maximum(distance[:, :, suspect], _distance(closer))
         sides = _Sides(measured, *_bounds(task, trial, distance), judged, failures)
     return sides
@@ -273,12 +277,13 @@ def path_or_failure(backend: Backend, trial: Trial) -> Path | str:
 def _bounds(task: ParityTask, trial: Trial, distance: Errors) -> tuple[Errors, NDArray[np.bool_]]:
     """How far a backend may be off, and where it is held to that.
 
-    A tolerance that was given is enforced where round-off stays well below it; else a tensor is judged
-    until round-off alone parts two trainings.
+    A tolerance that was given is enforced where round-off allows no more; else a tensor is judged until
+    round-off alone parts two trainings.
     """
     with np.errstate(invalid="ignore"):
         if task.rtol is not None:
-            return np.full_like(distance, task.rtol), STABLE * distance <= task.rtol
+            tight = allowed_by(distance, trial.dtype) <= task.rtol
+            return np.full_like(distance, task.rtol), tight
         return allowed_by(distance, trial.dtype), distance < PARTED
 
 
@@ -294,7 +299,7 @@ def _errors(trial: Trial, path: Path, truth: Path) -> tuple[Errors, Errors]:
 
     Losses are measured by what they were at the start, and by what predicting nothing would cost.
     """
-    rows = trial.split.train[:SAMPLES]
+    rows = trial.split.train[:_SAMPLES]
     start = trial.plan.initial
     scale = _loss(trial, rows, start)
     if not trial.network.classes:
@@ -320,7 +325,7 @@ def _output(backend: Backend, trial: Trial, weights: Weights) -> dict[str, Array
 
     A probability is measured by 1; a real output by the targets, or by what it should be if that is more.
     """
-    rows, network = trial.split.train[:SAMPLES], trial.network
+    rows, network = trial.split.train[:_SAMPLES], trial.network
     given = backend.predict_proba(trial.x[rows], network, weights)
     expected = predict(trial.x[rows].astype(np.float64), network, weights.astype("float64"))
     scale = 1.0 if network.classes else float(np.abs(trial.y[rows]).max())

@@ -10,17 +10,17 @@ import pandas as pd
 from backends.base import Backend
 from backends.distance import Errors, Tolerance, relative_errors
 from backends.network import Weights
-from harness.parity.comparison import Comparison, ParityTask
+from harness.parity.comparison import ParityComparison, ParityTask
 from harness.parity.known_mistakes import Explanation, explained
 from harness.parity.reference_step import walked
 from harness.parity.step_tensors import taken_apart
 from harness.roundoff.round_off import allowed_by, round_off
 from harness.roundoff.trial import Trial
 
-POINTS = 8  # checkpoints of one training that a bisection looks at, where it costs nothing
+BISECTED = 8  # checkpoints of one training that a bisection looks at, where it costs nothing
 CLOSE_TWINS = range(6)  # that round-off is measured by in the one cell that is looked into
-TOGETHER = "together"
-NOT_TRAINED = ("loss", "output")  # what is compared beside weights and biases
+ONLY_TOGETHER = "together"
+_NOT_WEIGHTS = ("loss", "output")  # what is compared beside weights and biases
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class Divergence:
     explanation: Explanation | None
 
 
-def divergence_of(task: ParityTask, comparison: Comparison, name: str) -> Divergence:
+def divergence_of(task: ParityTask, comparison: ParityComparison, name: str) -> Divergence:
     """Look where a backend that disagrees first does so: in its worst cell, in float64 if it can."""
     errors = comparison.errors
     errors = errors[(errors["backend"] == name) & errors["enforced"].astype(bool)]
     wrong = errors[~(errors["relative"] <= errors["tolerance"])]
     dtype = "float64" if (wrong["dtype"] == "float64").any() else "float32"
     wrong = wrong[wrong["dtype"] == dtype]
-    weights = wrong[~wrong["tensor"].isin(NOT_TRAINED)]
+    weights = wrong[~wrong["tensor"].isin(_NOT_WEIGHTS)]
     early = (weights if len(weights) else wrong).query("step == step.min()")
     shares = (early["relative"] / early["tolerance"]).fillna(np.inf)
     row = early.iloc[int(shares.to_numpy().argmax())]
@@ -71,7 +71,7 @@ def divergence_of(task: ParityTask, comparison: Comparison, name: str) -> Diverg
         task, name, task.trial(name, dtype).of(index), task.trial(name, "float64").of(index)
     )
     if not both.beyond(high)[0]:
-        return replace(alike, first=TOGETHER)
+        return replace(alike, first=ONLY_TOGETHER)
     low = max((k for k in both.trial.checkpoints if k < high), default=0)
     return _looked_into(known, both, first_step(both, low, high), Tolerance(dtype, task.rtol))
 
@@ -122,7 +122,7 @@ def first_step(both: _Both, low: int, high: int) -> int:
 
     After ``low`` steps they agree, after ``high`` they do not.
     """
-    points = POINTS if both.suspect.stacks else 1
+    points = BISECTED if both.suspect.stacks else 1
     while high - low > 1:
         between = np.linspace(low, high, points + 2)[1:-1].round().astype(int)
         steps = sorted({min(max(int(k), low + 1), high - 1) for k in between})

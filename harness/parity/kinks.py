@@ -17,8 +17,8 @@ import pandas as pd
 
 from backends.network import Array, Weights
 from harness.document.numbers import cell as cell_words
-from harness.parity.comparison import Comparison, ParityTask, path_or_failure
-from harness.parity.verdict import BackendVerdict, ParityOutcome, judge
+from harness.parity.comparison import ParityComparison, ParityTask, path_or_failure
+from harness.parity.verdict import BackendVerdict, ParityOutcome, judge_errors
 from harness.roundoff.reference import (
     EXACT,
     OPTIMISERS,
@@ -28,7 +28,7 @@ from harness.roundoff.reference import (
     passed_forward,
     targets_of,
 )
-from harness.roundoff.round_off import FACTOR, Path, twin_path
+from harness.roundoff.round_off import TIMES_ROUND_OFF, Path, twin_path
 from harness.roundoff.trial import Trial
 
 KINKED = ("relu", "leaky_relu")  # elu's derivative has no jump at alpha 1, the others have no kink
@@ -68,7 +68,9 @@ class Kink:
         )
 
 
-def grant_kinks(task: ParityTask, comparison: Comparison) -> tuple[Comparison, list[Kink]]:
+def grant_kinks(
+    task: ParityTask, comparison: ParityComparison
+) -> tuple[ParityComparison, list[Kink]]:
     """The comparison judged again without what kinks account for, and the kinks."""
     errors, granted = comparison.errors.copy(), []
     verdicts = list(comparison.verdicts)
@@ -87,7 +89,7 @@ def grant_kinks(task: ParityTask, comparison: Comparison) -> tuple[Comparison, l
 def _judged_again(
     errors: pd.DataFrame, before: pd.DataFrame, verdict: BackendVerdict, kinks: int
 ) -> BackendVerdict:
-    again = judge(errors, verdict.backend, verdict.dtype)
+    again = judge_errors(errors, verdict.backend, verdict.dtype)
     left, all_of_them = (_cells_to_the_end(table, verdict) for table in (errors, before))
     if again.disagrees and kinks < MOST_KINKS:
         return again
@@ -149,7 +151,7 @@ def _kink_of(task: ParityTask, verdict: BackendVerdict, cell: int, last: int) ->
         )
         for layer, (mine, its) in enumerate(zip(own, true, strict=True)):
             spread = np.max([np.abs(twin[layer] - its).max(axis=0) for twin in near], axis=0)
-            allowed = FACTOR * np.maximum(spread, eps * np.abs(its).max(axis=0))
+            allowed = TIMES_ROUND_OFF * np.maximum(spread, eps * np.abs(its).max(axis=0))
             apart = (mine > 0) != (its > 0)
             apart &= (np.abs(mine) <= allowed) & (np.abs(its) <= allowed)
             if apart.any():
@@ -187,7 +189,7 @@ def _steps_are_right(trial: Trial, path: Path) -> bool:
         for place, tensor in enumerate([*made.W, *made.b]):
             wanted = expected[k][place]
             spread = max(np.abs(one[k][place] - wanted).max() for one in perturbed)
-            allowed = FACTOR * max(spread, eps * np.abs(wanted).max())
+            allowed = TIMES_ROUND_OFF * max(spread, eps * np.abs(wanted).max())
             if not np.abs(tensor.reshape(wanted.shape) - wanted).max() <= allowed:
                 return False
     return True

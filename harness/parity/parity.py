@@ -18,7 +18,7 @@ from harness.executors.fork import beside, forks
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import cores
 from harness.experiment.experiment import Experiment
-from harness.parity.comparison import Comparison, ParityTask, compare_group
+from harness.parity.comparison import ParityComparison, ParityTask, compare_group
 from harness.parity.divergence import Divergence, divergence_of
 from harness.parity.kinks import Kink, grant_kinks
 from harness.parity.verdict import (
@@ -28,7 +28,7 @@ from harness.parity.verdict import (
 )
 from harness.roundoff.trial import recipes
 
-DTYPES = ("float32", "float64")
+_DTYPES = ("float32", "float64")
 WRITTEN_OUT = "the reference"
 CHECK_COLUMNS = ["backend", "check", "verdict", "words", "share", "needed"]
 BLAMED_BY = 3  # backends that agree with each other and not with the reference, if nobody does
@@ -41,9 +41,9 @@ class Parity:
     ``reference``: what the backends were compared with, ``WRITTEN_OUT`` or the name of a backend.
     ``steps``: the numbers of steps that were looked at. ``verdicts``: one for each backend and dtype.
     ``alike``: pairs that disagree with the reference and agree with each other, by dtype. ``fault``: what
-    is wrong with the reference itself. ``errors`` and ``chaos``: as of
-    :class:`harness.parity.comparison.Comparison`. ``kinks``: where trainings part through nobody's fault.
-    ``checks``: what the conformance kit found, where it was asked for.
+    is wrong with the reference itself. ``errors`` and ``chaos``: as in
+    :class:`~harness.parity.comparison.ParityComparison`. ``kinks``: where trainings part through nobody's
+    fault. ``checks``: what the conformance kit found, where it was asked for.
     """
 
     experiment: Experiment
@@ -89,7 +89,7 @@ def parity(
     steps: int | None = None,
     rtol: float | None = None,
     reference: str = "",
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] = _DTYPES,
     locate: bool = True,
     check: Sequence[str] = (),
     say: Callable[[str], None] = lambda doing: None,
@@ -175,7 +175,7 @@ def explained_verdicts(
     return result
 
 
-def _out_voted(comparison: Comparison) -> str:
+def _out_voted(comparison: ParityComparison) -> str:
     """What speaks against the reference: nobody agrees with it, and several agree with each other."""
     if any(verdict.agrees for verdict in comparison.verdicts):
         return ""
@@ -199,7 +199,7 @@ def _usable_reference(name: str) -> Backend:
 
 
 # the task with the backends that can be used, why the others cannot, and what comparing them came to
-Started = tuple[ParityTask, dict[str, str], Comparison]
+Started = tuple[ParityTask, dict[str, str], ParityComparison]
 
 
 def _side_by_side(
@@ -216,7 +216,7 @@ def _side_by_side(
         other = beside(lambda: _compared(quietly, chosen, dtypes[:1])[2])
         task, missing, here = _compared(task, chosen, dtypes[1:])
         task.say(f"everybody {dtypes[0]}")
-        return task, missing, Comparison.joined([other(), here])
+        return task, missing, ParityComparison.joined([other(), here])
 
 
 def _compared(
@@ -234,7 +234,7 @@ def _compared(
     task = replace(task, backends=backends | extra)
     names = [name for name in task.experiment.backends if name in backends]
     groups = recipes(task.experiment, names)
-    return task, missing, Comparison.joined([compare_group(task, g, dtypes) for g in groups])
+    return task, missing, ParityComparison.joined([compare_group(task, g, dtypes) for g in groups])
 
 
 def _checks(backends: Mapping[str, Backend], say: Callable[[str], None]) -> pd.DataFrame:

@@ -14,26 +14,26 @@ from matplotlib.figure import Figure
 from harness.document.canvas import FAINT, Frame, panels
 from harness.document.numbers import cell, count
 from harness.document.section import Picture, Section, Table
-from harness.parity.divergence import TOGETHER, Divergence
+from harness.parity.divergence import ONLY_TOGETHER, Divergence
 from harness.parity.parity import Parity
 from harness.parity.verdict import BackendVerdict, ParityOutcome
-from harness.roundoff.round_off import FACTOR, TWINS
+from harness.roundoff.round_off import TIMES_ROUND_OFF, TWINS
 from harness.roundoff.section import chaos_section
 
-COLOURS = ("#3b6fb6", "#d9730d", "#3a8f5c", "#a13d63", "#7a5cc0", "#8a7a2f")
-MARKERS = "osD^vP"
-METHOD = (
+_COLOURS = ("#3b6fb6", "#d9730d", "#3a8f5c", "#a13d63", "#7a5cc0", "#8a7a2f")
+_MARKERS = "osD^vP"
+_METHOD = (
     "All backends start from the same weights and see the same minibatches. They are compared with a "
     "reference that is none of them: the training written out in float64, whose gradients were checked "
     "against finite differences of the objective in extended precision before it was used. A tensor's "
     "relative error is its largest absolute error over its scale: the largest entry of the reference's "
-    f"tensor, now or at the start. It may be {FACTOR:g} times as large as round-off alone makes it in that "
-    f"tensor, cell and step, measured on {TWINS} twins of the reference in the backend's own dtype, with "
-    "every result perturbed in its last place and every sum in another order, and never has to be smaller "
-    f"than {FACTOR:g} units in the last place of the largest entry. Where round-off alone reaches a "
+    f"tensor, now or at the start. It may be {TIMES_ROUND_OFF:g} times as large as round-off alone makes it "
+    f"in that tensor, cell and step, measured on {TWINS} twins of the reference in the backend's own dtype, "
+    "with every result perturbed in its last place and every sum in another order, and never has to be "
+    f"smaller than {TIMES_ROUND_OFF:g} units in the last place of the largest entry. Where round-off alone reaches a "
     "thousandth of the weights, nothing is compared."
 )
-FLOAT32 = (
+_FLOAT32 = (
     "A float32 run is compared with the float64 reference too; what float32 itself loses on the way, the "
     "same in every library, is part of the round-off that is measured."
 )
@@ -74,7 +74,7 @@ def parity_section(parity: Parity) -> Section:
         pictures.append(Picture("error-by-step", partial(error_by_step, parity), caption, alt))
     return Section(
         "Parity",
-        text=[parity_headline(parity), METHOD, FLOAT32],
+        text=[parity_headline(parity), _METHOD, _FLOAT32],
         points=[f"{point}." for point in [*parity_points(parity), *_check_points(parity.checks)]],
         tables=[Table(verdict_table(parity))] if parity.verdicts else [],
         pictures=pictures,
@@ -158,7 +158,7 @@ def divergence_sentence(divergence: Divergence) -> str:
     """Where and why a backend parts from the reference."""
     name = f"{divergence.backend} ({divergence.dtype}, {cell(divergence.eta, divergence.lmbd)})"
     if not divergence.step:
-        if divergence.first == TOGETHER:
+        if divergence.first == ONLY_TOGETHER:
             return (
                 f"{name}: trained alone, the cell agrees; it differs where it is trained together "
                 "with others"
@@ -288,8 +288,8 @@ def error_by_step(parity: Parity) -> Figure:
         for number, name in enumerate(names):
             own = errors[errors["backend"] == name]
             style = {
-                "color": COLOURS[number % len(COLOURS)],
-                "marker": MARKERS[number % len(MARKERS)],
+                "color": _COLOURS[number % len(_COLOURS)],
+                "marker": _MARKERS[number % len(_MARKERS)],
                 "ms": 4,
             }
             judged = own["enforced"].astype(bool)

@@ -24,12 +24,12 @@ class ParityOutcome(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-AGREEING = (
+TAKES_THE_PATH = (
     ParityOutcome.IDENTICAL,
     ParityOutcome.ROUND_OFF,
     ParityOutcome.LIBRARY_ROUNDING,
 )
-DISAGREEING = (ParityOutcome.OTHER_OBJECTIVE, ParityOutcome.UNEXPLAINED)
+LEAVES_THE_PATH = (ParityOutcome.OTHER_OBJECTIVE, ParityOutcome.UNEXPLAINED)
 UNDECIDED = (ParityOutcome.FAILED, ParityOutcome.NOT_COMPARABLE, ParityOutcome.UNAVAILABLE)
 
 
@@ -56,14 +56,14 @@ class BackendVerdict:
 
     @property
     def agrees(self) -> bool:
-        return self.outcome in AGREEING
+        return self.outcome in TAKES_THE_PATH
 
     @property
     def disagrees(self) -> bool:
-        return self.outcome in DISAGREEING
+        return self.outcome in LEAVES_THE_PATH
 
 
-def judge(errors: pd.DataFrame, backend: str, dtype: str) -> BackendVerdict:
+def judge_errors(errors: pd.DataFrame, backend: str, dtype: str) -> BackendVerdict:
     """The verdict on one backend in one dtype by its errors alone; comparing nothing is none."""
     own = errors[(errors["backend"] == backend) & (errors["dtype"] == dtype)]
     counted = own[own["enforced"].astype(bool)]

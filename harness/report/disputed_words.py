@@ -8,7 +8,7 @@ import pandas as pd
 
 from harness.document import numbers
 from harness.results.result import Result
-from harness.roundoff.disputed_cells import CELL, dispute_kind
+from harness.roundoff.disputed_cells import DISPUTED_CELL, dispute_kind
 from harness.roundoff.trial import recipes
 
 
@@ -26,10 +26,10 @@ def agreement_words(result: Result) -> Iterator[str]:
 
 def _words(result: Result, names: list[str], several: bool) -> Iterator[str]:
     ok = result.records[result.records["backend"].isin(names) & (result.records["status"] == "ok")]
-    trained = ok.groupby(CELL)["backend"].nunique()
+    trained = ok.groupby(DISPUTED_CELL)["backend"].nunique()
     assert result.disputes is not None
     found = result.disputes[result.disputes["recipe"] == ", ".join(names)]
-    cells = found.groupby(CELL).agg(
+    cells = found.groupby(DISPUTED_CELL).agg(
         apart=("apart", "max"),
         status=("status", "first"),
         difference=("difference", "max"),

@@ -3,7 +3,7 @@
 The reference is set against twins of itself (:mod:`harness.roundoff.round_off`): the same mathematics, and
 other round-off. No difference between libraries can be expected to grow less. A cell is
 
-``stable``     round-off stays below a fifth of what is usual (:class:`backends.distance.Tolerance`);
+``stable``     round-off stays within what is usual (:class:`backends.distance.Tolerance`);
 ``sensitive``  it grows further, but the trainings still end in the same place;
 ``chaotic``    it grows to a thousandth of the weights and more: two right programs part, and may end
                with other labels;
@@ -27,7 +27,6 @@ from harness.roundoff.round_off import PARTED, TWINS, RoundOff, round_off
 from harness.roundoff.trial import Trial, trial
 from harness.training.evaluate import score
 
-STABLE = 5.0  # times that round-off stays below the usual tolerance in a stable cell
 CHAOS_COLUMNS = [
     "repeat",
     "eta",
@@ -80,7 +79,7 @@ def chaos_frame(measured: RoundOff, repeat: int = 0) -> pd.DataFrame:
         status = np.select(
             [
                 ~measured.path[-1].finite() | ~np.isfinite(last),
-                STABLE * last <= usual,
+                last <= usual,
                 last < PARTED,
             ],
             ["diverged", "stable", "sensitive"],

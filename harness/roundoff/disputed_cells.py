@@ -25,15 +25,15 @@ from harness.roundoff.chaos_map import chaos_map
 from harness.roundoff.round_off import PARTED
 from harness.roundoff.trial import recipes
 
-CELL = ["eta", "lmbd"]
-DISPUTE_COLUMNS = ["recipe", *CELL, "repeat", "apart", "status", "difference", "swing"]
+DISPUTED_CELL = ["eta", "lmbd"]
+DISPUTE_COLUMNS = ["recipe", *DISPUTED_CELL, "repeat", "apart", "status", "difference", "swing"]
 _REPEATS = 3  # that are looked at
-MOST = 98  # trainings of a recipe that are looked at again, those of the cells furthest apart
-KINDS = ["stable", "sensitive", "chaotic", "diverged"]  # from best to worst
-KEPT = "disputes.parquet"
-ELSEWHERE = 0.1  # relative distance of weights from which on a twin has gone another way
+MOST_CELLS = 98  # trainings of a recipe that are looked at again, those of the cells furthest apart
+_KINDS = ["stable", "sensitive", "chaotic", "diverged"]  # from best to worst
+_KEPT = "disputes.parquet"
+_ELSEWHERE = 0.1  # relative distance of weights from which on a twin has gone another way
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def disputes(
@@ -57,7 +57,7 @@ def disputes(
             [_apart(predictions, a, b, allowed) for a, b in combinations(names, 2)],
             ignore_index=True,
         )
-        worst = apart.groupby([*CELL, "repeat"], as_index=False)["apart"].max()
+        worst = apart.groupby([*DISPUTED_CELL, "repeat"], as_index=False)["apart"].max()
         frames.append(worst[worst["apart"] > 0].assign(recipe=", ".join(names)))
     found = (
         pd.concat(frames, ignore_index=True)
@@ -73,7 +73,9 @@ def _apart(predictions: pd.DataFrame, a: str, b: str, allowed: float) -> pd.Data
     ``allowed``: how far two real predictions may be from each other and still be the same.
     """
     sides = [
-        predictions.loc[predictions["backend"] == name].set_index([*CELL, "repeat"])["predicted"]
+        predictions.loc[predictions["backend"] == name].set_index([*DISPUTED_CELL, "repeat"])[
+            "predicted"
+        ]
         for name in (a, b)
     ]
     both = pd.concat(sides, axis=1, join="inner", keys=["a", "b"])
@@ -98,16 +100,20 @@ def looked_at_again(experiment: Experiment, dataset: Dataset, found: pd.DataFram
     repeats = range(min(experiment.repeats, _REPEATS))
     frames = []
     for recipe, cells in found.groupby("recipe", sort=False):
-        ranked = cells.groupby(CELL)["apart"].max().sort_values(ascending=False, kind="stable")
+        ranked = (
+            cells.groupby(DISPUTED_CELL)["apart"].max().sort_values(ascending=False, kind="stable")
+        )
         numbered = {cell: number for number, cell in enumerate(experiment.cells)}
-        picked = sorted(numbered[cell] for cell in ranked.index[: max(1, MOST // len(repeats))])
-        logger.info("looking again at %d cells that are not labelled alike", len(picked))
+        picked = sorted(
+            numbered[cell] for cell in ranked.index[: max(1, MOST_CELLS // len(repeats))]
+        )
+        _logger.info("looking again at %d cells that are not labelled alike", len(picked))
         with threadpool_limits(1):  # another number of threads rounds differently
             seen = _chaos(experiment, dataset, str(recipe), picked)
-        seen["rank"] = seen["status"].map(KINDS.index)
-        worst = seen.groupby(CELL, as_index=False)[["rank", "difference", "swing"]].max()
-        worst["status"] = [KINDS[rank] for rank in worst.pop("rank")]
-        frames.append(cells.merge(worst, on=CELL, how="left"))
+        seen["rank"] = seen["status"].map(_KINDS.index)
+        worst = seen.groupby(DISPUTED_CELL, as_index=False)[["rank", "difference", "swing"]].max()
+        worst["status"] = [_KINDS[rank] for rank in worst.pop("rank")]
+        frames.append(cells.merge(worst, on=DISPUTED_CELL, how="left"))
     if not frames:
         return pd.DataFrame(columns=DISPUTE_COLUMNS)
     return pd.concat(frames, ignore_index=True).fillna({"status": ""})[DISPUTE_COLUMNS]
@@ -120,7 +126,7 @@ def _chaos(
     name, repeats = recipe.split(", ")[0], range(min(experiment.repeats, _REPEATS))
     picked = np.array(cells)
     first = chaos_map(experiment, dataset, name, repeats, picked, twins=1)
-    settled = first.groupby(CELL)["chaotic"].any()
+    settled = first.groupby(DISPUTED_CELL)["chaotic"].any()
     calm = picked[[not settled[experiment.cells[number]] for number in cells]]
     if not len(calm):
         return first
@@ -129,7 +135,7 @@ def _chaos(
 
 
 def kinds(result: Result) -> dict[tuple[float, float], str]:
-    """What kind of training each disputed cell is that was looked at: of ``KINDS``, or unexplained."""
+    """What kind of training each disputed cell is that was looked at: of ``_KINDS``, or unexplained."""
     if result.disputes is None:
         return {}
     told = result.disputes[result.disputes["status"] != ""]
@@ -144,7 +150,7 @@ def dispute_kind(looked_at: pd.DataFrame) -> pd.Series:
     not put down to it.
     """
     grew = looked_at["status"].isin(["sensitive", "chaotic"])
-    near = (looked_at["swing"] == 0) & (looked_at["difference"] < ELSEWHERE)
+    near = (looked_at["swing"] == 0) & (looked_at["difference"] < _ELSEWHERE)
     return looked_at["status"].mask(grew & near, "unexplained")
 
 
@@ -152,10 +158,10 @@ def add_disputes(result: Result, dataset: Dataset) -> Result:
     """The result with its disputed cells, looked at again unless that was done before; also on disk."""
     folder = RunFolder(result.address)
     found = disputes(result.experiment, dataset, result.records, result.predictions)
-    if folder.exists(KEPT):
-        kept, _ = folder.read_frame(KEPT)
+    if folder.exists(_KEPT):
+        kept, _ = folder.read_frame(_KEPT)
         if kept[found.columns].equals(found):
             return replace(result, disputes=kept)
     looked = looked_at_again(result.experiment, dataset, found)
-    folder.write_frame(KEPT, looked)
+    folder.write_frame(_KEPT, looked)
     return replace(result, disputes=looked)

@@ -70,7 +70,10 @@ EXACT = Rounding()
 
 
 def _sigmoid(z: Array, rounded: Rounding) -> Array:
-    return rounded(1 / (1 + rounded(np.exp(-z), ELEMENTARY)), ELEMENTARY)
+    a = np.negative(z)
+    np.exp(a, out=a)
+    a += 1
+    return rounded(np.reciprocal(a, out=a), ELEMENTARY)
 
 
 def _elu(z: Array, rounded: Rounding) -> Array:
@@ -86,8 +89,9 @@ def _leaky(z: Array, rounded: Rounding) -> Array:
 
 
 def _softmax(z: Array, rounded: Rounding) -> Array:
-    e = rounded(np.exp(z - z.max(axis=-1, keepdims=True)), ELEMENTARY)
-    return rounded(e / e.sum(axis=-1, keepdims=True))
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    e /= e.sum(axis=-1, keepdims=True)
+    return rounded(e, ELEMENTARY)
 
 
 # f of z, and f' of z and a = f(z); for relu and its kin f'(0) is the left derivative
@@ -140,7 +144,7 @@ def passed_forward(
     zs: list[Array] = []
     activations = [x]
     for name, W_l, b_l in zip(functions, W, b, strict=True):
-        z = rounded(activations[-1] @ W_l)
+        z = activations[-1] @ W_l
         z += b_l
         zs.append(rounded(z))
         activations.append(FUNCTIONS_OF_Z[name](z, rounded))
@@ -173,12 +177,13 @@ def gradients_of(
         db[layer] = rounded(delta.sum(axis=-2, keepdims=True))
         if layer:
             slope = DERIVATIVES[network.activation](z[layer - 1], a[layer])
-            delta = rounded(delta @ W[layer].swapaxes(-1, -2))
-            delta *= rounded(slope)
+            delta = delta @ W[layer].swapaxes(-1, -2)
+            delta *= slope
+            rounded(delta)
     return [*dW, *db]
 
 
-class Descent:
+class GradientDescent:
     """theta -= eta g; with momentum m: v = m v - eta g, then theta += v, or, Nesterov, m v - eta g."""
 
     def __init__(self, training: Training, eta: Array, thetas: Layers, rounded: Rounding) -> None:
@@ -224,7 +229,7 @@ class Adam:
         return self.rounded(-self.eta * correction * quotient)
 
 
-OPTIMISERS: dict[str, type[Descent] | type[Adam]] = {"sgd": Descent, "adam": Adam}
+OPTIMISERS: dict[str, type[GradientDescent] | type[Adam]] = {"sgd": GradientDescent, "adam": Adam}
 
 
 def reference_path(trial: Trial, noise: int | None = None) -> tuple[Weights, ...]:

@@ -26,17 +26,17 @@ from harness.roundoff.reference import (
 )
 from harness.roundoff.trial import Trial
 
-ROWS = 4  # samples of the minibatch that finite differences are taken on
-STEPS = 4  # of the optimisers
-ATTEMPTS = 100  # draws of weights among which one keeps its distance from every kink
+_ROWS = 4  # samples of the minibatch that finite differences are taken on
+_STEPS = 4  # of the optimisers
+_ATTEMPTS = 100  # draws of weights among which one keeps its distance from every kink
 
-Extended = np.longdouble
-EPS = float(np.finfo(Extended).eps)
-H = EPS ** (1 / 3)  # where truncation and round-off of a central difference are about equal
-ALLOWED = 1e3 * H * H  # relative; 2e-10 where long doubles have 64 bits, 4e-8 where they have 53
-ROUND_OFF = 1e-12  # relative, of a few steps in float64
-WALKED = 1e-9  # of the change that a few steps make; one of them taken otherwise changes a good part of it
-FLOAT64 = float(np.finfo(np.float64).eps)
+_Extended = np.longdouble
+_EPS = float(np.finfo(_Extended).eps)
+_H = _EPS ** (1 / 3)  # where truncation and round-off of a central difference are about equal
+_ALLOWED = 1e3 * _H * _H  # relative; 2e-10 where long doubles have 64 bits, 4e-8 where they have 53
+_ROUND_OFF = 1e-12  # relative, of a few steps in float64
+_WALKED = 1e-9  # of the change that a few steps make; one of them taken otherwise changes a good part of it
+_FLOAT64 = float(np.finfo(np.float64).eps)
 
 
 def reference_fault(trial: Trial) -> str:
@@ -73,8 +73,8 @@ def _gradient_fault(trial: Trial) -> str:
         kind, layer = divmod(place, trial.network.layers)
         terms = g[place].reshape(theta.shape) * way
         slope = _central_difference(cost, tensors, place, way)
-        noise = EPS * abs(float(cost(tensors))) / H
-        if not abs(float(slope) - terms.sum()) <= ALLOWED * np.abs(terms).sum() + 10 * noise:
+        noise = _EPS * abs(float(cost(tensors))) / _H
+        if not abs(float(slope) - terms.sum()) <= _ALLOWED * np.abs(terms).sum() + 10 * noise:
             return (
                 f"its gradient of {'Wb'[kind]}{layer + 1} is {terms.sum():.9g} along a direction in which "
                 f"finite differences of the objective give {float(slope):.9g}"
@@ -85,15 +85,15 @@ def _gradient_fault(trial: Trial) -> str:
 def _calm_point(trial: Trial) -> tuple[list[Array], list[Array], Array]:
     """Weights and inputs at which no z of a hidden unit is nearer to a kink than a difference reaches."""
     network = trial.network
-    for attempt in range(ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         rng = np.random.default_rng(attempt)
         W: list[Array] = [rng.normal(size=s) / np.sqrt(s[0]) for s in network.shapes]
         b: list[Array] = [rng.normal(size=s[1]) / 10 for s in network.shapes]
-        x: Array = rng.normal(size=(ROWS, network.features))
+        x: Array = rng.normal(size=(_ROWS, network.features))
         near, a = np.inf, x
         for W_l, b_l in zip(W[:-1], b[:-1], strict=True):
             z = a @ W_l + b_l
-            reach = H * (np.abs(a).sum(axis=1, keepdims=True) + 1)
+            reach = _H * (np.abs(a).sum(axis=1, keepdims=True) + 1)
             near = min(near, float((np.abs(z) / reach).min()))
             a = FUNCTIONS_OF_Z[network.activation](z, EXACT)
         if near > 100:
@@ -110,10 +110,10 @@ def _central_difference(
     """The derivative of the cost along ``way`` in one tensor."""
     ends = []
     for sign in (1, -1):
-        moved = [theta.astype(Extended) for theta in tensors]
-        moved[place] = moved[place] + sign * Extended(H) * way
+        moved = [theta.astype(_Extended) for theta in tensors]
+        moved[place] = moved[place] + sign * _Extended(_H) * way
         ends.append(cost(moved))
-    return (ends[0] - ends[1]) / (2 * Extended(H))
+    return (ends[0] - ends[1]) / (2 * _Extended(_H))
 
 
 def objective_value(
@@ -130,9 +130,9 @@ def objective_value(
     their mean or sum, and the penalty.
     """
     layers = network.layers
-    a = x.astype(Extended)
+    a = x.astype(_Extended)
     for layer in range(layers):
-        z = a.dot(tensors[layer].astype(Extended)) + tensors[layers + layer]
+        z = a.dot(tensors[layer].astype(_Extended)) + tensors[layers + layer]
         a = _activation(network.activation, z)
     if network.output == "softmax":
         top = z.max(axis=1)
@@ -144,10 +144,10 @@ def objective_value(
     total = costs.sum() if training.cost == "sum" else costs.mean()
     for layer in range(layers):
         if layer < layers - 1 or training.penalised == "all":
-            square = np.square(tensors[layer].astype(Extended)).sum()
+            square = np.square(tensors[layer].astype(_Extended)).sum()
             divisor = len(x) if training.penalty_per_sample else 1
-            total = total + Extended(lmbd) * training.penalty_factor / divisor * square / 2
-    return Extended(total)
+            total = total + _Extended(lmbd) * training.penalty_factor / divisor * square / 2
+    return _Extended(total)
 
 
 def _activation(name: str, z: NDArray[np.longdouble]) -> NDArray[np.longdouble]:
@@ -159,7 +159,7 @@ def _activation(name: str, z: NDArray[np.longdouble]) -> NDArray[np.longdouble]:
     below = {
         "identity": z,
         "relu": 0 * z,
-        "leaky_relu": Extended(np.float32(0.01)) * z,
+        "leaky_relu": _Extended(np.float32(0.01)) * z,
         "elu": np.exp(np.minimum(z, 0)) - 1,
     }
     return np.where(z > 0, z, below[name])
@@ -169,12 +169,12 @@ def _optimiser_fault(trial: Trial) -> str:
     """The optimiser's steps against the sums of the gradients that it has seen."""
     training, eta = trial.training, 0.01
     rng = np.random.default_rng(2)
-    g = rng.normal(size=(STEPS, 1, 3, 2)) * np.geomspace(1e-6, 10, 6).reshape(3, 2)
+    g = rng.normal(size=(_STEPS, 1, 3, 2)) * np.geomspace(1e-6, 10, 6).reshape(3, 2)
     own = OPTIMISERS[training.optimizer](training, np.full((1, 1, 1), eta), [g[0]], EXACT)
-    for t in range(1, STEPS + 1):
+    for t in range(1, _STEPS + 1):
         change = own.change(0, g[t - 1].copy(), t)
-        expected = _summed_change(training, eta, g[:t].astype(Extended))
-        if not np.allclose(change, expected.astype(np.float64), rtol=ROUND_OFF, atol=0):
+        expected = _summed_change(training, eta, g[:t].astype(_Extended))
+        if not np.allclose(change, expected.astype(np.float64), rtol=_ROUND_OFF, atol=0):
             return f"its {training.optimizer} is not what it is called: step {t} is another"
     return ""
 
@@ -189,21 +189,21 @@ def _summed_change(
     """
     t = len(g)
     if training.optimizer == "sgd":
-        m = Extended(training.momentum)
+        m = _Extended(training.momentum)
         v = -eta * sum(m ** (t - 1 - i) * g[i] for i in range(t))
         return m * v - eta * g[-1] if training.nesterov else v
     means = []
     for beta, terms in ((training.beta_1, g), (training.beta_2, g * g)):
-        share = 1 - Extended(beta)
-        mean = share * sum(Extended(beta) ** (t - 1 - i) * terms[i] for i in range(t))
-        means.append(mean / (1 - Extended(beta) ** t))
-    epsilon = training.epsilon / np.sqrt(1 - Extended(training.beta_2) ** t)
+        share = 1 - _Extended(beta)
+        mean = share * sum(_Extended(beta) ** (t - 1 - i) * terms[i] for i in range(t))
+        means.append(mean / (1 - _Extended(beta) ** t))
+    epsilon = training.epsilon / np.sqrt(1 - _Extended(training.beta_2) ** t)
     return -eta * means[0] / (np.sqrt(means[1]) + epsilon)
 
 
 def _path_fault(trial: Trial) -> str:
     """A few steps of the plan, from a calm point, against the same steps taken one after the other."""
-    last = min(STEPS, trial.plan.steps)
+    last = min(_STEPS, trial.plan.steps)
     W, b, _ = _calm_point(trial)
     start = Weights(tuple(layer[None] for layer in W), tuple(layer[None] for layer in b))
     plan = replace(trial.plan.select([0]).at([last]), initial=start)
@@ -216,7 +216,7 @@ def _path_fault(trial: Trial) -> str:
     before = start.named()
     for name, tensor in reference_path(small)[-1].named().items():
         change = np.abs(expected[name] - before[name][0]).max()
-        if not np.abs(tensor[0] - expected[name]).max() <= WALKED * change + 10 * FLOAT64:
+        if not np.abs(tensor[0] - expected[name]).max() <= _WALKED * change + 10 * _FLOAT64:
             return f"its {name} after {last} steps is not where those steps lead"
     return ""
 
@@ -236,7 +236,7 @@ def _steps_taken(trial: Trial) -> dict[str, Array]:
         )
         for place, theta in enumerate([*W, *b]):
             seen[place].append(g[place].reshape(theta.shape))
-            history = np.array(seen[place]).astype(Extended)
+            history = np.array(seen[place]).astype(_Extended)
             change = _summed_change(training, float(trial.cells.eta[0]), history)
             moved = theta + change.astype(np.float64)
             if place < layers:

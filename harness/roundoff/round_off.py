@@ -27,7 +27,7 @@ from harness.roundoff.trial import Trial
 Path = tuple[Weights, ...]  # the weights after every checkpoint
 
 TWINS = 2  # trainings that the reference is compared with itself by
-FACTOR = 10.0  # times round-off that a library may be off
+TIMES_ROUND_OFF = 10.0  # times round-off that a library may be off
 PARTED = 1e-3  # relative distance of weights from which on two right programs may end anywhere
 
 
@@ -60,7 +60,7 @@ def allowed_by(distance: Errors, dtype: str) -> Errors:
 
     At least as for one unit in the last place of a tensor's largest entry.
     """
-    return FACTOR * np.maximum(distance, np.finfo(dtype).eps)
+    return TIMES_ROUND_OFF * np.maximum(distance, np.finfo(dtype).eps)
 
 
 def round_off(

@@ -13,7 +13,7 @@ from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
 from harness.document.numbers import count
 from harness.document.section import Picture, Section
 
-CHAOS = (
+_CHAOS = (
     "A map of how far round-off alone carries a training: the written-out reference against itself, with "
     "every result perturbed in its last place and every sum in another order. The mathematics is the same. "
     "Where the two part, so will any two right programs: weights, labels and accuracies may then differ "
@@ -29,7 +29,7 @@ def chaos_section(chaos: pd.DataFrame, name: str = "chaos-map") -> Section:
         "How many decimal digits of the weights round-off alone takes by the last step.",
         "Heatmaps over eta (down) and lmbd (across). " + " ".join(chaos_words(chaos)),
     )
-    return Section("Chaos map", text=[CHAOS], points=chaos_words(chaos), pictures=[picture])
+    return Section("Chaos map", text=[_CHAOS], points=chaos_words(chaos), pictures=[picture])
 
 
 def chaos_words(chaos: pd.DataFrame) -> list[str]:
