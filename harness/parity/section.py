@@ -30,8 +30,8 @@ _METHOD = (
     f"tensor, now or at the start. It may be {TIMES_ROUND_OFF:g} times as large as round-off alone makes it "
     f"in that tensor, cell and step, measured on {TWINS} twins of the reference in the backend's own dtype, "
     "with every result perturbed in its last place and every sum in another order, and never has to be "
-    f"smaller than {TIMES_ROUND_OFF:g} units in the last place of the largest entry. Where round-off alone reaches a "
-    "thousandth of the weights, nothing is compared."
+    f"smaller than {TIMES_ROUND_OFF:g} units in the last place of the largest entry. Where round-off alone "
+    "reaches a thousandth of the weights, nothing is compared."
 )
 _FLOAT32 = (
     "A float32 run is compared with the float64 reference too; what float32 itself loses on the way, the "

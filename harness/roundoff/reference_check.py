@@ -31,6 +31,7 @@ _STEPS = 4  # of the optimisers
 _ATTEMPTS = 100  # draws of weights among which one keeps its distance from every kink
 
 _Extended = np.longdouble
+_LARGE = 1000.0  # exp of it overflows
 _EPS = float(np.finfo(_Extended).eps)
 _H = _EPS ** (1 / 3)  # where truncation and round-off of a central difference are about equal
 _ALLOWED = 1e3 * _H * _H  # relative; 2e-10 where long doubles have 64 bits, 4e-8 where they have 53
@@ -46,10 +47,18 @@ def reference_fault(trial: Trial) -> str:
     which no unit is saturated and none near a kink.
     """
     with np.errstate(all="ignore"):
-        for fault in (_gradient_fault, _optimiser_fault, _path_fault):
+        for fault in (_overflow_fault, _gradient_fault, _optimiser_fault, _path_fault):
             if found := fault(trial):
                 return found
     return ""
+
+
+def _overflow_fault(trial: Trial) -> str:
+    """The output where exp of it would overflow."""
+    z = np.linspace(-1, 1, 2 * trial.network.outputs).reshape(2, -1) * _LARGE
+    if np.isfinite(FUNCTIONS_OF_Z[trial.network.output](z, EXACT)).all():
+        return ""
+    return f"its {trial.network.output} output is not finite where z is {_LARGE:g}"
 
 
 def _gradient_fault(trial: Trial) -> str:
