@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, replace
 import pandas as pd
 
 from backends.base import Backend
-from backends.frameworks import fewer_threads
-from backends.registry import Unavailable, UnusableBackend, known, start, usable
+from backends.registry import UnusableBackend, import_library, known, usable
 from backends.testing import conformance
 from harness.data.dataset import load_dataset
 from harness.errors import InputError, unknown
 from harness.executors.fork import beside, forks
+from harness.executors.threads import fewer_threads
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import cores
 from harness.experiment.experiment import Experiment
@@ -203,7 +203,7 @@ Started = tuple[ParityTask, dict[str, str], ParityComparison]
 
 
 def _side_by_side(
-    task: ParityTask, chosen: Mapping[str, Backend | Unavailable], dtypes: Sequence[str]
+    task: ParityTask, chosen: Mapping[str, Backend | UnusableBackend], dtypes: Sequence[str]
 ) -> Started:
     """Import the backends and compare them; one dtype in a process of its own, where there can be one.
 
@@ -220,16 +220,18 @@ def _side_by_side(
 
 
 def _compared(
-    task: ParityTask, chosen: Mapping[str, Backend | Unavailable], dtypes: Sequence[str]
+    task: ParityTask, chosen: Mapping[str, Backend | UnusableBackend], dtypes: Sequence[str]
 ) -> Started:
     backends: dict[str, Backend] = {}
     missing: dict[str, str] = {}
     for name, backend in chosen.items():
-        reason = backend if isinstance(backend, Unavailable) else start(backend)
-        if reason is not None:
-            missing[name] = reason.reason
-        elif isinstance(backend, Backend):
+        try:
+            if isinstance(backend, UnusableBackend):
+                raise backend
+            import_library(backend)
             backends[name] = backend
+        except UnusableBackend as reason:
+            missing[name] = reason.reason
     extra = {task.reference: _usable_reference(task.reference)} if task.reference else {}
     task = replace(task, backends=backends | extra)
     names = [name for name in task.experiment.backends if name in backends]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from harness.document.title import Title
+from harness.document.plain import plain
+from harness.document.section import Title
 from harness.document.writer import write_sections
 from harness.parity.divergence import Divergence
 from harness.parity.parity import Parity
@@ -54,8 +54,8 @@ def parity_json(parity: Parity) -> dict[str, Any]:
         "checks": parity.checks,
         "seconds": round(parity.seconds, 3),
     }
-    plain: dict[str, Any] = _plain(everything)
-    return plain
+    record: dict[str, Any] = plain(everything)
+    return record
 
 
 def _divergence_json(divergence: Divergence) -> dict[str, Any]:
@@ -70,18 +70,3 @@ def _divergence_json(divergence: Divergence) -> dict[str, Any]:
 
 def _cells_json(chaos: pd.DataFrame) -> pd.DataFrame:
     return chaos.groupby(["recipe", "dtype", "status"], sort=False).size().reset_index(name="cells")
-
-
-def _plain(value: Any) -> Any:
-    """What JSON knows; a number that is not finite becomes its name."""
-    if isinstance(value, pd.DataFrame):
-        value = value.to_dict("records")
-    if isinstance(value, dict):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else "infinite"
-    return value
