@@ -12,7 +12,7 @@ from harness.document import numbers
 from harness.document.words import render
 from harness.results.backend_grid import BackendGrid, common_grid, same_samples
 from harness.results.result import Result
-from harness.roundoff.disputed_cells import CELL, dispute_kind, kinds
+from harness.roundoff.disputed_cells import DISPUTED_CELL, dispute_kind, kinds
 from harness.roundoff.trial import recipes
 from harness.stats.agreement import label_agreement, value_agreement
 from harness.training.status import Status
@@ -112,9 +112,9 @@ def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
     ok = result.records[
         result.records["backend"].isin(names) & (result.records["status"] == Status.OK)
     ]
-    trained = ok.groupby(CELL)["backend"].nunique()
+    trained = ok.groupby(DISPUTED_CELL)["backend"].nunique()
     own = result.disputes[result.disputes["recipe"] == ", ".join(names)]
-    cells = own.groupby(CELL).agg(
+    cells = own.groupby(DISPUTED_CELL).agg(
         apart=("apart", "max"),
         status=("status", "first"),
         difference=("difference", "max"),
