@@ -9,8 +9,8 @@ import pandas as pd
 from harness.check.baseline import Baseline
 from harness.check.decisive_tests import STABLE_CELL, Primary
 from harness.check.verdict import CheckVerdict
-from harness.document import numbers
-from harness.document.numbers import cell, change, probability
+from harness.document import number_words
+from harness.document.number_words import cell, change, probability
 from harness.document.section import NOTHING, Section, Table
 from harness.document.words import render
 from harness.results.result import CELL
@@ -157,8 +157,8 @@ def _tests(verdict: CheckVerdict) -> Table:
             "backend": ", ".join(backends),
             "quantity": _short(primary),
             "verdict": "open" if primary.outcome == "inconclusive" else primary.outcome,
-            "baseline": numbers.score(primary.then, metric),
-            "now": numbers.score(primary.now, metric),
+            "baseline": number_words.shown_score(primary.then, metric),
+            "now": number_words.shown_score(primary.now, metric),
             "change": _change(primary, metric),
         }
         for backends, primary in _alike(tested)
@@ -180,8 +180,8 @@ def _changed(verdict: CheckVerdict) -> Table:
     rows = [
         {
             "cell": f"{row['backend']}, {cell(row['eta'], row['lmbd'])}",
-            "baseline": numbers.score(row["then"], metric),
-            "now": numbers.score(row["now"], metric),
+            "baseline": number_words.shown_score(row["then"], metric),
+            "now": number_words.shown_score(row["now"], metric),
             "loss moved by": NOTHING if row["shift"] != row["shift"] else f"{row['shift']:.1e}",
         }
         for row in shown.to_dict("records")
@@ -192,9 +192,9 @@ def _changed(verdict: CheckVerdict) -> Table:
 
 
 def _change(primary: Primary, metric: str) -> str:
-    mean = numbers.difference(primary.difference, metric)
+    mean = number_words.difference(primary.difference, metric)
     half = (primary.high - primary.low) / 2
-    return f"{mean} ± {numbers.difference(half, metric).lstrip('+')}" if half else mean
+    return f"{mean} ± {number_words.difference(half, metric).lstrip('+')}" if half else mean
 
 
 def _method(verdict: CheckVerdict) -> str:
@@ -271,10 +271,12 @@ def _chosen(baseline: Baseline) -> pd.DataFrame:
             {
                 "backend": backend,
                 "cell": cell(eta, lmbd),
-                "mean": numbers.score(own["mean"], metric),
-                "sd": numbers.span(own["sd"], metric),
-                "interval": " to ".join(numbers.score(own[k], metric) for k in ("low", "high")),
-                "selection optimism": numbers.points(flattery, metric),
+                "mean": number_words.shown_score(own["mean"], metric),
+                "sd": number_words.span(own["sd"], metric),
+                "interval": " to ".join(
+                    number_words.shown_score(own[k], metric) for k in ("low", "high")
+                ),
+                "selection optimism": number_words.points(flattery, metric),
                 "stable": "no" if key in baseline.chaotic else "yes",
             }
         )
