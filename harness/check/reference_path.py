@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.check.baseline import Baseline
 from harness.check.findings import Finding
-from harness.document.numbers import cell
+from harness.document.number_words import cell
 from harness.experiment.experiment import Experiment
 from harness.parity.parity import parity
 

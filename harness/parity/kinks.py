@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from backends.network import Array, Weights
-from harness.document.numbers import cell as cell_words
+from harness.document.number_words import cell as cell_words
 from harness.parity.comparison import ParityComparison, ParityTask, path_or_failure
 from harness.parity.verdict import BackendVerdict, ParityOutcome, judge_errors
 from harness.roundoff.reference import (

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.document.canvas import FAINT, Frame, panels
-from harness.document.numbers import cell, count
+from harness.document.number_words import cell, count
 from harness.document.section import Picture, Section, Table
 from harness.parity.divergence import ONLY_TOGETHER, Divergence
 from harness.parity.parity import Parity

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
-from harness.document.numbers import count
+from harness.document.number_words import count
 from harness.document.section import Picture, Section
 
 _CHAOS = (
