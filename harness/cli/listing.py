@@ -11,7 +11,8 @@ def listing(debug: DEBUG = False) -> None:
 
     from backends.registry import UnusableBackend, find, known, version
     from harness.cli.console import console
-    from harness.data.dataset import CLASSIFICATION, FILES, REGRESSION
+    from harness.data.dataset import CLASSIFICATION, REGRESSION
+    from harness.data.readers import READERS
     from harness.experiment.presets import PRESETS
 
     out = console()
@@ -40,7 +41,7 @@ def listing(debug: DEBUG = False) -> None:
     for name in REGRESSION:
         sets.add_row(name, "regression")
     sets.add_row("openml:NAME", "either; fetched by scikit-learn, kept in its cache")
-    sets.add_row(f"a {', '.join(FILES)} file", "either; with --target COLUMN")
+    sets.add_row(f"a {', '.join(READERS)} file", "either; with --target COLUMN")
     out.print(sets)
     presets = Table(title="Presets", title_justify="left")
     for column in ("name", "what it is"):

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.document import numbers
-from harness.report.backend_grid import Side
+from harness.document import number_words
+from harness.results.backend_grid import BackendGrid
 from harness.stats import repeats
 
 
@@ -22,7 +22,7 @@ class Choice:
     ``edges`` are the edges of the grid it lies on, in words.
     """
 
-    side: Side
+    side: BackendGrid
     row: int
     column: int
     best: tuple[int, int]
@@ -42,6 +42,16 @@ class Choice:
 
     def mean(self, column: str) -> float:
         return float(self.values(column).mean())
+
+    @property
+    def predicted(self) -> NDArray[np.object_]:
+        """The predicted classes (values) of the test samples, an array in each of (repeat,)."""
+        return self.side.predicted[self.row, self.column]
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """The predicted classes, (repeats, samples), as :attr:`BackendGrid.labels` has them."""
+        return self.side.labels[self.row * len(self.side.lmbd) + self.column]
 
     @property
     def test(self) -> float:
@@ -69,25 +79,20 @@ class Choice:
         return repeats.standard_error(self.test, self.samples)
 
 
-def choices(sides: Sequence[Side]) -> list[Choice]:
+def grid_choices(sides: Sequence[BackendGrid]) -> list[Choice]:
     """The choice of every side that has a cell which is ok in every repeat."""
-    results = {id(side.result): side.result for side in sides}
-    chosen = {key: result.best() for key, result in results.items()}
-    found = []
+    made = []
     for side in sides:
-        best = chosen[id(side.result)]
-        own = best[best["backend"] == side.backend]
-        if len(own):
-            row = int(np.searchsorted(side.eta, own["eta"].iloc[0]))
-            column = int(np.searchsorted(side.lmbd, own["lmbd"].iloc[0]))
+        if side.chosen is not None:
+            row, column = side.chosen
             test = side.mean(f"test_{side.metric}")
             top = np.unravel_index(np.nanargmax(test), test.shape)
-            place = (int(top[0]), int(top[1]))
-            found.append(Choice(side, row, column, place, _edges(side, row, column)))
-    return found
+            best = (int(top[0]), int(top[1]))
+            made.append(Choice(side, row, column, best, _edges(side, row, column)))
+    return made
 
 
-def _edges(side: Side, row: int, column: int) -> tuple[str, ...]:
+def _edges(side: BackendGrid, row: int, column: int) -> tuple[str, ...]:
     """An axis of one value has no edge, and nothing lies below lmbd = 0."""
     edges = []
     for name, axis, k in (("eta", side.eta, row), ("lmbd", side.lmbd, column)):
@@ -105,18 +110,18 @@ def chosen_table(choices: Sequence[Choice]) -> pd.DataFrame:
         metric = choice.side.metric
         row = {
             "backend": choice.side.label,
-            "eta": numbers.grid(choice.eta),
-            "lmbd": numbers.grid(choice.lmbd),
-            "train": numbers.score(choice.mean(f"train_{metric}"), metric),
-            "validation": numbers.score(choice.mean(f"validation_{metric}"), metric),
-            "test": numbers.score(choice.test, metric),
+            "eta": number_words.grid(choice.eta),
+            "lmbd": number_words.grid(choice.lmbd),
+            "train": number_words.shown_score(choice.mean(f"train_{metric}"), metric),
+            "validation": number_words.shown_score(choice.mean(f"validation_{metric}"), metric),
+            "test": number_words.shown_score(choice.test, metric),
         }
         if metric == "accuracy":
-            row["standard error"] = numbers.span(choice.standard_error, metric)
+            row["standard error"] = number_words.span(choice.standard_error, metric)
         else:
             row["test RMSE"] = f"{choice.mean('test_rmse'):.4g}"
-        row["test-best"] = numbers.score(choice.test_best, metric)
-        row["optimism"] = numbers.points(choice.optimism, metric)
+        row["test-best"] = number_words.shown_score(choice.test_best, metric)
+        row["optimism"] = number_words.points(choice.optimism, metric)
         row["on the grid's edge"] = ", ".join(choice.edges) or "no"
         rows.append(row)
     return pd.DataFrame(rows)
@@ -128,30 +133,39 @@ def repeats_table(choices: Sequence[Choice]) -> pd.DataFrame:
     for choice in choices:
         metric = choice.side.metric
         test = choice.values(f"test_{metric}")
-        low, high = (
-            ends[choice.row, choice.column] for ends in choice.side.interval(f"test_{metric}")
-        )
+        ends = mean_interval(choice.side, f"test_{metric}")
+        low, high = (end[choice.row, choice.column] for end in ends)
         alone, optimism = _alone(choice)
         rows.append(
             {
                 "backend": choice.side.label,
                 "repeats": len(test),
-                "mean test": numbers.score(float(test.mean()), metric),
-                "sd": numbers.span(float(test.std(ddof=1)), metric),
-                "95 % interval": " to ".join(numbers.score(float(v), metric) for v in (low, high)),
-                "lowest": numbers.score(float(test.min()), metric),
-                "highest": numbers.score(float(test.max()), metric),
+                "mean test": number_words.shown_score(float(test.mean()), metric),
+                "sd": number_words.span(float(test.std(ddof=1)), metric),
+                "95 % interval": " to ".join(
+                    number_words.shown_score(float(v), metric) for v in (low, high)
+                ),
+                "lowest": number_words.shown_score(float(test.min()), metric),
+                "highest": number_words.shown_score(float(test.max()), metric),
                 "chosen by how many repeats alone": f"{alone} of {len(test)}",
-                "optimism, each repeat choosing alone": numbers.points(optimism, metric),
+                "optimism, each repeat choosing alone": number_words.points(optimism, metric),
             }
         )
     return pd.DataFrame(rows)
 
 
+def mean_interval(
+    side: BackendGrid, column: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper end of the 95 % interval of the mean over repeats, (eta, lmbd) each."""
+    frame = repeats.repeat_summary(side.records, column)
+    return frame["low"].to_numpy().reshape(side.shape), frame["high"].to_numpy().reshape(side.shape)
+
+
 def _alone(choice: Choice) -> tuple[int, float]:
     """How many repeats would have chosen this cell by themselves, and their mean selection optimism."""
     side = choice.side
-    picks = repeats.choices(side.records, side.metric)
+    picks = repeats.repeat_choices(side.records, side.metric)
     same = (picks["eta"] == choice.eta) & (picks["lmbd"] == choice.lmbd)
     highest = np.nanmax(side.values(f"test_{side.metric}"), axis=(0, 1))
     return int(same.sum()), float(np.mean(highest - picks["test"].to_numpy()))

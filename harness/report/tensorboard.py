@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backends.frameworks import load
-from backends.registry import UnusableBackend, find
-from harness.document.numbers import NAMES
+from backends.registry import UnusableBackend, usable
+from harness.document.number_words import NAMES
 from harness.errors import InputError
 from harness.results.result import KEY
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from harness.results.result import Result
 
-HYPERPARAMETERS = ("backend", "eta", "lmbd", "repeat")
+_HYPERPARAMETERS = ("backend", "eta", "lmbd", "repeat")
 
 
 def check_tensorboard(directory: str) -> None:
@@ -74,8 +74,8 @@ def _write_graphs(tf: Any, result: Result, directory: str) -> None:
     experiment, about = result.experiment, result.manifest["dataset"]
     for name in result.backends:
         try:
-            backend = find(name)
-        except UnusableBackend:
+            backend = usable(name)
+        except (KeyError, UnusableBackend):  # of a run on another machine
             continue
         network = experiment.network(name, about["features"], len(about["classes"]))
         training = experiment.training(name)
@@ -101,7 +101,7 @@ def _write_config(tf: Any, plugin: Any, result: Result, directory: str) -> None:
 def _varied(result: Result) -> list[str]:
     """The names of what makes one network of the run differ from another."""
     several = result.experiment.repeats > 1
-    return [name for name in HYPERPARAMETERS if several or name != "repeat"]
+    return [name for name in _HYPERPARAMETERS if several or name != "repeat"]
 
 
 def _scores(result: Result) -> list[str]:

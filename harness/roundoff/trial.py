@@ -16,9 +16,10 @@ from harness.data.dataset import Dataset
 from harness.data.split import Split
 from harness.experiment.experiment import Experiment
 from harness.training.prepare import prepare
+from harness.training.units import even_chunks
 
-LOOKED_AT = (1, 10, 100, 1000)
-TOGETHER = 98  # cells trained at a time, at most
+_LOOKED_AT = (1, 10, 100, 1000)
+_TOGETHER = 98  # cells trained at a time, at most
 OF_NO_EFFECT = {"patience", "tol", "dtype", "shared_stream", "drawn_before"}
 
 
@@ -55,9 +56,7 @@ class Trial:
 
     def chunks(self) -> list[slice]:
         """The cells in stretches of nearly equal length that are trained together."""
-        pieces = -(-len(self.cells) // TOGETHER)
-        size = -(-len(self.cells) // pieces)
-        return [slice(first, first + size) for first in range(0, len(self.cells), size)]
+        return [slice(c.start, c.stop) for c in even_chunks(len(self.cells), _TOGETHER)]
 
     def train(self, backend: Backend) -> tuple[Weights, ...]:
         """The weights after every checkpoint."""
@@ -111,7 +110,7 @@ def trial(
         prepared.split,
         prepared.network,
         prepared.training,
-        plan.at([*(k for k in LOOKED_AT if k < last), last]),
+        plan.at([*(k for k in _LOOKED_AT if k < last), last]),
         Cells.of([eta for eta, _ in grid], [lmbd for _, lmbd in grid]),
     )
 

@@ -1,0 +1,135 @@
+"""Numbers as a report writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.document.section import NOTHING
+
+ROUND_OFF = 1e-12  # of a mean over repeats
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+NAMES = {"accuracy": "accuracy", "r2": "R²", "rmse": "RMSE"}
+
+
+def count(number: int, noun: str, many: str | None = None) -> str:
+    """``1 cell``, ``2 cells``; ``many`` is the plural that does not end so."""
+    return f"{number} {noun}" if number == 1 else f"{number} {many or f'{noun}s'}"
+
+
+def factor(metric: str) -> float:
+    """What a score is multiplied by for a reader: accuracies are in percent."""
+    return 100.0 if metric == "accuracy" else 1.0
+
+
+def shown_score(value: float, metric: str, digits: int = 2) -> str:
+    """An accuracy in percent; any other score as it is, to one digit more."""
+    if not np.isfinite(value):
+        return NOTHING
+    if metric == "accuracy":
+        return f"{100 * value:.{digits}f} %"
+    return _unsigned_zero(f"{value:.{digits + 1}f}")
+
+
+def difference(value: float, metric: str, digits: int = 2) -> str:
+    """A signed difference of scores; of accuracies in percentage points, without their unit.
+
+    ``0`` is none at all; ``0.00`` one that rounds to it.
+    """
+    if not np.isfinite(value):
+        return NOTHING
+    if abs(value) < ROUND_OFF:
+        return "0"
+    places = digits if metric == "accuracy" else digits + 1
+    return _unsigned_zero(f"{100 * value if metric == 'accuracy' else value:+.{places}f}")
+
+
+def _unsigned_zero(shown: str) -> str:
+    """A number with a real minus sign, and no sign at all if it was rounded to zero."""
+    return shown.replace("-", "−") if shown.strip("+-0.") else shown.lstrip("+-")
+
+
+def points(value: float, metric: str) -> str:
+    """A difference, with the unit that differences of this score have."""
+    return (
+        f"{difference(value, metric)} points" if metric == "accuracy" else difference(value, metric)
+    )
+
+
+def amount(value: float, metric: str) -> str:
+    """A width that somebody chose, such as a margin, in as few digits as it has: ``0.5 points``."""
+    if metric != "accuracy":
+        return f"{value:.3g} of {NAMES[metric]}"
+    shown = f"{100 * value:.3g}"
+    return f"{shown} point" if shown.lstrip("-") == "1" else f"{shown} points"
+
+
+def span(value: float, metric: str) -> str:
+    """A width (standard deviation, standard error, quantum): as a difference, without a sign."""
+    return points(value, metric).removeprefix("+")
+
+
+def seconds(value: float | None) -> str:
+    """A duration in the unit that suits it."""
+    if value is None or not np.isfinite(value):
+        return NOTHING
+    if value < 1:
+        return f"{value:.3f} s"
+    if value < 120:
+        return f"{value:.1f} s"
+    return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def size(value: float | None) -> str:
+    """A number of bytes in MiB or GiB."""
+    if value is None or not np.isfinite(value):
+        return NOTHING
+    return f"{value / 2**20:.0f} MiB" if value < 2**30 else f"{value / 2**30:.2f} GiB"
+
+
+def tick(value: float) -> str:
+    """A grid value for an axis, in few signs: ``10⁻³``, ``0.05``, ``3.2·10⁻⁵``."""
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    power = f"10{str(int(exponent)).translate(SUPERSCRIPT)}"
+    if abs(float(mantissa) - 1) < 1e-9:
+        return power
+    if not 1e-2 <= abs(value) < 1e3:
+        return f"{float(mantissa):g}·{power}"
+    return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def cell(eta: float, lmbd: float) -> str:
+    """A cell of the grid in words."""
+    return f"eta {grid(eta)}, lmbd {grid(lmbd)}"
+
+
+def grid(value: float) -> str:
+    """A value of eta or lmbd, to four digits."""
+    return f"{value:.4g}"
+
+
+def listed(items: Sequence[str], most: int = 8) -> str:
+    """Items in one line, cut after ``most`` with the number of those left out."""
+    shown = "; ".join(items[:most])
+    return f"{shown}; and {len(items) - most} more" if len(items) > most else shown
+
+
+def change(value: float, low: float, high: float, metric: str) -> str:
+    """A difference with its interval: ``down 2.31 points (95 % interval −3.02 to −1.60)``."""
+    if value == 0:
+        return "unchanged"
+    way = f"{'down' if value < 0 else 'up'} {span(abs(value), metric)}"
+    if np.isnan(low) or low == high:
+        return way
+    ends = " to ".join(difference(end, metric) for end in (low, high))
+    return f"{way} (95 % interval {ends})"
+
+
+def probability(p: float) -> str:
+    """A p value: ``p = 0.003``."""
+    if np.isnan(p):
+        return "not tested"
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
