@@ -12,6 +12,7 @@ import planted
 import pytest
 import typer
 from rich.console import Console
+from sklearn.datasets import load_digits
 
 from backends import registry
 from harness.api import run
@@ -28,7 +29,7 @@ from harness.check.decisive_tests import (
 from harness.check.formats import check_json, check_junit, check_markdown, github_annotations
 from harness.check.learning_curves import curve_words, few_cells
 from harness.check.power_table import chances, power_section
-from harness.check.reference_path import first_steps, reference_paths
+from harness.check.reference_path import FirstSigns, first_steps, reference_paths
 from harness.check.section import check_headline, check_points, check_section
 from harness.check.verdict import judge_run
 from harness.cli.sections import show
@@ -168,6 +169,18 @@ def test_a_backend_that_is_chaotic_everywhere_is_held_to_its_chosen_cell(saved):
     assert {(p.quantity.kind, p.quantity.paired) for p in verdict.primaries} == {
         (CHOSEN_CELL, False)
     }
+
+
+def test_where_all_is_chaotic_equivalent_code_passes_on_the_references_path(saved):
+    held, result = saved
+    wild = dataclasses.replace(held, chaos=held.chaos.assign(chaotic=True))
+    noise = np.tile([0.05, -0.05, 0.04, -0.03, 0.0, 0.0, 0.0, 0.0], 4)
+    other = changed(result, "numpy", "test_accuracy", lambda o: o["test_accuracy"] + noise)
+    assert judge_run(wild, other, backends=["numpy"]).outcome == "inconclusive"
+    signs = FirstSigns(agreeing=("numpy",))
+    assert judge_run(wild, other, backends=["numpy"], signs=signs).outcome == "pass"
+    lower = changed(result, "numpy", "test_accuracy", lambda o: o["test_accuracy"] - 0.1)
+    assert judge_run(wild, lower, backends=["numpy"], signs=signs).outcome == "fail"
 
 
 def test_a_fault_of_prediction_alone_is_no_round_off(saved):
@@ -526,6 +539,22 @@ def test_a_backend_that_is_not_installed_is_not_comparable(saved, monkeypatch):
     verdict = check(held)
     assert verdict.exit_code == 3
     assert "sklearn" in verdict.obstacles[0]
+
+
+def test_wrong_labels_in_the_data_are_seen_before_anything_is_trained(home):
+    x, y = load_digits(return_X_y=True)
+    place = home / "labels.npz"
+    np.savez(place, x=x[:300], y=y[:300])
+    experiment = experiment_from(
+        DIGITS | {"backends": ["numpy"], "dataset": str(place), "target": "y"}
+    )
+    result = run(experiment, Execution(executor="serial", output=str(home), name="labels"))
+    held = baselines.save_baseline(result, "labels", str(home / "labels"))
+    np.savez(place, x=x[:300], y=np.where(np.arange(300) < 15, (y[:300] + 1) % 10, y[:300]))
+    verdict = check(held, execution=Execution(executor="serial", output=str(home), name="unmade"))
+    assert verdict.exit_code == 3
+    assert verdict.obstacles[0].startswith("other data")
+    assert not (home / "unmade").exists()
 
 
 # baselines
