@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.choices import InitialBias as InitialBias
-from backends.choices import InitialWeights as InitialWeights
-from backends.choices import Minibatches as Minibatches
 from backends.network import Array, Network
+from backends.settings import InitialBias as InitialBias
+from backends.settings import InitialWeights as InitialWeights
+from backends.settings import Minibatches as Minibatches
 
 Source = np.random.Generator | np.random.RandomState
 Sources = tuple[Source, Source]

@@ -17,8 +17,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.choices import Activation as Activation
-from backends.choices import Optimizer as Optimizer
+from backends.settings import Activation as Activation
+from backends.settings import Optimizer as Optimizer
 from backends.settings import check_hidden, check_nesterov, check_setting
 
 Array = NDArray[np.floating]

@@ -1,15 +1,25 @@
-"""What a setting of a training may be, and the words in which anything else is refused."""
+"""What a setting of a training may be, and the words in which anything else is refused.
+
+Imports no NumPy, so that settings are read, and refused, quickly.
+"""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
+# leaky_relu's slope and elu's alpha are backends.formulas.LEAKY_SLOPE and ELU_ALPHA
+Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"]
+Optimizer = Literal["sgd", "adam"]
+Minibatches = Literal["permutation", "reshuffle", "independent"]
+InitialWeights = Literal["glorot_uniform", "normal", "truncated_normal"]
+InitialBias = float | Literal["as_weights"]
+
+_SHORT_LIST = 12  # names that are listed although the one that was meant is known
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,7 @@ def check_setting(name: str, value: Any) -> None:
 
 def check_hidden(hidden: Any) -> None:
     """Refuse what is no list of units of hidden layers; ValueError as of :func:`check_setting`."""
-    if not isinstance(hidden, Sequence | np.ndarray) or isinstance(hidden, str) or not len(hidden):
+    if not isinstance(hidden, Collection) or isinstance(hidden, str) or not len(hidden):
         raise ValueError(f"hidden: found {hidden!r}; allowed: a whole number for each layer")
     for units in hidden:
         check_setting("hidden", units)
@@ -88,9 +98,14 @@ def check_nesterov(nesterov: bool, momentum: float) -> None:
         raise ValueError(f"nesterov: needs a momentum above 0, found momentum {momentum:g}")
 
 
-def not_known(what: str, found: str, allowed: Iterable[str]) -> str:
-    """The sentence on a name that is not among the allowed ones, with the nearest right spelling."""
+def not_known(what: str, found: str, allowed: Iterable[str], meant: str | None = None) -> str:
+    """The sentence on a name that is not among the allowed ones, with the nearest right spelling.
+
+    ``meant`` is the right name where it is known and spelt otherwise.
+    """
     names = list(allowed)
-    near = difflib.get_close_matches(found, names, n=1, cutoff=0.5)
+    near = [meant] if meant else difflib.get_close_matches(found, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
+    if near and len(names) > _SHORT_LIST:
+        return f"{what}: {found!r} is not known; {hint.rstrip()}"
     return f"{what}: {found!r} is not known; {hint}allowed: {', '.join(names)}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 
-SHORT_LIST = 12  # names that are listed although the one that was meant is known
+from backends.settings import not_known
 
 
 class ExitCode(IntEnum):
@@ -27,9 +26,4 @@ def unknown(what: str, found: str, allowed: Iterable[str], meant: str | None = N
 
     ``meant`` is the right name where it is known and spelt otherwise.
     """
-    names = list(allowed)
-    near = [meant] if meant else difflib.get_close_matches(found, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    if near and len(names) > SHORT_LIST:
-        return InputError(f"{what}: {found!r} is not known; {hint.rstrip()}")
-    return InputError(f"{what}: {found!r} is not known; {hint}allowed: {', '.join(names)}")
+    return InputError(not_known(what, found, allowed, meant))

@@ -38,7 +38,6 @@ HARNESS = (
 VERBS = ("report", "parity", "compare", "lecture", "check", "bench")
 MAY_USE = {("check", "parity"), ("bench", "lecture")}  # of the verbs, nobody else another
 BACKENDS = (
-    "choices",
     "settings",
     "network",
     "draws",

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from harness.cli.main import VERBS, main
+from harness.cli.main import VERBS, run_command_line
 
 
 def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +24,7 @@ def call(capsys):
 
     def call(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
-            main(arguments)
+            run_command_line(arguments)
         out, err = capsys.readouterr()
         return int(caught.value.code), out, err
 
@@ -38,22 +38,33 @@ class Faulty(Backend):
     name = "faulty"
 
     def train_one(self, *given):
+        raise RuntimeError("while training")
+
+class Broken(Faulty):
+    def unsupported(self, *given):
         raise RuntimeError("of its own")
 """
 
 
-def test_a_fault_in_a_backend_is_no_verdict(tmp_path):
+@pytest.mark.parametrize(
+    ("backend", "stream", "told"),
+    [
+        ("Faulty", "stdout", "RuntimeError: while training"),
+        ("Broken", "stderr", "error: RuntimeError: of its own; a fault in a"),
+    ],
+)
+def test_a_fault_in_a_backend_is_no_verdict(backend, stream, told, tmp_path):
     (tmp_path / "faulty.py").write_text(FAULTY)
     grid = ["--eta", "0.1", "--lmbd", "0.1", "--epochs", "1", "--no-conformance"]
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "parity", "--backend", "numpy,faulty:Faulty", *grid],
+        [sys.executable, "-m", "harness", "parity", "--backend", f"numpy,faulty:{backend}", *grid],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 3
-    assert done.stderr.splitlines()[-1].startswith("error: RuntimeError: of its own; a fault in a")
+    assert told in getattr(done, stream)
 
 
 def test_a_place_that_cannot_be_written_gets_one_line(call, tmp_path, monkeypatch):

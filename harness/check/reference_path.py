@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.check.baseline import Baseline
 from harness.check.findings import Finding
-from harness.document.numbers import cell
+from harness.document.number_words import cell
 from harness.experiment.experiment import Experiment
 from harness.parity.parity import parity
 
@@ -24,6 +24,7 @@ class FirstSigns:
 
     failures: tuple[Finding, ...] = ()
     words: tuple[str, ...] = ()
+    agreeing: tuple[str, ...] = ()  # backends that are on the reference's path
 
     @property
     def lines(self) -> list[str]:
@@ -48,7 +49,10 @@ def reference_paths(experiment: Experiment) -> dict[str, dict[str, Any]]:
             else ""
         )
         needed = float(f"{verdict.needed:.3g}") if verdict.needed < float("inf") else None
-        facts[verdict.backend] = {"outcome": verdict.outcome, "needed": needed, "where": where}
+        outcome = (
+            "agrees" if verdict.agrees else "disagrees" if verdict.disagrees else verdict.outcome
+        )
+        facts[verdict.backend] = {"outcome": str(outcome), "needed": needed, "where": where}
     return facts
 
 
@@ -72,4 +76,4 @@ def first_steps(baseline: Baseline, backends: Sequence[str]) -> FirstSigns:
     agree = [backend for backend, found in now.items() if found["outcome"] == "agrees"]
     if agree:
         words.insert(0, f"{', '.join(agree)}: on the reference's path for {FIRST_STEPS} steps")
-    return FirstSigns(tuple(failures), tuple(words))
+    return FirstSigns(tuple(failures), tuple(words), tuple(agree))

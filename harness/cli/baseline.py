@@ -60,7 +60,7 @@ def save_command(
 
 
 @baseline_app.command("list", cls=EachFlagOnce)
-def list_command(folder: _Folder = _HERE, debug: DEBUG = False) -> None:
+def list_baselines_command(folder: _Folder = _HERE, debug: DEBUG = False) -> None:
     """What baselines there are."""
     from rich.table import Table
 

@@ -46,7 +46,7 @@ for verb, command in VERBS.items():
 command_line.add_typer(baseline.baseline_app, name="baseline")
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
+def run_command_line(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _interrupt)

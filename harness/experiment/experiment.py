@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from backends.choices import Activation, InitialBias, InitialWeights, Minibatches, Optimizer
+from backends.settings import Activation, InitialBias, InitialWeights, Minibatches, Optimizer
 from harness.errors import InputError, unknown
 from harness.experiment.presets import PRESETS
 from harness.experiment.setting import (

@@ -200,7 +200,7 @@ def _optimisers(rules: Rules, t: int) -> Iterator[tuple[str, str, Rules]]:
             yield "momentum without Nesterov's look ahead", tensor, other(nesterov=False)
         else:
             yield "Nesterov's look ahead, which was not asked for", tensor, other(nesterov=True)
-        yield "no momentum", tensor, other(momentum=0.0)
+        yield "no momentum", tensor, other(momentum=0.0, nesterov=False)
         single = float(np.float32(training.momentum))
         yield "the momentum is rounded to float32", tensor, other(momentum=single)
         damped = replace(rules, eta=rules.eta * (1 - training.momentum))
