@@ -16,21 +16,9 @@ from typing import Any, NoReturn
 import typer
 
 from harness.cli import baseline, bench, check, compare, lecture, listing, parity, report, run
-from harness.cli.options import EachFlagOnce
+from harness.cli.options import EachFlagOnce, with_flags
 from harness.errors import ExitCode, InputError
-from harness.experiment.setting import NAMES_ELSEWHERE
 
-command_line = typer.Typer(
-    name="harness",
-    help="Train the same small neural networks on several libraries and see how far they agree.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done; 1 a verdict against; 2 usage or input; 3 unfinished, inconclusive or "
-    "not comparable.",
-)
 VERBS: dict[str, Callable[..., None]] = {
     "run": run.run_command,
     "report": report.report_command,
@@ -41,9 +29,32 @@ VERBS: dict[str, Callable[..., None]] = {
     "lecture": lecture.lecture_command,
     "list": listing.list_command,
 }
-for verb, command in VERBS.items():
-    command_line.command(verb, cls=EachFlagOnce)(command)
-command_line.add_typer(baseline.baseline_app, name="baseline")
+
+
+def command_line(verb: str = "") -> typer.Typer:
+    """The commands; that of the verb with all its flags, the others with their names and first lines."""
+    app = typer.Typer(
+        name="harness",
+        help="Train the same small neural networks on several libraries and see how far they agree.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Exit codes: 0 done; 1 a verdict against; 2 usage or input; 3 unfinished, inconclusive "
+        "or not comparable.",
+    )
+    for name, command in VERBS.items():
+        words = _paragraphs(str(command.__doc__))
+        shown = with_flags(command) if name == verb else lambda: None
+        app.command(name, cls=EachFlagOnce, help=words)(shown)
+    app.add_typer(baseline.baseline_app, name="baseline")
+    return app
+
+
+def _paragraphs(docstring: str) -> str:
+    """Its paragraphs, each on one line: a terminal breaks them where it ends."""
+    return "\n\n".join(" ".join(part.split()) for part in docstring.split("\n\n"))
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -74,7 +85,8 @@ def _in_one_line(given: Sequence[str]) -> int:
 
 
 def _invoke(arguments: Sequence[str]) -> int:
-    code = command_line(args=list(arguments), prog_name="python -m harness", standalone_mode=False)
+    app = command_line(arguments[0] if arguments else "")
+    code = app(args=list(arguments), prog_name="python -m harness", standalone_mode=False)
     return code if isinstance(code, int) else ExitCode.DONE
 
 
@@ -107,7 +119,9 @@ def _nearest(error: typer.TyperException) -> str | None:
     given = getattr(error, "option_name", "").lstrip("-")
     context = getattr(error, "ctx", None)
     flags = {p.name: p.opts[0] for p in context.command.params} if context else {}
-    ours = NAMES_ELSEWHERE.get(given.replace("-", "_").lower())
+    from harness.experiment.setting import name_here
+
+    ours = name_here(given)
     if ours in flags:
         return str(flags[ours])
     possible = [flag.lstrip("-") for flag in getattr(error, "possibilities", None) or []]

@@ -1,53 +1,30 @@
 """Flags made from the settings of an experiment and its execution, for every verb that takes them.
 
-:func:`takes_experiment` adds them to a command, which receives what was given, configuration file and
-flags together, as ``settings``.
+:func:`takes_experiment` marks a command, which receives what was given, configuration file and flags
+together, as ``settings``; :func:`with_flags` gives it the flags. What settings there are is read only
+then, because that takes longer than all else that ``--help`` does.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from harness.experiment.execution import Execution
-from harness.experiment.experiment import Experiment, Recipe, layered, parse_overrides
-from harness.experiment.setting import (
-    CONVENTIONS,
-    DATA,
-    EXECUTION,
-    GRID,
-    NETWORK,
-    REPEATS,
-    WHAT,
-    Settings,
-    choices,
-    extra_of,
-    is_list,
-    value_type,
-)
+from harness.errors import InputError
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-PANELS = (WHAT, DATA, NETWORK, GRID, REPEATS, EXECUTION)  # then the verb's own, then CONVENTIONS
+    from harness.experiment.setting import Settings
 
 DEBUG = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)
-]
-_CONFIG = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="TOML file of settings, named as the flags; flags win.",
-        rich_help_panel=WHAT,
-        show_default=False,
-    ),
 ]
 
 
@@ -63,16 +40,27 @@ class EachFlagOnce(TyperCommand):
 
 
 def takes_experiment(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command every flag of an experiment; it is called with them merged as ``settings``."""
-    return _takes(command, Experiment)
+    """Mark a command that has every flag of an experiment and gets them merged as ``settings``."""
+    command.takes = ("Experiment",)  # type: ignore[attr-defined]
+    return command
 
 
 def takes_run(command: Callable[..., None]) -> Callable[..., None]:
     """As :func:`takes_experiment`, with the flags of the execution as well."""
-    return _takes(command, Experiment, Execution)
+    command.takes = ("Experiment", "Execution")  # type: ignore[attr-defined]
+    return command
 
 
-def _takes(command: Callable[..., None], *models: type[Settings]) -> Callable[..., None]:
+def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the flags of the settings that it takes; one that takes none as it is."""
+    taken = getattr(command, "takes", ())
+    if not taken:
+        return command
+    from harness.experiment.execution import Execution
+    from harness.experiment.experiment import Experiment, Recipe
+    from harness.experiment.setting import CONVENTIONS, PANELS, WHAT, extra_of
+
+    models = [model for model in (Experiment, Execution) if model.__name__ in taken]
     fields = {name: field for model in models for name, field in model.model_fields.items()}
     names = sorted(fields, key=lambda name: name in Recipe.model_fields)  # the grid's axes first
 
@@ -81,7 +69,7 @@ def _takes(command: Callable[..., None], *models: type[Settings]) -> Callable[..
         given.pop("debug")  # read from the command line by harness.cli.main
         config = given.pop("config")
         flags = {name: given.pop(name) for name in fields}
-        command(settings=merge(config, flags), **given)
+        command(settings=merge(config, flags, models), **given)
 
     # typer makes its options from the signature
     own = [
@@ -89,12 +77,11 @@ def _takes(command: Callable[..., None], *models: type[Settings]) -> Callable[..
         for p in inspect.signature(command, eval_str=True).parameters.values()
         if p.name != "settings"
     ]
-    config = _parameter("config", _CONFIG, None)
-    by_panel: dict[str, list[inspect.Parameter]] = {WHAT: [config], EXECUTION: []}
+    by_panel: dict[str, list[inspect.Parameter]] = {panel: [] for panel in (*PANELS, CONVENTIONS)}
+    by_panel[WHAT].append(_parameter("config", _config(WHAT), None))
     for name in names:
         annotation = Annotated[_kind(fields[name]), _option(name, fields[name])]  # type: ignore[valid-type]
-        panel = by_panel.setdefault(extra_of(fields[name])["panel"], [])
-        panel.append(_parameter(name, annotation, None))
+        by_panel[extra_of(fields[name])["panel"]].append(_parameter(name, annotation, None))
     settings = [parameter for panel in PANELS for parameter in by_panel[panel]]
     debug = _parameter("debug", DEBUG, False)
     parameters = [debug, *settings, *own, *by_panel[CONVENTIONS]]
@@ -109,8 +96,16 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     )
 
 
+def _config(panel: str) -> Any:
+    words = "TOML file of settings, named as the flags; flags win."
+    option = typer.Option(metavar="FILE", help=words, rich_help_panel=panel, show_default=False)
+    return Annotated[Path | None, option]
+
+
 def _kind(field: FieldInfo) -> Any:
     """The type of a flag: values come as text, which the model reads as it reads that of a file."""
+    from harness.experiment.setting import is_list
+
     if field.annotation is bool:
         return bool | None
     return list[str] | None if is_list(field) or _is_table(field) else str | None
@@ -122,6 +117,8 @@ def _is_table(field: FieldInfo) -> bool:
 
 def _option(name: str, field: FieldInfo) -> Any:
     """The flag of a setting."""
+    from harness.experiment.setting import extra_of
+
     extra, spelling = extra_of(field), name.replace("_", "-")
     is_switch = field.annotation is bool
     flag = extra["flag"] or (f"--{spelling}/--no-{spelling}" if is_switch else f"--{spelling}")
@@ -135,6 +132,8 @@ def _option(name: str, field: FieldInfo) -> Any:
 
 
 def _metavar(field: FieldInfo) -> str:
+    from harness.experiment.setting import choices, value_type
+
     if choices(field):
         return "NAME"
     return "N" if value_type(field.annotation) is int else "NUMBER"
@@ -142,6 +141,8 @@ def _metavar(field: FieldInfo) -> str:
 
 def help_of(field: FieldInfo) -> str:
     """A setting in words: its description, the names it may have, its default."""
+    from harness.experiment.setting import choices, extra_of
+
     extra, names, default = extra_of(field), choices(field), field.default
     words = str(field.description)
     if "{choices}" in words:
@@ -159,15 +160,38 @@ def _as_typed_default(default: Any) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-def merge(config: Path | None, flags: dict[str, Any]) -> dict[str, Any]:
+def merge(
+    config: Path | None, flags: dict[str, Any], models: Sequence[type[Settings]]
+) -> dict[str, Any]:
     """Settings from a configuration file with the given flags over them.
 
-    A file may hold settings of the execution (``jobs``, ``name``, ...) as well: sort the result with
-    :func:`harness.experiment.config.sort_settings`.
+    :class:`~harness.errors.InputError` for what none of the models that the command takes would use.
     """
     from harness.experiment.config import read_config
+    from harness.experiment.execution import Execution
+    from harness.experiment.experiment import layered, parse_overrides
 
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     if "overrides" in given:
         given["overrides"] = parse_overrides(given["overrides"])
-    return layered(read_config(config), given) if config is not None else given
+    settings = layered(read_config(config), given) if config is not None else given
+    for name in settings:
+        if name in Execution.model_fields and Execution not in models:
+            raise InputError(
+                f"{name}: found in {str(config)!r}; allowed: with harness run, which alone asks how an "
+                "experiment is carried out"
+            )
+    _overrides_are_used(given.get("overrides", {}), settings.get("backends"))
+    return settings
+
+
+def _overrides_are_used(overrides: Iterable[str], backends: Any) -> None:
+    """Refuse an override of a backend that does not run."""
+    from harness.experiment.setting import comma_separated
+
+    chosen = comma_separated(backends)
+    for backend in overrides if isinstance(chosen, list) and "all" not in chosen else ():
+        if backend not in chosen:
+            raise InputError(
+                f"override: found {backend!r}, which does not run; allowed: {', '.join(map(str, chosen))}"
+            )

@@ -29,6 +29,14 @@ def read_config(path: Path) -> dict[str, Any]:
         if name in settings:
             raise InputError(f"config: {str(path)!r} has {name} under two names; allowed: once")
         settings[name] = value
+    overrides = settings.get("overrides")
+    if isinstance(overrides, dict):
+        settings["overrides"] = {
+            backend: {k.replace("-", "_"): v for k, v in changes.items()}
+            if isinstance(changes, dict)
+            else changes
+            for backend, changes in overrides.items()
+        }
     return settings
 
 

@@ -27,7 +27,9 @@ from harness.experiment.setting import (
     CommaSeparated,
     Settings,
     Switch,
+    name_here,
     setting,
+    unknown_setting,
 )
 
 if TYPE_CHECKING:
@@ -294,7 +296,7 @@ class Experiment(Recipe):
             _is_backend(backend, self.backends)
             for key in changes:
                 if key not in Recipe.model_fields:
-                    raise unknown(f"overrides.{backend}", key, Recipe.model_fields)
+                    raise _no_override(backend, key)
             try:
                 recipe = self.recipe(backend)
             except InputError as error:
@@ -406,17 +408,23 @@ def layered(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any
     What the upper gives for all backends wins over what the lower gives to one. Settings of one backend
     add to each other.
     """
+    below, own = lower.get("overrides", {}), upper.get("overrides", {})
+    for wrong in (layer for layer in (own, below) if not _are_tables(layer)):
+        return {**lower, **upper, "overrides": wrong}  # which validation refuses
     overrides = {
         backend: {key: value for key, value in changes.items() if key not in upper}
-        for backend, changes in lower.get("overrides", {}).items()
+        for backend, changes in below.items()
     }
-    own = upper.get("overrides", {})
-    if not isinstance(own, Mapping) or not all(isinstance(c, Mapping) for c in own.values()):
-        return {**lower, **upper}  # which validation refuses
     for backend, changes in own.items():
         overrides[backend] = {**overrides.get(backend, {}), **changes}
     both = {**lower, **upper}
     return both | {"overrides": overrides} if "overrides" in both else both
+
+
+def _are_tables(overrides: Any) -> bool:
+    return isinstance(overrides, Mapping) and all(
+        isinstance(changes, Mapping) for changes in overrides.values()
+    )
 
 
 def parse_overrides(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -432,6 +440,17 @@ def parse_overrides(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
             raise InputError(f"override: {backend}.{name} given more than once; allowed: once")
         overrides[backend][name] = value.strip()
     return overrides
+
+
+def _no_override(backend: str, key: str) -> InputError:
+    """The error for a setting that one backend cannot have for itself."""
+    ours = name_here(key)
+    if ours in Experiment.model_fields and ours not in Recipe.model_fields:
+        return InputError(
+            f"overrides.{backend}: {ours} is the same for all backends, found {key!r}; allowed: "
+            f"{', '.join(Recipe.model_fields)}"
+        )
+    return unknown_setting(key, Recipe.model_fields, f"overrides.{backend}")
 
 
 def _as_kept(value: Any) -> Any:

@@ -28,6 +28,7 @@ from harness.errors import InputError, unknown
 WHAT, DATA, NETWORK = "What to run", "Data", "Network"
 GRID, REPEATS, EXECUTION = "Grid and training", "Repeats", "How to run it"
 CONVENTIONS = "Conventions of other programs (rarely needed)"
+PANELS = (WHAT, DATA, NETWORK, GRID, REPEATS, EXECUTION)  # then a verb's own, then CONVENTIONS
 
 # What other programs call our settings: scikit-learn, Keras, PyTorch, and papers.
 NAMES_ELSEWHERE = {
@@ -86,7 +87,7 @@ def setting(
     return Field(description=description, json_schema_extra=extra, **how, **constraints)
 
 
-def _comma_separated(value: Any) -> Any:
+def comma_separated(value: Any) -> Any:
     """``a,b`` or ``["a,b", "c"]`` as a list; what is neither text nor a list of it as it is."""
     parts = [value] if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not any(isinstance(part, str) for part in parts):
@@ -100,14 +101,15 @@ def _switch(value: Any) -> Any:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
-CommaSeparated = BeforeValidator(_comma_separated)
+CommaSeparated = BeforeValidator(comma_separated)
 Switch = Annotated[bool, BeforeValidator(_switch), Field(strict=True)]
 
 
 class Settings(BaseModel):
     """Named settings, immutable; what is wrong with one is an :class:`~harness.errors.InputError`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # validators are built when the first settings are read, which --help does without
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     if not TYPE_CHECKING:  # for a type checker the constructor has the fields as keywords
 
@@ -189,12 +191,16 @@ def allowed_words(field: FieldInfo) -> str:
     return f"{number}, {bounds['ge']:g} or above" if "ge" in bounds else number
 
 
-def unknown_setting(name: str, names: Iterable[str]) -> InputError:
-    """The error for a setting that there is not, with what it is called here."""
-    names = list(names)
+def name_here(name: str) -> str:
+    """What a setting is called here, from what another program calls it; else the name itself."""
     plain = name.strip("-").replace("-", "_").lower()
-    ours = NAMES_ELSEWHERE.get(plain)
-    return unknown("setting", name, names, ours if ours in names else None)
+    return NAMES_ELSEWHERE.get(plain, plain)
+
+
+def unknown_setting(name: str, names: Iterable[str], what: str = "setting") -> InputError:
+    """The error for a setting that there is not, with what it is called here."""
+    names, ours = list(names), name_here(name)
+    return unknown(what, name, names, ours if ours in names else None)
 
 
 def one_line(error: ValidationError, model: type[BaseModel]) -> str:
@@ -212,8 +218,9 @@ def one_line(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{name}: found nothing; allowed: at least one value"
     if isinstance(found, str) and choices(field):
         return str(unknown(name, found, choices(field)))
-    point = isinstance(found, str) and _is_number(found.replace(",", ".", 1))
-    hint = f"; decimals have a point: {found.replace(',', '.')}" if point and "," in found else ""
+    point = value_type(field.annotation) is float and isinstance(found, str) and "," in found
+    meant = found.replace(",", ".", 1) if point else ""
+    hint = f"; decimals have a point: {meant}" if _is_number(meant) else ""
     return f"{name}: found {_as_typed(found)}; allowed: {allowed_words(field)}{hint}"
 
 
