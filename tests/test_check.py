@@ -32,7 +32,7 @@ from harness.check.power_table import chances, power_section
 from harness.check.reference_path import FirstSigns, first_steps, reference_paths
 from harness.check.section import check_headline, check_points, check_section
 from harness.check.verdict import judge_run
-from harness.cli.sections import show
+from harness.cli.sections import show_section
 from harness.document.section import Section
 from harness.errors import InputError
 from harness.experiment.execution import Execution
@@ -652,7 +652,7 @@ def test_a_screen_of_80_columns_holds_the_worst_verdict(saved):
     records["test_loss"] *= 1.2
     verdict = judge_run(held, dataclasses.replace(result, records=records))
     out = Console(width=80, file=io.StringIO())
-    show(check_section(verdict), out)
+    show_section(check_section(verdict), out)
     lines = out.file.getvalue().splitlines()
     assert lines[0].startswith(verdict.outcome)
     assert len(lines) <= 40
