@@ -764,7 +764,7 @@ def test_a_baseline_is_saved_listed_and_shown(saved, home, capsys):
 
     folder = str(home / "more")
     command.save_command(str(home / "run"), name="mine", folder=folder)
-    command.list_command(folder=folder)
+    command.list_baselines_command(folder=folder)
     command.show_command("mine", folder=folder)
     out = capsys.readouterr().out
     assert "review it, then: git add" in out
@@ -777,7 +777,7 @@ def test_a_baseline_is_saved_listed_and_shown(saved, home, capsys):
 def test_no_baselines_are_none(tmp_path, capsys):
     from harness.cli import baseline as command
 
-    command.list_command(folder=str(tmp_path))
+    command.list_baselines_command(folder=str(tmp_path))
     assert "none in" in capsys.readouterr().out
     with pytest.raises(InputError, match="baseline save RUN --name NAME"):
         baselines.load_baseline("any", str(tmp_path))

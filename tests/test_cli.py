@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from harness.cli.main import VERBS, main
+from harness.cli.main import VERBS, run_command_line
 
 
 def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +24,7 @@ def call(capsys):
 
     def call(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
-            main(arguments)
+            run_command_line(arguments)
         out, err = capsys.readouterr()
         return int(caught.value.code), out, err
 
@@ -38,22 +38,33 @@ class Faulty(Backend):
     name = "faulty"
 
     def train_one(self, *given):
+        raise RuntimeError("while training")
+
+class Broken(Faulty):
+    def unsupported(self, *given):
         raise RuntimeError("of its own")
 """
 
 
-def test_a_fault_in_a_backend_is_no_verdict(tmp_path):
+@pytest.mark.parametrize(
+    ("backend", "stream", "told"),
+    [
+        ("Faulty", "stdout", "RuntimeError: while training"),
+        ("Broken", "stderr", "error: RuntimeError: of its own; a fault in a"),
+    ],
+)
+def test_a_fault_in_a_backend_is_no_verdict(backend, stream, told, tmp_path):
     (tmp_path / "faulty.py").write_text(FAULTY)
     grid = ["--eta", "0.1", "--lmbd", "0.1", "--epochs", "1", "--no-conformance"]
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "parity", "--backend", "numpy,faulty:Faulty", *grid],
+        [sys.executable, "-m", "harness", "parity", "--backend", f"numpy,faulty:{backend}", *grid],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 3
-    assert done.stderr.splitlines()[-1].startswith("error: RuntimeError: of its own; a fault in a")
+    assert told in getattr(done, stream)
 
 
 def test_a_place_that_cannot_be_written_gets_one_line(call, tmp_path, monkeypatch):
@@ -93,15 +104,18 @@ def test_a_run_that_trained_nothing_does_not_pass_for_done(call, tmp_path):
         (["run", "--lr", "0.1"], "No such option: --lr; did you mean --eta?"),
         (["run", "--wary", "split"], "did you mean --vary?"),
         (["run", "--xyz", "1"], "No such option: --xyz; see python -m harness run --help"),
-        (["run", "--folds", "x"], "a valid integer; see python -m harness run --help"),
-        (["run", "--hidden", "5,x"], "hidden: found 'x'; allowed: a valid integer\n"),
+        (["run", "--folds", "x"], "folds: found 'x'; allowed: a whole number, 2 or above\n"),
+        (["run", "--hidden", "5,x"], "hidden: found 'x'; allowed: a whole number, 1 or above\n"),
         (["run", "--eta", "0.1,x"], "error: eta: found '0.1,x'; allowed: a list such as"),
         (["rum"], "Did you mean 'run'?"),
         (["run", "--eta", ""], "eta: found nothing"),
         (["run", "--eta", "-1"], "eta: found -1"),
         (["run", "--lmbd", "1,1"], "lmbd: 1 given more than once"),
         (["run", "--test-size", "1.5"], "test_size: found 1.5"),
-        (["run", "--test-size", "half"], "Invalid value for '--test-size'"),
+        (
+            ["run", "--test-size", "half"],
+            "test_size: found 'half'; allowed: a finite number above 0",
+        ),
         (["run", "--name", "../up"], "name: found '../up'"),
         (["run", "--dataset", "none.csv", "--target", "y"], "no file 'none.csv'"),
         (["run", "--config", "none.toml"], "'none.toml' cannot be read"),

@@ -8,11 +8,21 @@ from pydantic import ValidationError
 from harness.errors import InputError
 from harness.experiment.config import read_config, sort_settings
 from harness.experiment.execution import Execution
-from harness.experiment.experiment import GRID, Experiment, experiment_from, parse_numbers
+from harness.experiment.experiment import (
+    POWERS_OF_TEN,
+    Experiment,
+    experiment_from,
+    parse_numbers,
+)
 
 
 def test_the_default_is_the_grid_of_the_notes():
-    assert Experiment().eta == Experiment().lmbd == GRID == (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
+    assert (
+        Experiment().eta
+        == Experiment().lmbd
+        == POWERS_OF_TEN
+        == (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
+    )
     assert len(Experiment().cells) == 49
 
 
@@ -25,16 +35,16 @@ def test_a_log_range_and_a_list_are_numbers():
     ("settings", "message"),
     [
         ({"eta": []}, "eta: found nothing"),
-        ({"eta": [-1.0]}, "eta: found -1; allowed: finite numbers above 0"),
+        ({"eta": [-1.0]}, "eta: found -1; allowed: a finite number above 0"),
         ({"eta": [0.0]}, "eta: found 0; allowed"),
         ({"eta": [float("inf")]}, "eta: found inf; allowed: a finite number"),
         ({"lmbd": [float("nan")]}, "lmbd: found nan; allowed: a finite number"),
         ({"lmbd": [0.1, 0.1]}, "lmbd: 0.1 given more than once"),
         ({"lmbd": "1:2"}, "found '1:2'; allowed: a list such as"),
-        ({"test_size": 0.0}, "test_size: found 0.0; allowed: greater than 0"),
-        ({"test_size": 1.0}, "test_size: found 1.0; allowed: less than 1"),
+        ({"test_size": 0.0}, "test_size: found 0; allowed: a finite number above 0 and below 1"),
+        ({"test_size": 1.0}, "test_size: found 1; allowed: a finite number above 0 and below 1"),
         ({"hidden": []}, "hidden: found nothing"),
-        ({"hidden": [0]}, "hidden: found 0; allowed: greater than or equal to 1"),
+        ({"hidden": [0]}, "hidden: found 0; allowed: a whole number, 1 or above"),
         ({"activation": "sigmod"}, "did you mean 'sigmoid'?"),
         ({"optimizer": "adm"}, "did you mean 'adam'?"),
         ({"dtype": "float23"}, "did you mean 'float32'?"),

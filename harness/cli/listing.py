@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.cli.options import DEBUG
 
 
-def listing(debug: DEBUG = False) -> None:
+def list_command(debug: DEBUG = False) -> None:
     """Show the backends with their versions and what they support, data sets and presets."""
     from rich.table import Table
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import EXECUTION, takes_run
+from harness.cli.options import takes_run
+from harness.experiment.setting import EXECUTION
 
 if TYPE_CHECKING:
     from harness.document.section import Section
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from harness.runner import Progress, Work
     from harness.training.units import UnitOutcome
 
-REPORT = "Beside the report"
+_REPORT = "Beside the report"
 
 
 @takes_run
-def run(
+def run_command(
     settings: dict[str, Any],
     *,
     dry_run: Annotated[
@@ -41,7 +42,7 @@ def run(
             "--references",
             help="Add other methods on the same split to the report: logistic (linear) regression, "
             "random forest, gradient boosting, nearest neighbours.",
-            rich_help_panel=REPORT,
+            rich_help_panel=_REPORT,
             show_default=False,
         ),
     ] = False,
@@ -50,7 +51,7 @@ def run(
         typer.Option(
             metavar="DIR",
             help="Write graphs, curves and the grid for TensorBoard into a folder there.",
-            rich_help_panel=REPORT,
+            rich_help_panel=_REPORT,
             show_default=False,
         ),
     ] = None,
