@@ -1,0 +1,458 @@
+"""Mistakes of back-propagation, optimiser, learning rate and what is kept of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from backends.network import Array, Training
+from harness.parity.hidden_functions import FUNCTIONS
+from harness.parity.mistake import Change, Mistake
+from harness.parity.optimisers import (
+    Optimiser,
+    adam,
+    adam_as,
+    adamax,
+    damped,
+    gradient_descent,
+    rmsprop,
+)
+from harness.parity.reference_step import StepRules, Tensors
+
+EPSILONS = (1e-7, 1e-8, 1e-6, 1e-5, 1e-3, 0.0)
+
+
+def update_mistakes(rules: StepRules) -> list[Mistake]:
+    """Those that can be made in an experiment."""
+    return [
+        *_slope_mistakes(rules),
+        *_gradient_mistakes(rules),
+        *(_momentum_mistakes(rules) if rules.training.momentum else ()),
+        *(_adam_mistakes(rules) if rules.training.optimizer == "adam" else ()),
+        *_optimiser_mistakes(rules),
+        *_rate_mistakes(rules),
+        *_storing_mistakes(rules),
+    ]
+
+
+def _factor(value: Any, here: Any, p: float) -> Any:
+    return p * value
+
+
+def _always(value: Any) -> Change:
+    """In place of whatever a stage gives."""
+    return lambda old, here, p: value
+
+
+def _slope_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    hidden = range(1, rules.network.layers)
+    given = rules.network.activation
+    if not hidden or given == "identity":
+        return
+
+    def at_a(slope: Array, here: Any, p: float) -> Array:
+        return FUNCTIONS[given][1](here.found[f"a{here.layer}"])
+
+    def of(layer: int, change: Change) -> Change:
+        return lambda v, here, p: change(v, here, p) if here.layer == layer else v
+
+    kinds: tuple[tuple[str, str, Change], ...] = (
+        ("derivative missing", "f'(z) is missing", lambda slope, here, p: np.ones_like(slope)),
+        ("derivative at a", "f' is taken at a = f(z), not at z,", at_a),
+    )
+    for name, words, change in kinds:
+        if name == "derivative at a" and given in ("relu", "leaky_relu"):
+            continue  # a has the sign of z
+        where = "in back-propagation"
+        yield Mistake(
+            name, f"{words} {where}", "slope", f"dW{len(hidden)}", {"slope": change}
+        )
+        if len(hidden) > 1:
+            for layer in hidden:
+                told = f"{words} {where}, in hidden layer {layer}"
+                yield Mistake(name, told, "slope", f"dW{layer}", {"slope": of(layer, change)})
+
+
+def _gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    layers = rules.network.layers
+    last = f"dW{layers}"
+
+    def biases(of: Change) -> dict[str, Change]:
+        return {
+            "gradients": lambda g, here, p: {
+                name: of(tensor, here, p) if name[0] == "b" else tensor
+                for name, tensor in g.items()
+            }
+        }
+
+    words = "the gradient of the biases is doubled, or their eta is"
+    yield Mistake("bias gradient", words, "bias gradient", f"db{layers}", biases(_factor), 2.0)
+    words = "the gradient of the biases is averaged over the rows of the minibatch once more"
+    divided: Change = lambda g, here, p: g / len(here.batch.x)  # noqa: E731
+    yield Mistake("bias gradient", words, "bias gradient", f"db{layers}", biases(divided))
+    words = "the gradient of the biases is {p} times what it should be, or their eta is"
+    starts = (0.5, 10.0, 0.1)
+    yield Mistake(
+        "bias gradient", words, "bias gradient", f"db{layers}", biases(_factor), starts=starts
+    )
+    for number in range(1, layers + 1):
+        for kind in "Wb":
+            words = f"the gradient of {kind}{number} is {{p}} times what it should be"
+            yield Mistake(
+                "gradient of one tensor",
+                words,
+                "gradient of one tensor",
+                f"d{kind}{number}",
+                {"gradients": _of_tensor(f"{kind}{number}", _factor)},
+                starts=(2.0, 0.5),
+            )
+    kinds: tuple[tuple[str, str, Change], ...] = (
+        ("clipping by norm", "the gradients are cut to a norm of {p}, all together", _by_norm),
+        ("clipping by a tensor's norm", "each gradient is cut to a norm of {p}", _by_own_norm),
+        ("clipping by value", "the gradients' entries are cut to {p}", _by_value),
+    )
+    for name, words, change in kinds:
+        clips = {"gradients": change}
+        for size in (1.0, 0.5, 5.0, 0.1):
+            yield Mistake(name, words, "clipping", last, clips, size)
+        starts = (0.3, 0.03, 1.0, 0.003)
+        yield Mistake(name, words, "clipping", last, clips, starts=starts)
+    yield Mistake(
+        "normalised gradients",
+        "each gradient is divided by its norm",
+        "clipping",
+        last,
+        {"gradients": lambda g, here, p: {k: v / (np.linalg.norm(v) or 1.0) for k, v in g.items()}},
+    )
+    words = "the sign of the gradients is wrong: the cost is climbed"
+    ascent: Change = lambda g, here, p: {k: -v for k, v in g.items()}  # noqa: E731
+    yield Mistake("wrong sign", words, "clipping", last, {"gradients": ascent})
+    if layers > 1:
+        yield Mistake(
+            "layers updated in turn",
+            "the layers are updated one after the other, the last first, and errors are passed back through "
+            "weights that are already new",
+            "order",
+            f"dW{layers - 1}",
+            {"order": _always("last to first")},
+        )
+        yield Mistake(
+            "layers updated in turn",
+            "the layers are updated one after the other, the first first, and the next one's forward pass has "
+            "weights that are already new",
+            "order",
+            "z1",
+            {"order": _always("first to last")},
+        )
+
+
+def _of_tensor(tensor: str, change: Change) -> Change:
+    return lambda g, here, p: {
+        name: change(value, here, p) if name == tensor else value for name, value in g.items()
+    }
+
+
+def _by_norm(g: Tensors, here: Any, p: float) -> Tensors:
+    norm = np.sqrt(sum(float(np.square(tensor).sum()) for tensor in g.values()))
+    return {name: tensor * min(1.0, abs(p) / (norm or 1.0)) for name, tensor in g.items()}
+
+
+def _by_own_norm(g: Tensors, here: Any, p: float) -> Tensors:
+    norms = {name: float(np.linalg.norm(tensor)) or 1.0 for name, tensor in g.items()}
+    return {name: tensor * min(1.0, abs(p) / norms[name]) for name, tensor in g.items()}
+
+
+def _by_value(g: Tensors, here: Any, p: float) -> Tensors:
+    return {name: np.clip(tensor, -abs(p), abs(p)) for name, tensor in g.items()}
+
+
+def _set(**changes: Any) -> dict[str, Change]:
+    """The optimiser's settings otherwise."""
+    return {"training": lambda training, here, p: replace(training, **changes)}
+
+
+def _set_to_p(name: str) -> dict[str, Change]:
+    return {"training": lambda training, here, p: replace(training, **{name: p})}
+
+
+def _momentum_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    training, group = rules.training, "momentum"
+    m = training.momentum
+    if training.nesterov:
+        yield Mistake(
+            "no Nesterov", "momentum without Nesterov's look ahead", group, "W1", _set(nesterov=False)
+        )
+    else:
+        words = "Nesterov's look ahead, which was not asked for"
+        yield Mistake("Nesterov", words, group, "W1", _set(nesterov=True))
+    plain = {**_set(nesterov=False), "point": _looking_ahead}
+    yield Mistake(
+        "Nesterov's other form",
+        "Nesterov's gradient is taken at theta + m v, the weights looked ahead to, and theta is moved by v",
+        group,
+        "z1",
+        plain,
+    )
+    yield Mistake("no momentum", "there is no momentum", group, "W1", _set(momentum=0.0))
+    for value in (0.9, 0.99, 0.5):
+        if value != m:
+            words = f"the momentum is {{p}}, not {m:g}"
+            yield Mistake("momentum's size", words, group, "W1", _set_to_p("momentum"), value)
+    words = f"the momentum is {{p}}, not {m:g}"
+    near = (m * 0.9, m / 2)
+    yield Mistake("momentum's size", words, group, "W1", _set_to_p("momentum"), starts=near)
+    yield Mistake(
+        "dampening",
+        f"the gradient is damped by 1 - momentum = {1 - m:.4g}",
+        group,
+        "W1",
+        {"gradients": lambda g, here, p: {k: (1 - m) * v for k, v in g.items()}},
+    )
+    yield Mistake(
+        "dampening",
+        f"the gradient is damped by 1 - momentum = {1 - m:.4g}, but for the first (PyTorch's dampening = "
+        f"{m:g})",
+        group,
+        "W1",
+        {"optimiser": _always(damped)},
+    )
+    words = "the momentum has the wrong sign"
+    yield Mistake("momentum's sign", words, group, "W1", _set(momentum=-m))
+    yield from _resets(rules, "momentum is", group)
+    single = float(np.float32(m))
+    if training.dtype == "float64" and single != m:
+        words = "the momentum is rounded to float32"
+        yield Mistake(
+            "momentum rounded", words, group, "W1", _set(momentum=single), kind="rounding"
+        )
+
+
+def _looking_ahead(weights: Tensors, here: Any, p: float) -> Tensors:
+    m = here.rules.training.momentum
+    return {
+        name: theta + m * here.memory.get(name, {}).get("v", 0.0) for name, theta in weights.items()
+    }
+
+
+def _resets(rules: StepRules, what: str, group: str) -> Iterator[Mistake]:
+    """The optimiser's memory forgotten, each epoch or each step."""
+
+    def each_epoch(kept: Any, here: Any, p: float) -> Any:
+        return {} if here.step % here.rules.steps_per_epoch == 0 else kept
+
+    if rules.steps_per_epoch:
+        words = f"the {what} forgotten at the start of each epoch"
+        yield Mistake("memory reset", words, group, "W1", {"memory": each_epoch})
+
+
+def _adam_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    training, group = rules.training, "Adam"
+
+    def other(name: str, words: str, optimiser: Optimiser) -> Mistake:
+        return Mistake(name, words, group, "W1", {"optimiser": _always(optimiser)})
+
+    for epsilon in EPSILONS:
+        if epsilon != training.epsilon:
+            words = f"Adam's epsilon is {{p}}, not {training.epsilon:g}"
+            if epsilon == 1e-7:
+                words += "; 1e-7 is Keras's default"
+            yield Mistake("Adam's epsilon", words, "epsilon", "W1", _set_to_p("epsilon"), epsilon)
+    yield other(
+        "epsilon's place",
+        "Adam's epsilon is added to the corrected root, sqrt(v / (1 - beta_2^t)) + epsilon, as PyTorch does",
+        adam_as("corrected root"),
+    )
+    yield other(
+        "epsilon's place",
+        "Adam's epsilon is added under the root, sqrt(v / (1 - beta_2^t) + epsilon)",
+        adam_as("inside the root"),
+    )
+    words = "Adam's bias correction is left out"
+    yield other("no bias correction", words, adam_as(first=False, second=False))
+    words = "Adam's first moment is not corrected for its start at zero, its second is"
+    yield other("no bias correction", words, adam_as(first=False))
+    words = "Adam's second moment is not corrected for its start at zero, its first is"
+    yield other("no bias correction", words, adam_as(second=False))
+    words = "Adam's bias correction counts steps from 2: it is that of the step after"
+    yield other("bias correction's count", words, adam_as(later=1))
+    words = "Adam's moments start at the first gradient and its square, not at zero"
+    yield other("moments' start", words, adam_as("moments start at g"))
+    words = "Adam divides by the root of the largest v so far (AMSGrad)"
+    yield other("AMSGrad", words, adam_as("amsgrad"))
+    words = "Adam looks ahead as Nesterov does (Nadam)"
+    yield other("Nadam", words, adam_as("nadam"))
+    yield other("Adamax", "Adamax in place of Adam", adamax)
+    yield other("RMSprop", "RMSprop in place of Adam: no first moment, no correction", rmsprop)
+    yield Mistake(
+        "plain gradient descent",
+        "plain gradient descent in place of Adam",
+        group,
+        "W1",
+        {"optimiser": _always(gradient_descent), **_set(momentum=0.0)},
+    )
+    for key, usual in (("beta_1", (0.95, 0.99, 0.5, 0.0)), ("beta_2", (0.99, 0.9999, 0.9, 0.95))):
+        given = getattr(training, key)
+        words = f"Adam's {key} is {{p}}, not {given:g}"
+        for value in usual:
+            if value != given:
+                yield Mistake(f"Adam's {key}", words, key, "W1", _set_to_p(key), value)
+        starts = (given - 0.05, 1 - (1 - given) * 5)
+        yield Mistake(f"Adam's {key}", words, key, "W1", _set_to_p(key), starts=starts)
+    swapped = _set(beta_1=training.beta_2, beta_2=training.beta_1)
+    yield Mistake("betas swapped", "Adam's beta_1 and beta_2 are swapped", group, "W1", swapped)
+    yield from _resets(rules, "Adam's moments are", group)
+    if training.dtype == "float64":
+        single = {
+            name: float(np.float32(getattr(training, name)))
+            for name in ("beta_1", "beta_2", "epsilon")
+        }
+        words = "Adam's betas are rounded to float32"
+        betas = _set(beta_1=single["beta_1"], beta_2=single["beta_2"])
+        yield Mistake("betas rounded", words, group, "W1", betas, kind="rounding")
+        for name, value in single.items():
+            words = f"Adam's {name} is rounded to float32"
+            yield Mistake(
+                f"{name} rounded", words, group, "W1", _set(**{name: value}), kind="rounding"
+            )
+
+
+def _optimiser_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    training: Training = rules.training
+    if training.optimizer == "sgd":
+        words = "Adam in place of gradient descent"
+        yield Mistake("Adam", words, "optimiser", "W1", {"optimiser": _always(adam)})
+        if not training.momentum:
+            words = "there is a momentum of {p}, which was not asked for"
+            for value in (0.9, 0.5):
+                yield Mistake(
+                    "momentum added", words, "optimiser", "W1", _set_to_p("momentum"), value
+                )
+            fitted = _set_to_p("momentum")
+            yield Mistake("momentum added", words, "optimiser", "W1", fitted, starts=(0.3, 0.8))
+
+
+def _rate_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    group, first = "eta", "W1"
+    for value, words in (
+        (0.5, "eta is half of what you said"),
+        (2.0, "eta is twice what you said"),
+        (0.1, "eta is a tenth of what you said"),
+        (10.0, "eta is ten times what you said"),
+    ):
+        yield Mistake("eta factor", words, group, first, {"eta": _factor}, value)
+    words = "eta is {p} times what you said"
+    yield Mistake("eta factor", words, group, first, {"eta": _factor}, starts=(1.2, 0.7, 5.0))
+    per_epoch = rules.steps_per_epoch or 0
+    decays: list[tuple[str, str, Change, tuple[float, ...], bool]] = [
+        (
+            "decay of eta",
+            "eta decays as eta / (1 + {p} step)",
+            lambda eta, here, p: eta / (1 + p * here.step),
+            (0.01, 1e-3, 0.1, 1e-4, 1.0),
+            True,
+        ),
+        (
+            "decay of eta",
+            "eta is multiplied by {p} after each step",
+            lambda eta, here, p: eta * p**here.step,
+            (0.9, 0.99, 0.999, 0.95, 0.5),
+            True,
+        ),
+        (
+            "decay of eta",
+            "eta decays as eta / sqrt(t), t the number of the step",
+            lambda eta, here, p: eta / np.sqrt(here.step + 1),
+            (1.0,),
+            False,
+        ),
+        (
+            "warm-up of eta",
+            "eta warms up over {p} steps",
+            lambda eta, here, p: eta * min(1.0, (here.step + 1) / p),
+            (5.0, 10.0, 100.0, 1000.0, 20.0, 50.0),
+            True,
+        ),
+    ]
+    if per_epoch:
+        decays += [
+            (
+                "decay of eta",
+                "eta is multiplied by {p} after each epoch",
+                lambda eta, here, p: eta * p**here.epoch,
+                (0.5, 0.9, 0.1, 0.95, 0.99),
+                True,
+            ),
+            (
+                "decay of eta",
+                "eta decays as eta / (1 + {p} epoch)",
+                lambda eta, here, p: eta / (1 + p * here.epoch),
+                (1.0, 0.1, 0.5, 0.01),
+                True,
+            ),
+        ]
+    for name, words, change, sizes, fit in decays:
+        for size in sizes:
+            yield Mistake(name, words, group, first, {"eta": change}, size)
+        if fit:
+            yield Mistake(name, words, group, first, {"eta": change}, starts=sizes[:3])
+    if rules.training.dtype == "float64" and float(np.float32(rules.eta)) != rules.eta:
+        p = float(np.float32(rules.eta)) / rules.eta
+        words = "eta is rounded to float32"
+        yield Mistake("eta rounded", words, group, first, {"eta": _factor}, p, kind="rounding")
+
+
+def _storing_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    layers, group = range(1, rules.network.layers + 1), "frozen"
+    everything = [f"{kind}{layer}" for layer in layers for kind in "Wb"]
+    frozen = [
+        *((f"layer {layer} is", [f"W{layer}", f"b{layer}"]) for layer in layers),
+        ("the biases are", [name for name in everything if name[0] == "b"]),
+        ("the weight matrices are", [name for name in everything if name[0] == "W"]),
+        *((f"{name} is", [name]) for name in everything),
+        ("the hidden layers are", everything[:-2]),
+        ("nothing is", everything),
+    ]
+    told: set[tuple[str, ...]] = set()
+    for words, names in frozen:
+        if tuple(names) not in told:
+            told.add(tuple(names))
+            yield Mistake(
+                "frozen",
+                f"{words} not updated",
+                group,
+                names[0],
+                {"change": _kept_still(tuple(names))},
+            )
+    words = "what is given back is a moving average of the weights, {p} of the old and the rest new"
+    for decay in (0.99, 0.999, 0.9):
+        yield Mistake("moving average", words, "average", "W1", _averaged(), decay)
+    yield Mistake("moving average", words, "average", "W1", _averaged(), starts=(0.5, 0.95))
+    words = "what is given back is the mean of the weights after all steps so far"
+    yield Mistake("mean of the weights", words, "average", "W1", _averaged(mean=True))
+
+
+def _kept_still(names: tuple[str, ...]) -> Change:
+    return lambda change, here, p: change * (here.name not in names)
+
+
+def _averaged(mean: bool = False) -> dict[str, Change]:
+    """The optimiser goes on from weights that nobody sees, and gives back an average of them."""
+
+    def point(weights: Tensors, here: Any, p: float) -> Tensors:
+        return {
+            name: here.memory.get(name, {}).get("unseen", theta) for name, theta in weights.items()
+        }
+
+    def stored(theta: Array, here: Any, p: float) -> Array:
+        # theta is the average before, less the change
+        before = here.before[here.name]
+        unseen = here.memory.get(here.name, {}).get("unseen", before)
+        new = unseen + (theta - before)
+        here.kept[here.name]["unseen"] = new
+        p = here.step / (here.step + 1) if mean else p
+        return p * before + (1 - p) * new
+
+    return {"point": point, "stored": stored}
