@@ -5,7 +5,23 @@ Whatever is random was drawn before and arrives as a :class:`~backends.plan.Plan
 pure function: same data, network, training, cells and plan, same weights.
 
 Writing :meth:`Backend.train_one` is enough to be a backend; a library that can train the whole stack
-at once overrides :meth:`Backend.train`.
+at once overrides :meth:`Backend.train`. ``backends/README.md`` has a complete one.
+
+A plan of one stream, which is what ``train_one`` is given, has
+
+    W, b = plan.start()             copies of the initial weight matrices (inputs, outputs) and biases
+                                    (outputs,), first layer first, in the training's dtype
+    for rows in plan.batches():     the row numbers of every minibatch, one optimiser step each
+    plan.steps, plan.batch_size     how many there are; rows of a full one (the last of an epoch may be short)
+    plan.first(k)                   the plan of its first k steps
+
+and a plan of several streams, which ``train`` is given together with ``cells.stream``,
+
+    plan.initial                    the initial Weights, leading axis streams
+    plan.rows(step)                 the row numbers of one minibatch, (streams, rows)
+    plan.select([s])                the plan of one stream
+    plan.checkpoints                after how many steps weights are wanted; ascending, the last is the end
+    plan.segments()                 the stretches (first step, step after the last) between them
 
 The canonical objective, into which every library's own parameters are translated, is for a minibatch
 of n samples
@@ -20,7 +36,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,12 +68,16 @@ OPTIONS = (
 PLAIN = Training()
 
 
+class UnsupportedPlan(ValueError):
+    """What :meth:`Backend.train` raises for a plan that its library cannot follow; says why."""
+
+
 @dataclass(frozen=True)
 class Convention:
     """One line of a backend's table of conventions: a quantity, and how the library is told it.
 
-    ``here`` is what this backend passes to its library, ``default`` what the library would have done
-    if left alone.
+    ``here`` is what runs: what this backend passes to its library, and, introduced by "ours:", what it
+    puts in the place of the library's own. ``default`` is what the library would have done if left alone.
     """
 
     quantity: str
@@ -90,7 +110,10 @@ class Backend(ABC):
     conventions: ClassVar[tuple[Convention, ...]] = ()
 
     def unsupported(self, network: Network, training: Training) -> str | None:
-        """Why this backend cannot train this network, for a person to read; None if it can."""
+        """Why this backend cannot train this network, for a person to read; None if it can.
+
+        What depends on the plan alone, ``train`` refuses with :class:`UnsupportedPlan`.
+        """
         if network.activation not in self.activations:
             known = ", ".join(self.activations)
             return f"{self.name} has no activation {network.activation!r} (it has {known})"
@@ -161,12 +184,6 @@ class Backend(ABC):
                 for eta, lmbd, stream in zip(cells.eta, cells.lmbd, cells.stream, strict=True)
             ]
         return Fit(tuple(Weights.stack(point) for point in zip(*paths, strict=True)))
-
-    def graph(self, network: Network, training: Training, rows: int) -> Any | None:
-        """The library's own graph of one step on a minibatch of ``rows``, a ``tf.Graph`` as TensorBoard
-        shows it; None if the library has no graph.
-        """
-        return None
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         """The output of the library's own forward pass, for every cell.

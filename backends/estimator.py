@@ -10,20 +10,31 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from backends.base import Backend
 from backends.formulas import logits, penalty, sample_cost
 from backends.network import Array, Cells, Network, Training, Weights
 from backends.plan import Plan
-from backends.registry import Unavailable, find, start
+from backends.registry import UnusableBackend, usable
+from backends.settings import check_hidden, check_nesterov, check_setting
+
+try:
+    from sklearn.utils.validation import validate_data
+except ImportError:  # before scikit-learn 1.6 it was a method
+
+    def validate_data(_estimator: Any, /, *arrays: Any, **settings: Any) -> Any:
+        """The arrays as scikit-learn wants them, checked; notes the number and names of features."""
+        return _estimator._validate_data(*arrays, **settings)
+
 
 LOSS_POINTS = 8  # of a loss curve; each one interrupts the library's training
 
@@ -34,7 +45,7 @@ class _MLPBackend(BaseEstimator):
     def __init__(
         self,
         backend: str = "numpy",
-        hidden: tuple[int, ...] = (50,),
+        hidden: int | tuple[int, ...] = (50,),
         *,
         activation: str = "relu",
         eta: float = 0.01,
@@ -62,7 +73,19 @@ class _MLPBackend(BaseEstimator):
         self.dtype = dtype
         self.random_state = random_state
 
-    def _train(self, x: Array, y: NDArray[Any], network: Network) -> Self:
+    def _check(self) -> None:
+        """Refuse parameters as an experiment's settings are refused, before the data are looked at."""
+        for name in ("eta", "lmbd", "momentum", "epochs", "batch_size", "dtype"):
+            check_setting(name, getattr(self, name))
+        check_hidden(self._hidden)
+        check_nesterov(self.nesterov, self.momentum)
+
+    @property
+    def _hidden(self) -> Any:
+        """Units of each hidden layer; a single number is one layer."""
+        return (self.hidden,) if isinstance(self.hidden, Integral) else self.hidden
+
+    def _train(self, x: Array, y: NDArray[Any], network: Network) -> None:
         backend = self._backend()
         training = Training(
             optimizer=self.optimizer,  # type: ignore[arg-type]  # checked by ``unsupported``
@@ -106,18 +129,14 @@ class _MLPBackend(BaseEstimator):
         ]
         self.loss_ = self.loss_curve_[-1]
         self.n_iter_ = self.epochs
-        return self
 
     def _backend(self) -> Backend:
         try:
-            backend = find(self.backend)
-        except KeyError:
-            raise ValueError(f"backend: {self.backend!r} is not known") from None
-        missing = backend if isinstance(backend, Unavailable) else start(backend)
-        if missing is not None:
-            raise ValueError(f"backend {self.backend!r}: {missing.reason}")
-        assert isinstance(backend, Backend)
-        return backend
+            return usable(self.backend)
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
+        except UnusableBackend as missing:
+            raise ValueError(f"backend {self.backend!r}: {missing.reason}") from None
 
     def _outputs(self, x: Any) -> Array:
         check_is_fitted(self)
@@ -131,8 +150,8 @@ _PARAMETERS = """
     ----------
     backend : str
         ``numpy``, ``sklearn``, ``tensorflow``, ``keras``, an installed one, or ``module:Class``.
-    hidden : tuple of int
-        Units of the hidden layers.
+    hidden : int or tuple of int
+        Units of the hidden layers; a number is a single one.
     activation : {"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"}
     eta, lmbd : float
         Learning rate; L2 strength of the canonical objective (:mod:`backends.base`).
@@ -172,14 +191,15 @@ class MLPBackendClassifier(ClassifierMixin, _MLPBackend):
     Raises
     ------
     ValueError
-        From ``fit``: a backend that is not known, not installed or cannot train the network; training
-        that diverged.
+        From ``fit``: a parameter out of its range (:mod:`backends.settings`); a backend that is not
+        known, not installed or cannot train the network; training that diverged.
     """
 
     classes_: NDArray[Any]
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any) -> MLPBackendClassifier:
         """Train on X (samples, features) and labels y (samples,)."""
+        self._check()
         x, y = validate_data(self, X, y, dtype=np.dtype(self.dtype))
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
@@ -188,11 +208,12 @@ class MLPBackendClassifier(ClassifierMixin, _MLPBackend):
             raise ValueError("y has one class only; a classifier needs two or more classes")
         network = Network.classifier(
             x.shape[1],
-            self.hidden,
+            self._hidden,
             len(self.classes_),
             self.activation,  # type: ignore[arg-type]  # checked by ``unsupported``
         )
-        return self._train(x, codes.astype(np.int64), network)
+        self._train(x, codes.astype(np.int64), network)
+        return self
 
     def predict_proba(self, X: Any) -> Array:
         """Class probabilities (samples, classes), by the library's own forward pass."""
@@ -216,16 +237,18 @@ class MLPBackendRegressor(RegressorMixin, _MLPBackend):
         As :class:`MLPBackendClassifier`.
     """
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any) -> MLPBackendRegressor:
         """Train on X (samples, features) and targets y (samples,)."""
+        self._check()
         x, y = validate_data(self, X, y, dtype=np.dtype(self.dtype), y_numeric=True)
         y = column_or_1d(y, warn=True).astype(self.dtype)
         network = Network.regressor(
             x.shape[1],
-            self.hidden,
+            self._hidden,
             self.activation,  # type: ignore[arg-type]  # checked by ``unsupported``
         )
-        return self._train(x, y, network)
+        self._train(x, y, network)
+        return self
 
     def predict(self, X: Any) -> Array:
         """The predicted targets (samples,)."""

@@ -25,7 +25,7 @@ def sigmoid(z: Array, out: Array | None = None) -> Array:
     divides by the size of a gradient however small.
     """
     a = np.negative(z, out=out)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         np.exp(a, out=a)
     a += 1
     return np.reciprocal(a, out=a)
@@ -73,7 +73,10 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
 def _side_by_side(cells: Array) -> Array:
     """(groups, cells, k, m) as (groups, k, cells * m), a view."""
     groups, count, k, m = cells.shape
-    return cells.swapaxes(-1, -2).reshape(groups, count * m, k, copy=False).swapaxes(-1, -2)
+    columns = cells.swapaxes(-1, -2).reshape(groups, count * m, k)
+    if not np.may_share_memory(columns, cells):
+        raise ValueError("the last axis but one is not the fastest in memory: a view is impossible")
+    return columns.swapaxes(-1, -2)
 
 
 def sum_samples(delta: Array) -> Array:
@@ -174,7 +177,7 @@ def probabilities(z: Array, network: Network) -> Array:
 
 def predict(x: Array, network: Network, weights: Weights) -> Array:
     """Class probabilities (cells, samples, classes); for regression targets (cells, samples, 1)."""
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         return probabilities(logits(x, network, weights), network)
 
 
@@ -200,6 +203,11 @@ def penalty(weights: Weights, lmbd: Array, training: Training, rows: int) -> Arr
         p = training.penalty(np.asarray(lmbd, np.float64), rows, layer, len(weights.W))
         total += 0.5 * p * np.square(W.astype(np.float64)).sum(axis=(1, 2))
     return total
+
+
+def adam_correction(step: int, beta_1: float, beta_2: float) -> float:
+    """sqrt(1 - beta_2^t) / (1 - beta_1^t) at t = step + 1, in double precision."""
+    return float(np.sqrt(1 - beta_2 ** (step + 1)) / (1 - beta_1 ** (step + 1)))
 
 
 def targets(y: NDArray, network: Network, dtype: str) -> Array:

@@ -1,6 +1,7 @@
 """Import a framework quickly, without its start-up notices, and with a fixed number of threads.
 
-Importing this module imports no framework.
+Importing this module imports neither a framework nor NumPy, which read their number of threads when they
+are imported.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 # Read by the libraries when they are first imported, so they must be set before.
 THREAD_VARIABLES = (
@@ -25,11 +27,12 @@ THREAD_VARIABLES = (
 )
 # Likewise, unless the user has set them. TensorFlow takes oneDNN's kernels by itself only on processors made
 # for neural networks (AVX512-VNNI and newer). Elsewhere it falls back to slower ones, which round otherwise.
-FRAMEWORK_VARIABLES = {
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "1",
-    "KERAS_BACKEND": "tensorflow",
-}
+FRAMEWORK_VARIABLES = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
+KERAS_ENGINE = "KERAS_BACKEND"
+
+
+class EngineInUse(ImportError):
+    """Keras was imported before, on another engine; a process has one."""
 
 
 def set_threads(threads: int) -> None:
@@ -38,39 +41,64 @@ def set_threads(threads: int) -> None:
 
 
 def load(module: str) -> ModuleType:
-    """Import TensorFlow or Keras; what they print while starting is dropped unless they fail."""
-    if module in sys.modules:
-        return sys.modules[module]
-    for name, value in FRAMEWORK_VARIABLES.items():
-        os.environ.setdefault(name, value)
-    with _stderr_to_file(), garbage_waits():
-        loaded = importlib.import_module(module)
-    # TensorFlow warns of every function it traces anew, which a new shape of stack is
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    """Import TensorFlow, Keras on TensorFlow, or another library.
+
+    What they print while starting is dropped unless they fail. Raises ImportError, for a Keras that
+    something else has put on another engine :class:`EngineInUse`.
+    """
+    if module not in sys.modules:
+        for name, value in FRAMEWORK_VARIABLES.items():
+            os.environ.setdefault(name, value)
+        with _environment(KERAS_ENGINE, "tensorflow"), _stderr_to_file(), garbage_waits():
+            importlib.import_module(module)
+    loaded = sys.modules[module]
+    if module == "keras" and (engine := loaded.config.backend()) != "tensorflow":
+        raise EngineInUse(
+            f"Keras runs on {engine} in this process, which imported it before; it has to be on "
+            "tensorflow: set KERAS_BACKEND=tensorflow, or leave the first import of Keras to the backend"
+        )
     return loaded
+
+
+@contextmanager
+def tensorflow_defaults() -> Iterator[Any]:
+    """TensorFlow, and NumPy beside it, as they are by default, whatever the process has set.
+
+    Inside, functions are compiled, round-off and overflow raise nothing, and TensorFlow does not warn of
+    the functions that it traces anew, which a new shape of stack is. Afterwards all is as before.
+    """
+    import numpy as np
+
+    tf = load("tensorflow")
+    eager, logger = tf.config.functions_run_eagerly(), logging.getLogger("tensorflow")
+    level = logger.level
+    tf.config.run_functions_eagerly(False)
+    logger.setLevel(logging.ERROR)
+    try:
+        with np.errstate(all="ignore"):
+            yield tf
+    finally:
+        logger.setLevel(level)
+        tf.config.run_functions_eagerly(eager)
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Inside, this environment variable has this value."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def collect_less() -> None:
     """Look for garbage less often: a framework's half million objects stay, and each look passes them."""
     gc.set_threshold(50_000, 20)
-
-
-@contextmanager
-def fewer_threads(threads: int) -> Iterator[None]:
-    """Inside, libraries loaded and yet to be loaded use this many threads each."""
-    from threadpoolctl import threadpool_limits
-
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    set_threads(threads)
-    try:
-        with threadpool_limits(threads):
-            yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 The stack of cells is one Sequential of stock ``EinsumDense`` layers, each holding the dense layers of
 all cells side by side. eta and lmbd differ from cell to cell and live in variables, so one compiled
-model serves the whole grid; it is built in :mod:`backends.keras_stack`, which imports Keras.
+model serves the whole grid; it is built in :mod:`backends.keras_stack`, which imports Keras. What Keras
+has for one network only (a number as learning rate, as penalty) has a subclass there.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
+from backends.formulas import LEAKY_SLOPE
 from backends.frameworks import load
 from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
 
 
 class KerasBackend(Backend):
-    """keras.Sequential of EinsumDense layers, keras.optimizers, model.fit."""
+    """keras.Sequential of EinsumDense layers, keras.optimizers with an eta for each cell, model.fit."""
 
     name = "keras"
     library = "keras"
@@ -28,19 +30,63 @@ class KerasBackend(Backend):
     heeds = tuple(option for option in OPTIONS if option != "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
-            "penalty",
-            "regularizers.L2(lmbd / 2) on every kernel, because L2(l) is l ||W||^2",
-            "none",
+            "layers",
+            "keras.layers.EinsumDense, the dense layers of all cells side by side",
+            "keras.layers.Dense, a model for each cell",
         ),
-        Convention("cost of a minibatch", "sum of cost / n, from logits", "mean"),
+        Convention(
+            "penalty",
+            "ours: a kernel_regularizer StackL2, which is regularizers.L2(lmbd / 2) with an lmbd for "
+            "each cell",
+            "none; L2(l) is l ||W||^2",
+        ),
+        Convention(
+            "cost of a minibatch",
+            "ours: StackLoss, the sum over cells of keras.losses' cost from logits (regression: half "
+            "the squared error); sample_weight 1 / n makes it the mean over the minibatch",
+            "the mean",
+        ),
         Convention("initial weights", "the plan's", "Glorot uniform"),
         Convention("initial biases", "the plan's", "0"),
-        Convention("minibatches", "the plan's, shuffle=False", "a permutation an epoch, tail kept"),
-        Convention("short last minibatch", "filled up with rows of sample_weight 0", "kept"),
-        Convention("optimiser", "as asked, learning_rate = eta", "RMSprop, 1e-3"),
-        Convention("momentum", "as asked", "0, for SGD"),
-        Convention("Adam epsilon", "1e-8", "1e-7"),
-        Convention("leaky_relu slope", "0.01", "0.2 in activations, 0.3 in the layer"),
+        Convention(
+            "minibatches",
+            "the plan's, a tf.data.Dataset with shuffle=False, 50 steps_per_execution",
+            "a permutation an epoch, tail kept; one step",
+        ),
+        Convention(
+            "short last minibatch",
+            "filled up with rows of sample_weight 0, the others at 1 / r",
+            "kept",
+        ),
+        Convention(
+            "optimiser",
+            "keras.optimizers.SGD or Adam; ours: the subclass PerCell, which hands its update_step a "
+            "learning rate for each cell",
+            "RMSprop, 1e-3",
+        ),
+        Convention("momentum", "as asked, Keras's own", "0, for SGD"),
+        Convention(
+            "Adam",
+            "epsilon = 1e-8; ours, in float32: ExactAdam multiplies the learning rate by what makes up "
+            "for Keras's rounding of 1 - beta_2^t",
+            "epsilon = 1e-7; the first steps are 5e-5 off in float32",
+        ),
+        Convention(
+            "momentum, beta_1, beta_2, epsilon in float64",
+            "given as NumPy's float64, which stay exact",
+            "a Python float is rounded to float32",
+        ),
+        Convention(
+            "leaky_relu slope",
+            f"{LEAKY_SLOPE:.12g}, 0.01 as float32 holds it, in float64 too: "
+            "keras.activations.leaky_relu takes the slope in float32",
+            "0.2 in activations, 0.3 in the layer",
+        ),
+        Convention(
+            "kernels",
+            "oneDNN's on every processor, unless TF_ENABLE_ONEDNN_OPTS says otherwise",
+            "oneDNN's on processors with AVX512-VNNI",
+        ),
         Convention("two classes", "one logistic output", "left to the programmer"),
     )
 
@@ -48,21 +94,25 @@ class KerasBackend(Backend):
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
     ) -> Fit:
         load("keras")
-        from backends.keras_stack import stack_for
+        from backends.keras_stack import keras_defaults, stack_for
 
         streams, per_group = cells.layout()
-        stack = stack_for(network, training, len(streams), per_group)
-        return Fit(tuple(stack.train(x, y, cells, plan.select(streams))))
+        with keras_defaults(training.dtype):
+            stack = stack_for(network, training, len(streams), per_group)
+            return Fit(tuple(stack.train(x, y, cells, plan.select(streams))))
 
     def graph(self, network: Network, training: Training, rows: int) -> Any:
+        """The ``tf.Graph`` of one step on a minibatch of ``rows``, as TensorBoard shows it."""
         load("keras")
-        from backends.keras_stack import Stack
+        from backends.keras_stack import Stack, keras_defaults
 
-        return Stack(network, training, 1, 1).graph(rows)
+        with keras_defaults(training.dtype):
+            return Stack(network, training, 1, 1).graph(rows)
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         load("keras")
-        from backends.keras_stack import stack_for
+        from backends.keras_stack import keras_defaults, stack_for
 
-        stack = stack_for(network, Training(dtype=np.dtype(x.dtype).name), 1, len(weights))  # type: ignore[arg-type]
-        return stack.predict(x, weights)
+        training = Training(dtype=np.dtype(x.dtype).name)  # type: ignore[arg-type]
+        with keras_defaults(training.dtype):
+            return stack_for(network, training, 1, len(weights)).predict(x, weights)

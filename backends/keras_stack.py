@@ -19,9 +19,10 @@ from keras import ops
 from numpy.typing import NDArray
 
 from backends.formulas import LEAKY_SLOPE
+from backends.frameworks import tensorflow_defaults
 from backends.network import Array, Cells, Network, Training, Weights
+from backends.padding import cost_weights, penalty_factors, rectangle
 from backends.plan import Plan
-from backends.tensorflow_backend import padded
 
 STEPS_PER_EXECUTION = 50
 ROWS_AT_ONCE = 1024  # samples in one call of the model when predicting
@@ -111,30 +112,31 @@ def _optimizer(training: Training) -> Any:
 
 
 class Stack:
-    """One Sequential for (groups, cells) networks, compiled once and used for many trainings."""
+    """One Sequential for (groups, cells) networks, compiled once and used for many trainings.
+
+    To be made and used inside :func:`keras_defaults` of the training's dtype.
+    """
 
     def __init__(self, network: Network, training: Training, groups: int, per_group: int) -> None:
         self.network, self.training = network, training
         self.shape = (groups, per_group)
-        with _floatx(training.dtype):
-            self.eta = keras.Variable(np.zeros(self.shape), dtype=training.dtype, trainable=False)
-            self.l2 = keras.Variable(
-                np.zeros((*self.shape, 1, 1)), dtype=training.dtype, trainable=False
-            )
-            self.model = keras.Sequential(
-                [
-                    keras.Input(batch_shape=(groups, None, network.features), dtype=training.dtype),
-                    *(self._layer(layer) for layer in range(network.layers)),
-                ]
-            )
-            optimizer = _optimizer(training)
-            optimizer.eta = self.eta
-            optimizer.build(self.model.trainable_variables)
-            self.model.compile(
-                optimizer=optimizer,
-                loss=StackLoss(network, training.dtype),
-                steps_per_execution=STEPS_PER_EXECUTION,
-            )
+        dtype = training.dtype
+        self.eta = keras.Variable(np.zeros(self.shape), dtype=dtype, trainable=False)
+        self.l2 = keras.Variable(np.zeros((*self.shape, 1, 1)), dtype=dtype, trainable=False)
+        self.model = keras.Sequential(
+            [
+                keras.Input(batch_shape=(groups, None, network.features), dtype=dtype),
+                *(self._layer(layer) for layer in range(network.layers)),
+            ]
+        )
+        optimizer = _optimizer(training)
+        optimizer.eta = self.eta
+        optimizer.build(self.model.trainable_variables)
+        self.model.compile(
+            optimizer=optimizer,
+            loss=StackLoss(network, dtype),
+            steps_per_execution=STEPS_PER_EXECUTION,
+        )
 
     def _layer(self, layer: int) -> keras.layers.EinsumDense:
         network, last = self.network, self.network.layers - 1
@@ -152,45 +154,43 @@ class Stack:
     def train(self, x: Array, y: NDArray, cells: Cells, plan: Plan) -> list[Weights]:
         """Weights after every checkpoint; ``plan`` has one stream for each group."""
         dtype = self.training.dtype
-        order, scale, penalty = padded(plan, np.arange(plan.streams), self.training)
+        order, _ = rectangle(plan)
+        scale, penalty = cost_weights(plan, self.training), penalty_factors(plan, self.training)
         for variable in self.model.optimizer.variables:  # step count, velocities, moments; also eta
             variable.assign(np.zeros(variable.shape, variable.dtype))
         self.eta.assign(cells.eta.reshape(self.shape).astype(dtype))
         lmbd = cells.lmbd.reshape(*self.shape, 1, 1)
         self._set_weights(plan.initial)
         minibatch = partial(_minibatch, tf.constant(x), tf.constant(y))
-        steps = tf.data.Dataset.from_tensor_slices((order, scale.astype(dtype)))
+        steps = tf.data.Dataset.from_tensor_slices((order.swapaxes(0, 1), scale.astype(dtype)))
         options = tf.data.Options()
-        options.autotune.enabled = (
-            False  # its thread has training wait, a third of the time on one core
-        )
+        # its thread has training wait, a third of the time on one core
+        options.autotune.enabled = False
         steps = steps.with_options(options)
         path = []
-        with _floatx(dtype):
-            for segment in plan.segments():
-                for first, last in _runs(penalty, *segment):
-                    self.l2.assign((lmbd * penalty[first] / 2).astype(dtype))
-                    minibatches = steps.skip(first).take(last - first).map(minibatch)
-                    self.model.fit(minibatches, epochs=1, shuffle=False, verbose=0)
-                path.append(self.weights())
+        for segment in plan.segments():
+            for first, last in _runs(penalty, *segment):
+                self.l2.assign((lmbd * penalty[first] / 2).astype(dtype))
+                minibatches = steps.skip(first).take(last - first).map(minibatch)
+                self.model.fit(minibatches, epochs=1, shuffle=False, verbose=0)
+            path.append(self.weights())
         return path
 
     def predict(self, x: Array, weights: Weights) -> Array:
         """Probabilities or targets (cells, samples, classes) of a stack of one group."""
-        with _floatx(self.training.dtype):
-            self._set_weights(weights, cells=True)
-            # the model is called, as its own predict does, which takes 50 ms to get going
-            blocks = [
-                ops.convert_to_numpy(self.model(x[None, start : start + ROWS_AT_ONCE])[0])
-                for start in range(0, len(x), ROWS_AT_ONCE)
-            ]
-            z = np.concatenate(blocks, axis=1)
-            if self.network.output == "identity":
-                return z
-            if self.network.output == "softmax":
-                return ops.convert_to_numpy(keras.activations.softmax(z))
-            p = ops.convert_to_numpy(keras.activations.sigmoid(z))
-            return np.concatenate([1 - p, p], axis=-1)
+        self._set_weights(weights, cells=True)
+        # the model is called, as its own predict does, which takes 50 ms to get going
+        blocks = [
+            ops.convert_to_numpy(self.model(x[None, start : start + ROWS_AT_ONCE])[0])
+            for start in range(0, len(x), ROWS_AT_ONCE)
+        ]
+        z = np.concatenate(blocks, axis=1)
+        if self.network.output == "identity":
+            return z
+        if self.network.output == "softmax":
+            return ops.convert_to_numpy(keras.activations.softmax(z))
+        p = ops.convert_to_numpy(keras.activations.sigmoid(z))
+        return np.concatenate([1 - p, p], axis=-1)
 
     def graph(self, rows: int) -> Any:
         """The graph of one step on a minibatch of ``rows``: forward, objective, gradients, update."""
@@ -206,11 +206,10 @@ class Stack:
                 model.optimizer.apply(tape.gradient(objective, variables), variables)
 
         target = tf.int32 if self.network.classes else dtype
-        with _floatx(dtype):
-            step = tf.function(training_step).get_concrete_function(
-                tf.TensorSpec([self.shape[0], rows, self.network.features], dtype, name="x"),
-                tf.TensorSpec([self.shape[0], rows], target, name="y"),
-            )
+        step = tf.function(training_step).get_concrete_function(
+            tf.TensorSpec([self.shape[0], rows, self.network.features], dtype, name="x"),
+            tf.TensorSpec([self.shape[0], rows], target, name="y"),
+        )
         return step.graph
 
     def weights(self) -> Weights:
@@ -252,11 +251,18 @@ def _minibatch(x: Any, y: Any, rows: Any, scale: Any) -> tuple[Any, Any, Any]:
 
 
 @contextmanager
-def _floatx(dtype: str) -> Iterator[None]:
-    """Keras casts losses to its global floatx: set it while a model is built or used, and put it back."""
-    before = keras.config.floatx()
-    keras.config.set_floatx(dtype)
-    try:
-        yield
-    finally:
-        keras.config.set_floatx(before)
+def keras_defaults(dtype: str) -> Iterator[None]:
+    """Keras and TensorFlow as they are by default, in this dtype, whatever the process has set.
+
+    Keras casts losses to its global floatx, and a policy of mixed precision scales them. Afterwards all is
+    as before.
+    """
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    with tensorflow_defaults():
+        keras.config.set_floatx(dtype)
+        keras.config.set_dtype_policy(dtype)
+        try:
+            yield
+        finally:
+            keras.config.set_floatx(floatx)
+            keras.config.set_dtype_policy(policy)

@@ -17,6 +17,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.settings import check_hidden, check_nesterov, check_setting
+
 Array = NDArray[np.floating]
 # leaky_relu's slope and elu's alpha are backends.formulas.LEAKY_SLOPE and ELU_ALPHA
 Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"]
@@ -32,7 +34,8 @@ class Network:
     """A fully connected network.
 
     ``output`` fixes the cost: ``softmax`` (three or more classes) and ``logistic`` (two classes, one
-    unit) go with the cross-entropy, ``identity`` (regression) with half the squared error.
+    unit) go with the cross-entropy, ``identity`` (regression) with half the squared error. ValueError for
+    a hidden layer without units; what activations there are is for a backend to say.
     """
 
     features: int
@@ -40,6 +43,9 @@ class Network:
     outputs: int
     activation: Activation = "sigmoid"
     output: Output = "softmax"
+
+    def __post_init__(self) -> None:
+        check_hidden(self.hidden)
 
     @classmethod
     def classifier(
@@ -112,6 +118,9 @@ class Training:
 
     ``patience`` makes training stop early: when for more than that many epochs in a row the mean
     objective of an epoch's minibatches was not below the lowest so far minus ``tol``. None: never.
+
+    ValueError for a value outside :data:`backends.settings.RANGES` and :data:`backends.settings.CHOICES`;
+    what optimisers there are is for a backend to say.
     """
 
     optimizer: Optimizer = "sgd"
@@ -129,6 +138,15 @@ class Training:
 
     patience: int | None = None
     tol: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("momentum", "beta_1", "beta_2", "epsilon", "penalty_factor", "tol"):
+            check_setting(name, getattr(self, name))
+        for name in ("dtype", "cost", "penalised"):
+            check_setting(name, getattr(self, name))
+        if self.patience is not None:
+            check_setting("patience", self.patience)
+        check_nesterov(self.nesterov, self.momentum)
 
     def penalty(self, lmbd: float | Array, rows: int, layer: int, layers: int) -> float | Array:
         """Coefficient p of the penalty (p / 2) ||W||^2 of one weight matrix, for one minibatch.

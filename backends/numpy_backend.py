@@ -26,7 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
-from backends.formulas import forward, product, sum_samples, targets, times_derivative
+from backends.formulas import (
+    adam_correction,
+    forward,
+    product,
+    sum_samples,
+    targets,
+    times_derivative,
+)
 from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
 
@@ -51,6 +58,7 @@ class NumPyBackend(Backend):
         Convention("two classes", "one logistic output", "written out here"),
     )
 
+    @np.errstate(all="ignore")  # cells that overflow are no news
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
     ) -> Fit:
@@ -88,15 +96,14 @@ def _train_stack(
     spaces = {n: Workspace.of(network, shape, n, training.dtype) for n in sizes}
     penalties = {n: _penalty(cells, network, training, n, shape) for n in sizes}
     path = []
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        for first, last in plan.segments():
-            for step in range(first, last):
-                rows = order[:, plan.bounds[step] : plan.bounds[step + 1]]
-                n = rows.shape[1]
-                p, scale, space = penalties[n], training.cost_scale(n), spaces[n]
-                a = forward(x[rows][:, None], network, W, b, space.a)
-                update(step, gradients(a, t[rows][:, None], network, W, p, scale, space))
-            path.append(_flat(W, b))
+    for first, last in plan.segments():
+        for step in range(first, last):
+            rows = order[:, plan.bounds[step] : plan.bounds[step + 1]]
+            n = rows.shape[1]
+            p, scale, space = penalties[n], training.cost_scale(n), spaces[n]
+            a = forward(x[rows][:, None], network, W, b, space.a)
+            update(step, gradients(a, t[rows][:, None], network, W, p, scale, space))
+        path.append(_flat(W, b))
     return path
 
 
@@ -214,11 +221,6 @@ class _Adam:
             np.divide(m, change, out=change)
             change *= rate
             theta -= change
-
-
-def adam_correction(step: int, beta_1: float, beta_2: float) -> float:
-    """sqrt(1 - beta_2^t) / (1 - beta_1^t) at t = step + 1, in double precision."""
-    return float(np.sqrt(1 - beta_2 ** (step + 1)) / (1 - beta_1 ** (step + 1)))
 
 
 _OPTIMIZERS: dict[str, type[_SGD] | type[_Adam]] = {"sgd": _SGD, "adam": _Adam}

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from dataclasses import dataclass
 
 from backends.base import Backend
-from backends.frameworks import load
+from backends.frameworks import EngineInUse, load
+from backends.settings import not_known
 
 GROUP = "harness.backends"
 
@@ -27,12 +27,18 @@ BUILT_IN = {
 }
 
 
-@dataclass(frozen=True)
-class Unavailable:
-    """A backend that cannot be used here: the reason, with the line that installs what is missing."""
+class UnusableBackend(Exception):
+    """A backend that cannot be used here; ``reason`` says why, and what installs what is missing."""
 
-    name: str
-    reason: str
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+Unavailable = UnusableBackend  # the old name, until nobody imports it
 
 
 def known() -> dict[str, str]:
@@ -41,51 +47,58 @@ def known() -> dict[str, str]:
     return BUILT_IN | {e.name: e.value for e in installed if e.name not in BUILT_IN}
 
 
-def find(name: str) -> Backend | Unavailable:
-    """The backend of this name, or of this ``module:Class``.
+def find(name: str) -> Backend:
+    """The backend of this name, or of this ``module:Class``; its library is not imported.
 
-    Raises KeyError for a name that nothing is known by. A backend whose module cannot be imported,
-    or whose library is not installed, comes back as :class:`Unavailable`.
+    Raises KeyError for a name that nothing is known by, with the nearest one that is, and
+    :class:`UnusableBackend` for a backend whose module cannot be imported or whose library is not
+    installed.
     """
     places = known()
     if name not in places and ":" not in name:
-        raise KeyError(name)
+        raise KeyError(not_known("backend", name, [*places, "package.module:Class"]))
     place = places.get(name, name)
     module, _, attribute = place.partition(":")
     try:
         cls = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        return Unavailable(name, f"{place} cannot be imported ({error})")
+        raise UnusableBackend(name, f"{place} cannot be imported ({error})") from error
     if not (isinstance(cls, type) and issubclass(cls, Backend)):
-        return Unavailable(name, f"{place} is not a subclass of backends.base.Backend")
+        raise UnusableBackend(name, f"{place} is not a subclass of backends.base.Backend")
     if not getattr(cls, "name", ""):
-        return Unavailable(name, f"{place} has no class attribute 'name'")
+        raise UnusableBackend(name, f"{place} has no class attribute 'name'")
     backend = cls()
     if backend.library and version(backend) is None:
-        return Unavailable(name, _install(f"{backend.library} is not installed", backend))
+        raise UnusableBackend(name, _install(f"{backend.library} is not installed", backend))
     return backend
 
 
-class UnusableBackend(Exception):
-    """A backend that cannot be used here; ``reason`` says why, and what installs it."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name}: {reason}")
-        self.name, self.reason = name, reason
-
-
 def usable(name: str) -> Backend:
-    """The backend of this name, or of this ``module:Class``, its library imported.
+    """As :func:`find`, its library imported; :class:`UnusableBackend` if that fails, too."""
+    backend = find(name)
+    import_library(backend)
+    return backend
 
-    Raises KeyError for a name that nothing is known by, :class:`UnusableBackend` for a backend whose
-    module or library cannot be imported.
-    """
-    found = find(name)
-    missing = found if isinstance(found, Unavailable) else start(found)
-    if missing is not None:
-        raise UnusableBackend(name, missing.reason)
-    assert isinstance(found, Backend)
-    return found
+
+def import_library(backend: Backend) -> None:
+    """Import what a backend trains with; raises :class:`UnusableBackend` if that fails."""
+    try:
+        for module in backend.modules:
+            load(module)
+    except EngineInUse as error:
+        raise UnusableBackend(backend.name, str(error)) from error
+    except ImportError as error:
+        reason = _install(f"cannot be imported ({error})", backend)
+        raise UnusableBackend(backend.name, reason) from error
+
+
+def start(backend: Backend) -> UnusableBackend | None:
+    """The old form of :func:`import_library`, until nobody calls it: the reason, if that fails."""
+    try:
+        import_library(backend)
+    except UnusableBackend as missing:
+        return missing
+    return None
 
 
 def version(backend: Backend) -> str | None:
@@ -94,16 +107,6 @@ def version(backend: Backend) -> str | None:
         return importlib.metadata.version(backend.library) if backend.library else ""
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def start(backend: Backend) -> Unavailable | None:
-    """Import the backend's library; the reason if that fails."""
-    try:
-        for module in backend.modules:
-            load(module)
-    except ImportError as error:
-        return Unavailable(backend.name, _install(f"cannot be imported ({error})", backend))
-    return None
 
 
 def _install(what: str, backend: Backend) -> str:

@@ -6,10 +6,13 @@ which ``partial_fit`` with ``shuffle=False`` walks through in order: hundreds of
 cell after the other.
 
 A short minibatch is filled up with rows of weight zero, because the library cuts batches of one size.
+``partial_fit`` knows weights from scikit-learn 1.7 on; an older one cannot follow a plan with short
+minibatches.
 """
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
@@ -17,8 +20,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.base import Backend, Convention
+from backends.base import Backend, Convention, UnsupportedPlan
 from backends.network import Array, Cells, Fit, Network, Training, Weights
+from backends.padding import rectangle
 from backends.plan import Plan
 
 # Bytes of rows laid out for one call.
@@ -39,25 +43,37 @@ class SklearnBackend(Backend):
         Convention(
             "penalty",
             "alpha = lmbd * B, because the library takes alpha * W / n over a minibatch of n",
-            "alpha = 1e-4; a short last minibatch is penalised B / r times too strongly",
+            "alpha = 1e-4; with alpha = lmbd * B a short last minibatch of r would be penalised B / r "
+            "times too strongly",
         ),
         Convention("cost of a minibatch", "mean over the samples", "mean"),
         Convention(
             "initial weights",
-            "the plan's, handed out by random_state.uniform",
+            "the plan's; ours: a RandomState whose uniform hands them out",
             "Glorot uniform, narrower for logistic units",
         ),
-        Convention("initial biases", "the plan's", "random, as the weights"),
+        Convention("initial biases", "the plan's, in the same way", "random, as the weights"),
         Convention(
             "minibatches",
-            "the plan's rows in order, shuffle=False",
+            "the plan's, laid out in order for partial_fit, shuffle=False",
             "B = min(200, n), a permutation an epoch, the short last one kept",
         ),
-        Convention("short last minibatch", "filled up with rows of weight 0", "taken as it is"),
-        Convention("optimiser", "solver as asked, learning_rate_init = eta", "Adam, 1e-3"),
+        Convention(
+            "short last minibatch",
+            "filled up with rows of sample_weight 0, the others at B / r (needs scikit-learn 1.7)",
+            "taken as it is",
+        ),
+        Convention(
+            "optimiser", "solver = 'sgd' or 'adam', learning_rate_init = eta", "'adam', 1e-3"
+        ),
         Convention("momentum", "as asked", "0.9 with Nesterov, for solver='sgd'"),
-        Convention("Adam epsilon", "1e-8", "1e-8"),
-        Convention("stopping", "never early, unless asked", "when 10 epochs gain less than 1e-4"),
+        Convention("Adam", "the library's, epsilon = 1e-8", "epsilon = 1e-8"),
+        Convention(
+            "stopping",
+            "never early; where patience is asked for, ours: the library's rule, applied to its "
+            "loss_curve_ epoch by epoch",
+            "when 10 epochs gain less than 1e-4",
+        ),
         Convention("two classes", "one logistic output", "one logistic output"),
     )
 
@@ -68,10 +84,16 @@ class SklearnBackend(Backend):
             return "MLPClassifier penalises every layer's weights and cannot leave one out"
         return super().unsupported(network, training)
 
+    @np.errstate(all="ignore")  # cells that overflow are no news
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
     ) -> Fit:
         rows = _Rows(x, y, training, plan)
+        if rows.need_weights and not _weights_known():
+            raise UnsupportedPlan(
+                "sklearn cannot take a kept short last minibatch: MLPClassifier.partial_fit knows "
+                "sample_weight from scikit-learn 1.7 on"
+            )
         streams = cells.stream.tolist()
         estimators = [
             _estimator(network, training, float(eta), float(lmbd), plan, stream)
@@ -88,18 +110,18 @@ class SklearnBackend(Backend):
             tuple(Weights.concatenate(point) for point in zip(*paths, strict=True)), tuple(steps)
         )
 
+    @np.errstate(all="ignore")
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         """By the library's own forward pass; one estimator is given the weights of one cell after another."""
         outputs = np.full((len(weights), len(x), network.classes or 1), np.nan, x.dtype)
-        with np.errstate(all="ignore"):
-            estimator = _untrained(x, network, weights[0])
-            for cell in np.flatnonzero(weights.finite()):
-                estimator.coefs_ = [W[cell] for W in weights.W]
-                estimator.intercepts_ = [b[cell] for b in weights.b]
-                if network.output == "identity":
-                    outputs[cell, :, 0] = estimator.predict(x)
-                else:
-                    outputs[cell] = estimator.predict_proba(x)
+        estimator = _untrained(x, network, weights[0])
+        for cell in np.flatnonzero(weights.finite()):
+            estimator.coefs_ = [W[cell] for W in weights.W]
+            estimator.intercepts_ = [b[cell] for b in weights.b]
+            if network.output == "identity":
+                outputs[cell, :, 0] = estimator.predict(x)
+            else:
+                outputs[cell] = estimator.predict_proba(x)
         return outputs
 
 
@@ -153,6 +175,14 @@ class _Rows:
 
     def __init__(self, x: Array, y: NDArray, training: Training, plan: Plan) -> None:
         self.x, self.y, self.training, self.plan = x, y, training, plan
+        self.order, self.real = rectangle(plan)
+
+    @property
+    def need_weights(self) -> bool:
+        """Whether some rows of the plan carry another weight than the others."""
+        # stopping early, an epoch is taken as it is: its short minibatch needs another penalty at most
+        short = self.training.patience is None or not self.training.penalty_per_sample
+        return short and not self.real.all()
 
     def between(
         self, first: int, last: int, stream: int
@@ -174,18 +204,13 @@ class _Rows:
         return self.x[order], self.y[order], weight
 
     def _lay(self, first: int, last: int, stream: int) -> tuple[Array, NDArray, Array | None]:
-        bounds, size = self.plan.bounds[first : last + 1], self.plan.batch_size
-        counts = np.diff(bounds)
-        order = self.plan.order[stream, bounds[0] : bounds[-1]]
-        if (counts == size).all():
-            return self.x[order], self.y[order], None
-        filled = np.zeros((last - first, size), dtype=order.dtype)
-        real = np.arange(size) < counts[:, None]
-        filled[real] = order
+        rows, real = self.order[stream, first:last].ravel(), self.real[first:last]
+        if real.all():
+            return self.x[rows], self.y[rows], None
         # the library divides by the sum of the weights: B / r keeps that sum at B, and so the
         # penalty at alpha / B; weights of one let it become r, as its own short minibatch would
-        weight = real if self.training.penalty_per_sample else real * (size / counts[:, None])
-        rows = filled.ravel()
+        counts = real.sum(axis=1, keepdims=True)
+        weight = real if self.training.penalty_per_sample else real * (real.shape[1] / counts)
         return self.x[rows], self.y[rows], weight.ravel().astype(self.x.dtype)
 
 
@@ -248,15 +273,23 @@ def _continue(
     estimator: Any, x: Array, y: NDArray, weight: Array | None, first_call: dict[str, Any]
 ) -> bool:
     """Train on these rows in their order; False if a weight is no longer finite."""
-    with np.errstate(all="ignore"), warnings.catch_warnings():
+    weighted = {} if weight is None else {"sample_weight": weight}
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
-            estimator.partial_fit(x, y, sample_weight=weight, **first_call)
+            estimator.partial_fit(x, y, **weighted, **first_call)
         except ValueError:
             if _weights(estimator).finite().all():
                 raise
             return False
     return True
+
+
+def _weights_known() -> bool:
+    """Whether the installed library's ``partial_fit`` takes sample weights."""
+    from sklearn.neural_network import MLPClassifier
+
+    return "sample_weight" in inspect.signature(MLPClassifier().partial_fit).parameters
 
 
 def _classes(network: Network) -> dict[str, Any]:

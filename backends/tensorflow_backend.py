@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
-from backends.formulas import LEAKY_SLOPE
-from backends.frameworks import load
+from backends.formulas import LEAKY_SLOPE, adam_correction
+from backends.frameworks import load, tensorflow_defaults
 from backends.network import Array, Cells, Fit, Network, Training, Weights
-from backends.numpy_backend import adam_correction
+from backends.padding import cost_weights, penalty_factors, rectangle
 from backends.plan import Plan
 
 
@@ -32,87 +32,105 @@ class TensorFlowBackend(Backend):
     stacks = True
     heeds = tuple(option for option in OPTIONS if option != "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
-        Convention("penalty", "lmbd * tf.nn.l2_loss(W), which is lmbd ||W||^2 / 2", "none"),
-        Convention("cost of a minibatch", "tf.reduce_sum of cost / n", "left to the programmer"),
+        Convention(
+            "penalty",
+            "tf.reduce_sum(lmbd * tf.square(W)) / 2, an lmbd for each cell: the sum over cells of "
+            "lmbd * tf.nn.l2_loss(W)",
+            "none; tf.nn.l2_loss(W) is ||W||^2 / 2",
+        ),
+        Convention(
+            "cost of a minibatch",
+            "tf.reduce_sum of tf.nn's cross-entropy from logits (regression: tf.square / 2) times 1 / n",
+            "left to the programmer",
+        ),
         Convention("initial weights", "the plan's", "left to the programmer"),
         Convention("initial biases", "the plan's", "left to the programmer"),
         Convention("minibatches", "the plan's, gathered by tf.gather", "left to the programmer"),
-        Convention("short last minibatch", "filled up with rows of weight 0", "none"),
-        Convention("Adam epsilon", "1e-8, optimiser written out", "1e-7 in tf.keras"),
+        Convention(
+            "short last minibatch", "filled up with rows of weight 0, the others at 1 / r", "none"
+        ),
+        Convention(
+            "optimiser",
+            "written out on tf.Variable, all cells in one tf.while_loop under tf.function",
+            "left to the programmer",
+        ),
+        Convention("momentum", "written out, v = m v - eta g", "left to the programmer"),
+        Convention(
+            "Adam",
+            "written out, epsilon = 1e-8 beside the uncorrected root; ours: the bias correction "
+            "computed in float64",
+            "epsilon = 1e-7 in tf.keras",
+        ),
+        Convention(
+            "leaky_relu slope",
+            f"{LEAKY_SLOPE:.12g}, 0.01 as float32 holds it, in float64 too: tf.nn.leaky_relu "
+            "takes the slope in float32",
+            "0.2",
+        ),
+        Convention(
+            "kernels",
+            "oneDNN's on every processor, unless TF_ENABLE_ONEDNN_OPTS says otherwise",
+            "oneDNN's on processors with AVX512-VNNI",
+        ),
         Convention("two classes", "one logistic output", "left to the programmer"),
     )
 
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
     ) -> Fit:
-        tf = load("tensorflow")
-        streams, per_group = cells.layout()
-        stack = _stack(network, training, len(streams), per_group, plan.batch_size)
-        stack.start(cells, plan, streams)
-        order, scale, penalty = padded(plan, streams, training)
-        rate = (
-            [adam_correction(s, training.beta_1, training.beta_2) for s in range(plan.steps)]
-            if training.optimizer == "adam"
-            else np.ones(plan.steps)
-        )
-        data = (
-            tf.constant(x),
-            tf.constant(y, tf.int32 if network.classes else training.dtype),
-            tf.constant(order, tf.int32),
-            *(tf.constant(v, training.dtype) for v in (scale, penalty, rate)),
-        )
-        path = []
-        for first, last in plan.segments():
-            stack.run(tf.constant(first), tf.constant(last), *data)
-            path.append(stack.weights())
+        with tensorflow_defaults() as tf:
+            streams, per_group = cells.layout()
+            stack = _stack(network, training, len(streams), per_group, plan.batch_size)
+            stack.start(cells, plan, streams)
+            order, _ = rectangle(plan.select(streams))
+            rate = (
+                [adam_correction(s, training.beta_1, training.beta_2) for s in range(plan.steps)]
+                if training.optimizer == "adam"
+                else np.ones(plan.steps)
+            )
+            data = (
+                tf.constant(x),
+                tf.constant(y, tf.int32 if network.classes else training.dtype),
+                tf.constant(order.swapaxes(0, 1), tf.int32),
+                tf.constant(cost_weights(plan, training), training.dtype),
+                tf.constant(penalty_factors(plan, training), training.dtype),
+                tf.constant(rate, training.dtype),
+            )
+            path = []
+            for first, last in plan.segments():
+                stack.run(tf.constant(first), tf.constant(last), *data)
+                path.append(stack.weights())
         return Fit(tuple(path))
 
     def graph(self, network: Network, training: Training, rows: int) -> Any:
-        tf = load("tensorflow")
-        stack = _Stack(network, training, 1, 1, rows)
-        real = tf.as_dtype(training.dtype)
+        """The ``tf.Graph`` of one step on a minibatch of ``rows``, as TensorBoard shows it."""
+        with tensorflow_defaults() as tf:
+            stack = _Stack(network, training, 1, 1, rows)
+            real = tf.as_dtype(training.dtype)
 
-        def training_step(x: Any, y: Any, scale: Any, penalty: Any, rate: Any) -> None:
-            gradients = stack.gradients(x, y, scale, penalty)
-            with tf.name_scope("update"):
-                stack.update(gradients, rate)
+            def training_step(x: Any, y: Any, scale: Any, penalty: Any, rate: Any) -> None:
+                gradients = stack.gradients(x, y, scale, penalty)
+                with tf.name_scope("update"):
+                    stack.update(gradients, rate)
 
-        step = tf.function(training_step, autograph=False).get_concrete_function(
-            tf.TensorSpec([1, rows, network.features], real, name="x"),
-            tf.TensorSpec([1, rows], tf.int32 if network.classes else real, name="y"),
-            *(tf.TensorSpec(shape, real) for shape in ([rows], [], [])),
-        )
-        return step.graph
+            step = tf.function(training_step, autograph=False).get_concrete_function(
+                tf.TensorSpec([1, rows, network.features], real, name="x"),
+                tf.TensorSpec([1, rows], tf.int32 if network.classes else real, name="y"),
+                *(tf.TensorSpec(shape, real) for shape in ([rows], [], [])),
+            )
+            return step.graph
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
-        tf = load("tensorflow")
-        W = [tf.constant(layer.swapaxes(1, 2)[None]) for layer in weights.W]
-        b = [tf.constant(layer[None, ..., None]) for layer in weights.b]
-        z = _forward(tf, tf.constant(x)[None], network, W, b)[0]
-        if network.output == "softmax":
-            return tf.nn.softmax(z).numpy()
-        if network.output == "logistic":
-            p = tf.sigmoid(z)
-            return tf.concat([1 - p, p], axis=-1).numpy()
-        return z.numpy()
-
-
-def padded(
-    plan: Plan, streams: NDArray[np.intp], training: Training
-) -> tuple[NDArray[np.integer], Array, Array]:
-    """The plan as rectangular arrays.
-
-    Row numbers (steps, groups, rows); the weight of each row in the cost (steps, rows): 1/n or 1, and
-    0 for the rows that fill up a short minibatch; and a factor on the penalty (steps,).
-    """
-    counts, size = np.diff(plan.bounds), plan.batch_size
-    real = np.arange(size) < counts[:, None]
-    order = np.zeros((plan.steps, len(streams), size), dtype=np.int32)
-    order.swapaxes(1, 2)[real] = plan.order[streams].T
-    scale = real * np.array([training.cost_scale(n) for n in counts])[:, None]
-    # layer 0 of 2 is penalised whatever ``penalised`` says; which layers are is asked elsewhere
-    penalty = np.array([training.penalty(1.0, n, 0, 2) for n in counts])
-    return order, scale, penalty
+        with tensorflow_defaults() as tf:
+            W = [tf.constant(layer.swapaxes(1, 2)[None]) for layer in weights.W]
+            b = [tf.constant(layer[None, ..., None]) for layer in weights.b]
+            z = _forward(tf, tf.constant(x)[None], network, W, b)[0]
+            if network.output == "softmax":
+                return tf.nn.softmax(z).numpy()
+            if network.output == "logistic":
+                p = tf.sigmoid(z)
+                return tf.concat([1 - p, p], axis=-1).numpy()
+            return z.numpy()
 
 
 class _Stack:

@@ -1,14 +1,15 @@
-"""Runs an experiment: cuts it into units, has them carried out, keeps every finished one on disk.
+"""Trains and saves: cuts an experiment into units, has them carried out, keeps every finished one on disk.
 
-A finished unit is a part in the run folder, named by a hash of what defines it. Resuming is skipping
+A finished unit is a part in the run folder (:mod:`harness.results.parts`). Going on with a run is skipping
 the parts that exist; what a killed run was doing is at most lost, never half written.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pandas as pd
@@ -19,16 +20,21 @@ from harness.data.dataset import Dataset, load_dataset
 from harness.data.split import split_rows
 from harness.errors import InputError
 from harness.executors.by_name import executor
-from harness.executors.job import Job, Outcome
+from harness.executors.job import Job
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
-from harness.results.manifest import begin, now
+from harness.results.manifest import begin_manifest, now
+from harness.results.parts import Parts
 from harness.results.result import KEY, Result
 from harness.results.run_folder import RunFolder
 from harness.training.evaluate import PARTS
 from harness.training.run_unit import without_result
-from harness.training.units import Unit, cut, digest, varies_split
+from harness.training.status import SETTLED, Status
+from harness.training.unit_digest import backend_surroundings, unit_digest
+from harness.training.units import Unit, UnitOutcome, cut_units, varies_split
+
+_log = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
@@ -36,29 +42,39 @@ class Progress(Protocol):
 
     def begin(self, plan: Work, folder: RunFolder) -> None: ...
 
-    def finished(self, outcome: Outcome) -> None: ...
+    def finished(self, outcome: UnitOutcome) -> None: ...
 
 
 @dataclass(frozen=True)
 class Work:
     """What an experiment comes to on this machine.
 
-    ``units`` have a part each once done; ``reasons`` says why backends have no units, as (status,
-    reason); ``done`` are the units whose parts exist.
+    ``units`` are what is to be trained; ``reasons`` says why backends have no units, as (status,
+    reason); ``done`` are the units taken over from before, with the times at which they were finished.
     """
 
     experiment: Experiment
     dataset: Dataset
     backends: dict[str, Backend | Unavailable]
     units: tuple[Unit, ...]
-    parts: dict[Unit, str]
-    reasons: dict[str, tuple[str, str]]
-    done: frozenset[Unit] = frozenset()
+    reasons: dict[str, tuple[Status, str]]
+    done: Mapping[Unit, str] = field(default_factory=dict)
 
     @property
     def networks(self) -> int:
         """Trainings in all units."""
         return sum(unit.size for unit in self.units)
+
+    @property
+    def missing(self) -> tuple[Unit, ...]:
+        """The units that are not done."""
+        return tuple(unit for unit in self.units if unit not in self.done)
+
+    @property
+    def done_when(self) -> str:
+        """When the units taken over were finished: a time, or the first and the last."""
+        times = sorted(self.done.values())
+        return " to ".join(dict.fromkeys([times[0], times[-1]])) if times else ""
 
     @property
     def steps(self) -> dict[str, int]:
@@ -73,27 +89,23 @@ class Work:
         return steps
 
 
-def plan_work(experiment: Experiment) -> Work:
-    """Load the data and cut the experiment into units; trains nothing."""
+def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
+    """Load the data and cut the experiment into units; trains nothing. ``bounds``: see :func:`cut_units`."""
     experiment, backends = resolve(experiment)
     dataset = load_dataset(experiment)
     samples = len(split_rows(dataset, experiment).train)
     units: list[Unit] = []
-    reasons: dict[str, tuple[str, str]] = {}
-    parts: dict[Unit, str] = {}
+    reasons: dict[str, tuple[Status, str]] = {}
     for name, backend in backends.items():
         if isinstance(backend, Unavailable):
-            reasons[name] = ("unavailable", backend.reason)
+            reasons[name] = (Status.UNAVAILABLE, backend.reason)
             continue
         network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
-        reason = backend.unsupported(network, experiment.training(name))
-        if reason:
-            reasons[name] = ("unsupported", reason)
+        if reason := backend.unsupported(network, experiment.training(name)):
+            reasons[name] = (Status.UNSUPPORTED, reason)
             continue
-        for unit in cut(experiment, name, backend, network, samples):
-            units.append(unit)
-            parts[unit] = f"parts/{digest(unit, experiment, dataset, backend)}.parquet"
-    return Work(experiment, dataset, backends, tuple(units), parts, reasons)
+        units += cut_units(experiment, name, backend, network, samples, bounds)
+    return Work(experiment, dataset, backends, tuple(units), reasons)
 
 
 def train_and_save(
@@ -110,14 +122,25 @@ def train_and_save(
     begun, created = time.perf_counter(), now()
     with _locked(folder):
         _check_folder(folder, work.experiment, execution)
+        folder.remove_half_written()
         folder.write_experiment(work.experiment)
-        existing = set(folder.names("parts"))
-        done = [u for u in work.units if work.parts[u].removeprefix("parts/") in existing]
-        work = replace(work, done=frozenset(done))
+        parts = _parts(work, execution, folder)
+        before = parts.finished()
+        work = replace(work, done={unit: outcome.finished for unit, outcome in before.items()})
         if progress:
             progress.begin(work, folder)
-        outcomes = _carry_out(work, execution, folder, progress)
-        return _assemble(work, execution, folder, outcomes, begun, created)
+        changes = _changes(work, parts)
+        outcomes = before | _carry_out(work, execution, parts, progress)
+        tables = _tables(work, outcomes)
+        manifest = _manifest(work, execution, outcomes, created)
+        manifest["trained_again"] = changes
+        manifest["stale_parts_removed"] = _remove_stale(parts, tables["records"])
+        manifest["wall_seconds"] = _wall_seconds(work, folder, begun)
+        for name, table in tables.items():
+            folder.write_frame(f"{name}.parquet", table)
+        folder.write("records.csv", tables["records"].to_csv(index=False))
+        folder.write_json("manifest.json", manifest)
+    return Result(folder.address, work.experiment, manifest, **tables)
 
 
 def address_of(experiment: Experiment, execution: Execution) -> str:
@@ -163,22 +186,42 @@ def _check_folder(folder: RunFolder, experiment: Experiment, execution: Executio
             )
 
 
+def _parts(work: Work, execution: Execution, folder: RunFolder) -> Parts:
+    """The folder's parts, each unit's named by the digest of what it depends on here and now."""
+    around = {
+        name: backend_surroundings(backend, execution.threads)
+        for name, backend in work.backends.items()
+        if isinstance(backend, Backend)
+    }
+    data = work.dataset.sha256
+    digests = {u: unit_digest(u, work.experiment, data, around[u.backend]) for u in work.units}
+    return Parts(folder, digests, around)
+
+
+def _changes(work: Work, parts: Parts) -> dict[str, list[str]]:
+    """Why backends are trained again that had been trained here, also logged."""
+    missing = {unit.backend for unit in work.missing}
+    changes = {name: what for name, what in parts.changes().items() if name in missing}
+    for name, what in changes.items():
+        _log.info("%s is trained again; what has changed: %s", name, ", ".join(what))
+    return changes
+
+
 def _carry_out(
-    work: Work, execution: Execution, folder: RunFolder, progress: Progress | None
-) -> dict[Unit, Outcome]:
-    """Have every unit done that has no part yet; each part is on disk before the next outcome."""
-    missing = tuple(unit for unit in work.units if unit not in work.done)
-    log = folder.path("workers.log") if folder.local else None
-    job = Job(missing, work.experiment, work.dataset, execution, log)
-    outcomes: dict[Unit, Outcome] = {}
-    if not missing:
+    work: Work, execution: Execution, parts: Parts, progress: Progress | None
+) -> dict[Unit, UnitOutcome]:
+    """Have every missing unit done; each part is on disk before the next outcome."""
+    outcomes: dict[Unit, UnitOutcome] = {}
+    if not work.missing:
         return outcomes
+    chatter = parts.folder.path("workers.log") if parts.folder.local else None
+    job = Job(work.missing, work.experiment, work.dataset, execution, chatter)
     stream = executor(execution.executor)(job)
     try:
         for outcome in stream:
+            if outcome.rows is not None and Status.UNAVAILABLE not in set(outcome.rows["status"]):
+                outcome = parts.write(outcome)
             outcomes[outcome.unit] = outcome
-            if outcome.rows is not None and not (outcome.rows["status"] == "unavailable").any():
-                folder.write_frame(work.parts[outcome.unit], outcome.rows, outcome.timings)
             if progress:
                 progress.finished(outcome)
     finally:
@@ -186,66 +229,41 @@ def _carry_out(
     return outcomes
 
 
-def _assemble(
-    work: Work,
-    execution: Execution,
-    folder: RunFolder,
-    outcomes: Mapping[Unit, Outcome],
-    begun: float,
-    created: str,
-) -> Result:
-    """Put the parts together and write the run's tables."""
-    experiment = work.experiment
-    frames, units = [], []
+def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.DataFrame]:
+    """Records, predictions, curves and targets, in the order of the experiment."""
+    experiment, frames = work.experiment, []
     for unit in work.units:
-        outcome = outcomes.get(unit)
-        if outcome is None:
-            kept, timings = folder.read_frame(work.parts[unit])
-            outcome = Outcome(unit, "done", rows=kept, timings=timings)
-        if outcome.rows is None:
-            frames.append(without_result(unit, experiment, outcome.status, outcome.reason))
-        else:
+        outcome = outcomes[unit]
+        if outcome.rows is not None:
             frames.append(outcome.rows)
-        units.append(
-            {
-                "unit": str(unit),
-                "backend": unit.backend,
-                "networks": unit.size,
-                "status": outcome.status,
-                "reason": outcome.reason,
-                **outcome.timings,
-            }
-        )
+        else:
+            assert outcome.status != "done"
+            frames.append(without_result(unit, experiment, outcome.status, outcome.reason))
     for name, (status, reason) in work.reasons.items():
         everything = Unit(name, tuple(range(experiment.repeats)), 0, len(experiment.cells))
         frames.append(without_result(everything, experiment, status, reason))
-    tables = _tables(pd.concat(frames, ignore_index=True), experiment)
-    manifest = _manifest(work, execution, folder, units, created, time.perf_counter() - begun)
-    targets = _targets(work)
-    for name, frame in (*tables.items(), ("targets", targets)):
-        folder.write_frame(f"{name}.parquet", frame)
-    folder.write("records.csv", tables["records"].to_csv(index=False))
-    folder.write_json("manifest.json", manifest)
-    return Result(folder.address, experiment, manifest, targets=targets, **tables)
-
-
-def _tables(rows: pd.DataFrame, experiment: Experiment) -> dict[str, pd.DataFrame]:
-    """Records, predictions and curves from the rows of all units, in the order of the experiment."""
+    rows = pd.concat(frames, ignore_index=True)
     rows["backend"] = pd.Categorical(rows["backend"], list(experiment.backends), ordered=True)
     rows = rows.sort_values(KEY, kind="stable", ignore_index=True)
     rows["backend"] = rows["backend"].astype(str)
-    curves = [str(c) for c in rows.columns if str(c).startswith("curve_")]
     measured = [f"{part}_{m}" for part in PARTS for m in (*experiment.metrics, "loss")]
-    long = rows[[*KEY, "epoch", *curves]].explode(["epoch", *curves], ignore_index=True)
-    long = long.dropna(subset=["epoch"]).rename(
-        columns={c: c.removeprefix("curve_") for c in curves}
-    )
-    values = {c.removeprefix("curve_"): "float32" for c in curves}
     return {
         "records": rows[[*KEY, "status", "reason", *measured, "seconds"]],
         "predictions": rows[[*KEY, "predicted"]],
-        "curves": long.astype({"epoch": "int32", **values}).reset_index(drop=True),
+        "curves": _curves(rows),
+        "targets": _targets(work),
     }
+
+
+def _curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """Learning curves in long form, from rows that hold a list for each."""
+    columns = [str(c) for c in rows.columns if str(c).startswith("curve_")]
+    long = rows[[*KEY, "epoch", *columns]].explode(["epoch", *columns], ignore_index=True)
+    long = long.dropna(subset=["epoch"]).rename(
+        columns={c: c.removeprefix("curve_") for c in columns}
+    )
+    kinds = {c.removeprefix("curve_"): "float32" for c in columns}
+    return long.astype({"epoch": "int32", **kinds}).reset_index(drop=True)
 
 
 def _targets(work: Work) -> pd.DataFrame:
@@ -259,16 +277,45 @@ def _targets(work: Work) -> pd.DataFrame:
 
 
 def _manifest(
-    work: Work,
-    execution: Execution,
-    folder: RunFolder,
-    units: Sequence[dict[str, Any]],
-    created: str,
-    seconds: float,
+    work: Work, execution: Execution, outcomes: Mapping[Unit, UnitOutcome], created: str
 ) -> dict[str, Any]:
-    """The run's manifest; a run that only found everything done keeps its earlier wall time."""
-    split = split_rows(work.dataset, work.experiment)
-    manifest = begin(work.experiment, execution, work.dataset, split, work.backends, created)
-    if len(work.done) == len(work.units) and work.units and folder.exists("manifest.json"):
-        seconds = folder.read_json("manifest.json")["wall_seconds"]
-    return manifest | {"finished": now(), "units": list(units), "wall_seconds": seconds}
+    """The run's manifest, with what became of every unit and how many are from before."""
+    manifest = begin_manifest(
+        work.experiment,
+        execution,
+        dataset=work.dataset,
+        split=split_rows(work.dataset, work.experiment),
+        backends=work.backends,
+        created=created,
+    )
+    units = [
+        {
+            "unit": str(unit),
+            "backend": unit.backend,
+            "networks": unit.size,
+            "status": str(outcomes[unit].status),
+            "reason": outcomes[unit].reason,
+            "finished": outcomes[unit].finished,
+            **outcomes[unit].timings,
+        }
+        for unit in work.units
+    ]
+    taken_over = {"units": len(work.done), "finished": work.done_when}
+    return manifest | {"finished": now(), "taken_over": taken_over, "units": units}
+
+
+def _remove_stale(parts: Parts, records: pd.DataFrame) -> int:
+    """Remove stale parts if nothing is left to be done; how many, also logged."""
+    if not records["status"].isin(SETTLED).all():
+        return 0
+    removed = parts.remove_stale()
+    if removed:
+        _log.info("%d part(s) of other code, versions, threads or variables removed", removed)
+    return removed
+
+
+def _wall_seconds(work: Work, folder: RunFolder, begun: float) -> float:
+    """Seconds since ``begun``; of a run that only found everything done, those of before."""
+    if work.units and not work.missing and folder.exists("manifest.json"):
+        return float(folder.read_json("manifest.json")["wall_seconds"])
+    return time.perf_counter() - begun

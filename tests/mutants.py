@@ -29,7 +29,6 @@ TARGETS = {
         "gradients",
         "_SGD.__call__",
         "_Adam.__call__",
-        "adam_correction",
     ),
     "backends.formulas": (
         "sigmoid",
@@ -39,6 +38,7 @@ TARGETS = {
         "product",
         "_side_by_side",
         "sum_samples",
+        "adam_correction",
         "_sigmoid_back",
         "_tanh_back",
         "_elu_back",

@@ -69,4 +69,34 @@ class OtherOrder(NumPyBackend):
         return super().train(x, y, network, training, cells, plan.rows_permuted(7))
 
 
+class EtaTooSmall(NumPyBackend):
+    """eta is 0.7 of what it should be."""
+
+    def train(self, x, y, network, training, cells, plan):
+        return super().train(x, y, network, training, replace(cells, eta=0.7 * cells.eta), plan)
+
+
+class FewerEpochs(NumPyBackend):
+    """Training ends after 80 % of its steps."""
+
+    def train(self, x, y, network, training, cells, plan):
+        last = max(1, round(0.8 * plan.steps))
+        short = plan.at([min(point, last) for point in plan.checkpoints])
+        fit = super().train(x, y, network, training, cells, short)
+        after = dict(zip(short.checkpoints, fit.path, strict=True))
+        return replace(fit, path=tuple(after[min(point, last)] for point in plan.checkpoints))
+
+
+class WrongLabels(NumPyBackend):
+    """5 % of the training data are labelled as the next class."""
+
+    def train(self, x, y, network, training, cells, plan):
+        rows = np.unique(plan.order)
+        wrong = y.copy()
+        picked = np.random.default_rng(0).choice(rows, round(0.05 * len(rows)), replace=False)
+        wrong[picked] = (wrong[picked] + 1) % network.classes
+        return super().train(x, wrong, network, training, cells, plan)
+
+
 FAULTS = (StepTooLong, Mislabelled, FrozenBias, PenaltyTwice, LastUnseen)
+LOSSES = (EtaTooSmall, FewerEpochs, WrongLabels)

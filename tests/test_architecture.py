@@ -38,9 +38,11 @@ HARNESS = (
 VERBS = ("report", "parity", "compare", "lecture", "check", "bench")
 MAY_USE = {("check", "parity"), ("bench", "lecture")}  # of the verbs, nobody else another
 BACKENDS = (
+    "settings",
     "network",
     "draws",
     "plan",
+    "padding",
     "formulas",
     "distance",
     "frameworks",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from backends.network import Cells, Network, Training, Weights
-from backends.registry import BUILT_IN, Unavailable, find, known, start
+from backends.registry import BUILT_IN, UnusableBackend, find, known, usable
 
 TENSOR_TOLERANCE = 1e-4  # of the largest weight: float32 over 30 steps leaves 1e-6
 
@@ -21,10 +22,7 @@ def distance(one: Weights, two: Weights) -> float:
 
 @pytest.fixture(params=[name for name in BUILT_IN if name != "numpy"])
 def other(request):
-    backend = find(request.param)
-    assert not isinstance(backend, Unavailable)
-    assert start(backend) is None
-    return backend
+    return usable(request.param)
 
 
 def trained(backend, blobs, draw, training=None, network=None, cells=None, **plan):
@@ -121,7 +119,7 @@ def test_sklearn_says_why_it_cannot_do_elu():
 
 
 def test_an_unknown_name_is_a_key_error():
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="did you mean 'numpy'"):
         find("nunpy")
 
 
@@ -131,9 +129,9 @@ def test_a_backend_whose_library_is_missing_says_how_to_install_it(monkeypatch, 
         "class Lonely(Backend):\n    name = 'lonely'\n    library = 'no-such-library'\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    found = find("lonely:Lonely")
-    assert isinstance(found, Unavailable)
-    assert found.reason == (
+    with pytest.raises(UnusableBackend) as caught:
+        find("lonely:Lonely")
+    assert caught.value.reason == (
         "no-such-library is not installed; install it with: python -m pip install no-such-library"
     )
 
@@ -145,12 +143,68 @@ def test_a_library_that_fails_to_import_makes_its_backend_unavailable(monkeypatc
         "class Lame(Backend):\n    name = 'lame'\n    modules = ('broken_library',)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    backend = find("lame:Lame")
-    assert not isinstance(backend, Unavailable)
-    assert "a shared object is missing" in start(backend).reason
+    assert find("lame:Lame").name == "lame"
+    with pytest.raises(UnusableBackend, match="a shared object is missing"):
+        usable("lame:Lame")
+
+
+def test_an_unusable_backend_travels_between_processes_with_its_reason():
+    error = pickle.loads(pickle.dumps(UnusableBackend("mine", "not installed")))  # noqa: S301
+    assert (error.name, error.reason, str(error)) == (
+        "mine",
+        "not installed",
+        "mine: not installed",
+    )
 
 
 def test_every_built_in_backend_states_its_conventions():
     for name in known():
         backend = find(name)
         assert "penalty" in [c.quantity for c in backend.conventions], name
+
+
+def here(name):
+    """What a backend says of itself, as one text."""
+    return " ".join(convention.here for convention in find(name).conventions)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_keras_conventions_name_the_parts_of_its_model(optimizer):
+    usable("keras")
+    from backends.keras_stack import ExactAdam, Stack, keras_defaults
+
+    with keras_defaults("float32"):
+        model = Stack(Network.classifier(5, (4,), 3), Training(optimizer=optimizer), 1, 1).model
+    layer = model.layers[0]
+    part = ExactAdam if optimizer == "adam" else type(model.optimizer)
+    assert isinstance(model.optimizer, part)
+    for ours in (layer, layer.kernel_regularizer, model.loss):
+        assert type(ours).__name__ in here("keras")
+    assert part.__name__ in here("keras")
+
+
+def test_sklearn_conventions_are_its_estimators_parameters(blobs, draw):
+    usable("sklearn")
+    from backends.sklearn_backend import _estimator
+
+    network = Network.classifier(5, (4,), 3)
+    plan = draw(network)
+    given = _estimator(network, Training(optimizer="adam"), 0.5, 0.25, plan, 0).get_params()
+    assert given["alpha"] == 0.25 * plan.batch_size
+    assert given["epsilon"] == 1e-8
+    assert not given["shuffle"]
+    for words in ("alpha = lmbd * B", "epsilon = 1e-8", "shuffle=False"):
+        assert words in here("sklearn")
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "keras"])
+def test_the_slope_that_is_told_is_the_slope_that_runs(name):
+    network = Network.classifier(1, (1,), 3, "leaky_relu")
+    first, last = np.ones((1, 1, 1)), np.array([[[1.0, 0.0, 0.0]]])
+    weights = Weights((first, last), (np.zeros((1, 1)), np.zeros((1, 3))))
+    p = usable(name).predict_proba(np.array([[-1.0]]), network, weights)[0, 0]
+    slope = -np.log(p[0] / p[1])
+    (told,) = (c.here for c in find(name).conventions if c.quantity == "leaky_relu slope")
+    # eight digits: 0.01 itself is 2e-10 away, and the logarithm costs six of sixteen
+    assert float(told.split(",")[0]) == pytest.approx(slope, abs=1e-11)
+    assert abs(slope - 0.01) > 1e-10

@@ -7,11 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from harness.bench.figure import as_png, bench_figure
-from harness.bench.fresh import as_written, notebook_cell
-from harness.bench.machine import gemm_rate
-from harness.bench.measure import measure
+from backends.registry import usable
+from harness.bench.benchmark import benchmark
+from harness.bench.notes_programs import seconds_as_written, seconds_like_for_like
+from harness.bench.phases import gemm_rate
+from harness.bench.section import bench_section, draw_bench
 from harness.data.dataset import load_dataset
+from harness.document.canvas import figure_file, style
 from harness.experiment.experiment import Experiment
 from harness.lecture.programs import PROGRAMS
 from harness.training.prepare import prepare
@@ -21,7 +23,7 @@ SMALL = Experiment(eta=(0.01, 0.1), lmbd=(0.01,), epochs=2, backends=("numpy", "
 
 @pytest.fixture(scope="module")
 def measured():
-    return measure(SMALL, repetitions=2, sample=2, whole=False)
+    return benchmark(SMALL, repetitions=2, sample=2, whole=False)
 
 
 def test_every_backend_has_every_phase(measured):
@@ -54,13 +56,27 @@ def test_the_result_says_under_which_circumstances_and_is_json(measured):
 
 def test_a_backend_that_cannot_is_skipped_with_its_reason():
     experiment = SMALL.model_copy(update={"activation": "elu", "backends": ("sklearn",)})
-    result = measure(experiment, repetitions=1, sample=1, whole=False)
+    result = benchmark(experiment, repetitions=1, sample=1, whole=False)
     assert result["backends"] == {}
     assert "no activation 'elu'" in result["skipped"]["sklearn"]
+    section = bench_section(result)
+    assert "no activation 'elu'" in section.points[0]
+    assert list(section.tables) == []
 
 
 def test_the_figure_is_a_png(measured):
-    assert as_png(bench_figure(measured)).startswith(b"\x89PNG")
+    with style():
+        assert figure_file(draw_bench(measured), "png").startswith(b"\x89PNG")
+
+
+def test_the_tables_say_what_was_measured(measured):
+    backends, ratios = bench_section(measured).tables  # and no table of whole commands
+    assert list(backends.frame.columns) == ["", "numpy", "sklearn"]
+    rows = backends.frame.set_index("")
+    memory = measured["backends"]["numpy"]["peak_memory_bytes"]
+    assert rows.loc["peak memory MiB", "numpy"] == memory / 2**20
+    assert rows.loc["stack", "sklearn"] == measured["backends"]["sklearn"]["stack"]
+    assert len(ratios.frame) == len(measured["ratios"])
 
 
 def test_the_rate_of_the_machine_is_positive():
@@ -69,11 +85,9 @@ def test_the_rate_of_the_machine_is_positive():
 
 @pytest.mark.parametrize("backend", ["numpy", "sklearn", "tensorflow", "keras"])
 def test_every_notebook_program_trains(backend):
-    from backends.registry import find, start
-
-    assert start(find(backend)) is None
+    usable(backend)
     prepared = prepare(SMALL, load_dataset(SMALL), backend, [0])
-    assert notebook_cell(backend, prepared, SMALL.recipe(backend), 0.1, 0.01) > 0
+    assert seconds_like_for_like(backend, prepared, SMALL.recipe(backend), 0.1, 0.01) > 0
 
 
 def test_ten_times_the_work_is_measured_in_all_three_ways(measured):
@@ -89,7 +103,7 @@ def test_a_notebook_program_does_as_many_steps_as_the_experiment(monkeypatch):
     for keep in (False, True):
         experiment = SMALL.model_copy(update={"keep_last_batch": keep})
         prepared = prepare(experiment, load_dataset(experiment), "numpy", [0])
-        notebook_cell("numpy", prepared, experiment.recipe("numpy"), 0.1, 0.01)
+        seconds_like_for_like("numpy", prepared, experiment.recipe("numpy"), 0.1, 0.01)
         assert -(-len(done[-1].x_train) // 100) * 2 == prepared.plan.steps
 
 
@@ -97,19 +111,19 @@ def test_the_notes_are_timed_as_written_beside_the_same_grid_only():
     default = Experiment()
     # whatever the run's network and epochs: the notes' program has its own
     other = default.model_copy(update={"hidden": (3,), "epochs": 1})
-    assert as_written("numpy", other, 0.01, 0.01) > 0
-    assert np.isnan(as_written("another", default, 0.01, 0.01))
+    assert seconds_as_written("numpy", other, 0.01, 0.01) > 0
+    assert np.isnan(seconds_as_written("another", default, 0.01, 0.01))
     for update in ({"dataset": "iris"}, {"eta": (0.1,)}):
         elsewhere = default.model_copy(update=update)
-        assert np.isnan(as_written("numpy", elsewhere, 0.01, 0.01))
+        assert np.isnan(seconds_as_written("numpy", elsewhere, 0.01, 0.01))
 
 
 def test_another_optimiser_has_no_notebook_program():
     prepared = prepare(SMALL, load_dataset(SMALL), "numpy", [0])
     adam = SMALL.model_copy(update={"optimizer": "adam"}).recipe("numpy")
-    assert np.isnan(notebook_cell("numpy", prepared, adam, 0.1, 0.01))
+    assert np.isnan(seconds_like_for_like("numpy", prepared, adam, 0.1, 0.01))
 
 
 def test_a_backend_without_a_notebook_program_has_no_time():
     prepared = prepare(SMALL, load_dataset(SMALL), "numpy", [0])
-    assert np.isnan(notebook_cell("another", prepared, SMALL.recipe("numpy"), 0.1, 0.01))
+    assert np.isnan(seconds_like_for_like("another", prepared, SMALL.recipe("numpy"), 0.1, 0.01))

@@ -98,6 +98,6 @@ def test_figures_are_the_same_bytes_wherever_they_are_drawn(alone):
         return made
 
     pictures = [Picture(f"p{n}", lambda n=n: figure(n), "", "") for n in (2, 3, 4)]
-    forked = beside(lambda: writer._drawn(pictures))()
-    assert forked == writer._drawn(pictures)
+    forked = beside(lambda: writer._draw_files(pictures))()
+    assert forked == writer._draw_files(pictures)
     assert len(forked) == 6

@@ -13,14 +13,13 @@ import typer
 from backends import registry
 from harness.api import run
 from harness.check import baseline as baselines
-from harness.check.check import check
-from harness.check.decisive_tests import CHOSEN
-from harness.check.formats import as_json, as_junit, as_markdown, github
-from harness.check.fresh_run import experiment_of, redrawn, rerun
-from harness.check.power_table import explain
-from harness.check.reference_path import deterministic, paths
-from harness.check.section import headline, points
-from harness.check.verdict import Rules, judge
+from harness.check.check import check, checked_experiment, redrawn_backends, run_again
+from harness.check.decisive_tests import CHOSEN_CELL
+from harness.check.formats import check_json, check_junit, check_markdown, github_annotations
+from harness.check.power_table import power_section
+from harness.check.reference_path import first_steps, reference_paths
+from harness.check.section import check_headline, check_points
+from harness.check.verdict import CheckRules, judge_run
 from harness.document.section import Section
 from harness.errors import InputError
 from harness.experiment.execution import Execution
@@ -49,12 +48,12 @@ def saved(home):
     result = run(
         experiment_from(DIGITS), Execution(executor="serial", output=str(home), name="run")
     )
-    held = baselines.save(
+    held = baselines.save_baseline(
         result,
         "small",
         str(home / "baselines"),
         chaos=stability(result.experiment, result.backends),
-        parity=paths(result.experiment),
+        parity=reference_paths(result.experiment),
     )
     return held, result
 
@@ -75,7 +74,7 @@ def again(home):
 
     def again(held, **how):
         settings = {"executor": "serial", "output": str(home), "name": "again"} | how
-        return rerun(held, execution=Execution(**settings))
+        return run_again(held, execution=Execution(**settings))
 
     return again
 
@@ -102,34 +101,34 @@ def lost(result, backend, status, where):
 
 def test_the_same_code_passes_with_identical_predictions(saved, again):
     held, _ = saved
-    verdict = judge(held, again(held))
+    verdict = judge_run(held, again(held))
     assert (verdict.outcome, verdict.word, verdict.exit_code) == ("pass", "identical", 0)
     assert verdict.repeats == 4
-    assert "the same predictions" in headline(verdict)
+    assert "the same predictions" in check_headline(verdict)
     assert [primary.difference for primary in verdict.primaries] == [0, 0, 0, 0]
 
 
 def test_the_same_predictions_of_a_chaotic_chosen_cell_need_no_test(saved):
     held, result = saved
     wild = dataclasses.replace(held, chaos=held.chaos.assign(chaotic=held.chaos["eta"] == 0.3))
-    verdict = judge(wild, result)
-    assert not any(p.quantity.paired for p in verdict.primaries if p.quantity.kind == CHOSEN)
+    verdict = judge_run(wild, result)
+    assert not any(p.quantity.paired for p in verdict.primaries if p.quantity.kind == CHOSEN_CELL)
     assert verdict.outcome == "pass"
     assert {primary.difference for primary in verdict.primaries} == {0}
 
 
 def test_another_thread_count_passes_unchanged_and_is_noted(saved, again):
     held, _ = saved
-    verdict = judge(held, again(held, executor="processes", jobs=1, threads=2))
+    verdict = judge_run(held, again(held, executor="processes", jobs=1, threads=2))
     assert verdict.outcome == "pass"
     assert verdict.word in ("identical", "same")
-    assert "threads: 1 in the baseline, 2 now" in points(verdict)
+    assert "threads: 1 in the baseline, 2 now" in check_points(verdict)
 
 
 def test_another_order_of_summation_passes_unchanged(saved, again, plant):
     held, _ = saved
     plant(planted.OtherOrder)
-    verdict = judge(held, again(held), rules=Rules(strict=True))
+    verdict = judge_run(held, again(held), rules=CheckRules(strict=True))
     assert verdict.outcome == "pass"
     assert verdict.word in ("identical", "same")
     own = verdict.moved[verdict.moved["backend"] == "sklearn"]
@@ -143,31 +142,31 @@ def test_another_order_of_summation_passes_unchanged(saved, again, plant):
 def test_a_planted_fault_is_seen_in_the_run(saved, again, plant, fault):
     held, _ = saved
     plant(fault)
-    verdict = judge(held, again(held))
+    verdict = judge_run(held, again(held))
     assert verdict.outcome == "fail" or verdict.word == "changed"
     assert set(verdict.changed["backend"]) == {"sklearn"}
-    assert judge(held, verdict.run, rules=Rules(strict=True)).exit_code == 1
+    assert judge_run(held, verdict.run, rules=CheckRules(strict=True)).exit_code == 1
 
 
 @pytest.mark.parametrize("fault", planted.FAULTS, ids=lambda cls: cls.__name__)
 def test_a_planted_fault_fails_the_deterministic_layer(saved, plant, fault):
     held, _ = saved
     plant(fault)
-    layer = deterministic(held, ["numpy", "sklearn"])
+    layer = first_steps(held, ["numpy", "sklearn"])
     assert [finding.where for finding in layer.failures] == ["sklearn"]
 
 
 def test_equivalent_changes_pass_the_deterministic_layer(saved, plant):
     held, _ = saved
     plant(planted.OtherOrder)
-    assert deterministic(held, ["numpy", "sklearn"]).failures == ()
+    assert first_steps(held, ["numpy", "sklearn"]).failures == ()
 
 
 def test_a_backend_that_disagreed_already_does_not_fail_the_layer(saved, plant):
     held, _ = saved
     facts = held.facts | {"parity": {"sklearn": {"outcome": "disagrees"}}}
     plant(planted.StepTooLong)
-    layer = deterministic(dataclasses.replace(held, facts=facts), ["numpy", "sklearn"])
+    layer = first_steps(dataclasses.replace(held, facts=facts), ["numpy", "sklearn"])
     assert layer.failures == ()
     assert "as in the baseline" in " ".join(layer.words)
 
@@ -184,7 +183,7 @@ def test_a_check_fails_on_the_layer_even_where_no_accuracy_is_lost(saved, home, 
 def test_what_learns_nothing_fails_in_every_way(saved, again, plant):
     held, _ = saved
     plant(planted.Garbage)
-    verdict = judge(held, again(held))
+    verdict = judge_run(held, again(held))
     assert verdict.exit_code == 1
     assert {"worse", "collapsed"} <= {finding.kind for finding in verdict.failures}
     assert all(finding.where.startswith("sklearn") for finding in verdict.failures)
@@ -197,7 +196,7 @@ def test_what_learns_nothing_fails_in_every_way(saved, again, plant):
 
 def test_a_missing_repeat_fails(saved):
     held, result = saved
-    verdict = judge(held, lost(result, "numpy", "failed", lambda r: r["repeat"] == 1))
+    verdict = judge_run(held, lost(result, "numpy", "failed", lambda r: r["repeat"] == 1))
     assert [f.kind for f in verdict.failures] == ["missing"]
     assert "4 networks" in verdict.failures[0].what
 
@@ -205,7 +204,7 @@ def test_a_missing_repeat_fails(saved):
 def test_lost_weights_fail(saved):
     held, result = saved
     gone = lost(result, "numpy", "diverged", lambda r: (r["repeat"] == 1) & (r["eta"] == 0.03))
-    assert "non-finite" in {f.kind for f in judge(held, gone).failures}
+    assert "non-finite" in {f.kind for f in judge_run(held, gone).failures}
 
 
 def test_a_collapse_to_chance_fails(saved):
@@ -216,7 +215,7 @@ def test_a_collapse_to_chance_fails(saved):
         "test_accuracy",
         lambda own: own["test_accuracy"].where((own["repeat"] > 0) | (own["eta"] > 0.1), 0.1),
     )
-    verdict = judge(held, down)
+    verdict = judge_run(held, down)
     assert "collapsed" in {finding.kind for finding in verdict.failures}
 
 
@@ -225,7 +224,7 @@ def test_chaotic_cells_may_do_as_they_like(saved):
     chaos = held.chaos.assign(chaotic=held.chaos["eta"] == 0.03)
     wild = dataclasses.replace(held, chaos=chaos)
     run = lost(result, "numpy", "diverged", lambda r: (r["repeat"] == 1) & (r["eta"] == 0.03))
-    verdict = judge(wild, run)
+    verdict = judge_run(wild, run)
     assert verdict.outcome == "pass"
     assert verdict.word != "changed"
 
@@ -237,17 +236,17 @@ def test_a_drop_within_the_margin_passes_as_changed(saved):
     held, result = saved
     lower = changed(result, "numpy", "test_accuracy", lambda own: own["test_accuracy"] - 0.003)
     lower = changed(lower, "numpy", "test_loss", lambda own: own["test_loss"] * 1.01)
-    verdict = judge(held, lower)
+    verdict = judge_run(held, lower)
     assert (verdict.outcome, verdict.word) == ("pass", "changed")
-    assert "changed, and no worse" in headline(verdict)
+    assert "changed, and no worse" in check_headline(verdict)
     assert len(verdict.fallen) == 4  # the map warns
-    assert judge(held, lower, rules=Rules(strict=True)).exit_code == 1
+    assert judge_run(held, lower, rules=CheckRules(strict=True)).exit_code == 1
 
 
 def test_a_drop_beyond_the_margin_fails_with_its_size(saved):
     held, result = saved
     noise = np.random.default_rng(0).normal(0.04, 0.002, len(result.of("numpy")))
-    verdict = judge(
+    verdict = judge_run(
         held, changed(result, "numpy", "test_accuracy", lambda o: o["test_accuracy"] - noise)
     )
     failed = [primary for primary in verdict.primaries if primary.outcome == "fail"]
@@ -261,37 +260,37 @@ def test_a_drop_beyond_the_margin_fails_with_its_size(saved):
 def test_an_erratic_run_is_inconclusive_and_says_what_it_needs(saved):
     held, result = saved
     noise = np.tile(np.array([0.05, -0.05, 0.04, -0.03, 0.0, 0.0, 0.0, 0.0]), 4)
-    verdict = judge(
+    verdict = judge_run(
         held, changed(result, "numpy", "test_accuracy", lambda o: o["test_accuracy"] + noise)
     )
     assert (verdict.outcome, verdict.exit_code) == ("inconclusive", 3)
     open_ = [primary for primary in verdict.primaries if primary.outcome == "inconclusive"]
     assert all(primary.needed > 4 for primary in open_)
-    assert "would decide" in headline(verdict)
+    assert "would decide" in check_headline(verdict)
 
 
 def test_a_better_run_passes(saved):
     held, result = saved
     better = changed(result, "numpy", "test_accuracy", lambda own: own["test_accuracy"] + 0.02)
-    assert judge(held, better).exit_code == 0
+    assert judge_run(held, better).exit_code == 0
 
 
 def test_other_draws_are_tested_as_new_samples(saved, home):
     held, _ = saved
     facts = held.facts | {"draws": dict.fromkeys(held.facts["draws"], "another")}
     other = dataclasses.replace(held, facts=facts)
-    assert redrawn(other) == ["numpy", "sklearn"]
-    assert redrawn(held) == []
+    assert redrawn_backends(other) == ["numpy", "sklearn"]
+    assert redrawn_backends(held) == []
     result = saved[1]
     moved = changed(result, "numpy", "test_accuracy", lambda own: own["test_accuracy"] - 0.001)
-    verdict = judge(held, moved, redrawn=["numpy"])
+    verdict = judge_run(held, moved, redrawn=["numpy"])
     pairs = {p.quantity.backend: p.quantity.paired for p in verdict.primaries}
     assert pairs == {"numpy": False, "sklearn": True}
 
 
 def test_only_some_backends_can_be_checked(saved, again):
     held, result = saved
-    verdict = judge(held, result, backends=["numpy"])
+    verdict = judge_run(held, result, backends=["numpy"])
     assert {primary.quantity.backend for primary in verdict.primaries} == {"numpy"}
 
 
@@ -316,8 +315,8 @@ def test_another_experiment_is_not_comparable(saved, home, settings, why):
     execution = Execution(executor="serial", output=str(home), name=name)
     other = run(experiment_from(DIGITS | short), execution)
     backends = None if "backends" in settings else ["numpy"]
-    verdict = judge(held, other, backends=backends)
-    assert (verdict.outcome, verdict.exit_code) == ("not comparable", 2)
+    verdict = judge_run(held, other, backends=backends)
+    assert (verdict.outcome, verdict.exit_code) == ("not comparable", 3)
     assert any(why in obstacle for obstacle in verdict.obstacles)
 
 
@@ -325,7 +324,7 @@ def test_more_cells_and_repeats_do_no_harm(saved, home):
     held, _ = saved
     wider = experiment_from(DIGITS | {"eta": [0.03, 0.1, 0.3], "backends": ["numpy"], "repeats": 9})
     result = run(wider, Execution(executor="serial", output=str(home), name="wider"))
-    verdict = judge(held, result, backends=["numpy"])
+    verdict = judge_run(held, result, backends=["numpy"])
     assert (verdict.outcome, verdict.word, verdict.repeats) == ("pass", "identical", 4)
 
 
@@ -333,7 +332,7 @@ def test_a_backend_that_is_not_installed_is_not_comparable(saved, monkeypatch):
     held, _ = saved
     monkeypatch.setitem(registry.BUILT_IN, "sklearn", "nowhere:Backend")
     verdict = check(held)
-    assert verdict.exit_code == 2
+    assert verdict.exit_code == 3
     assert "sklearn" in verdict.obstacles[0]
 
 
@@ -362,7 +361,7 @@ def test_a_baseline_is_small_text(saved):
 def test_a_baseline_is_not_overwritten_unless_told(saved, home):
     _, result = saved
     with pytest.raises(InputError, match="--replace"):
-        baselines.save(result, "small", str(home / "baselines"))
+        baselines.save_baseline(result, "small", str(home / "baselines"))
 
 
 def test_a_baseline_needs_enough_repeats(saved, home):
@@ -371,13 +370,13 @@ def test_a_baseline_needs_enough_repeats(saved, home):
         result, experiment=result.experiment.model_copy(update={"repeats": 3})
     )
     with pytest.raises(InputError, match="4 or more"):
-        baselines.save(few, "few", str(home / "baselines"))
+        baselines.save_baseline(few, "few", str(home / "baselines"))
 
 
 def test_a_baseline_needs_a_complete_run(saved, home):
     _, result = saved
     with pytest.raises(InputError, match="not complete"):
-        baselines.save(
+        baselines.save_baseline(
             lost(result, "numpy", "timeout", lambda r: r["repeat"] == 0),
             "part",
             str(home / "baselines"),
@@ -387,32 +386,32 @@ def test_a_baseline_needs_a_complete_run(saved, home):
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden"])
 def test_a_baselines_name_stays_in_its_folder(saved, home, name):
     with pytest.raises(InputError, match="plain folder name"):
-        baselines.save(saved[1], name, str(home / "baselines"))
+        baselines.save_baseline(saved[1], name, str(home / "baselines"))
 
 
 def test_an_unknown_baseline_is_named_with_its_nearest(saved, home):
     with pytest.raises(InputError, match="did you mean 'small'"):
-        baselines.load("smal", str(home / "baselines"))
-    assert baselines.names(str(home / "baselines")) == ["small"]
+        baselines.load_baseline("smal", str(home / "baselines"))
+    assert baselines.baseline_names(str(home / "baselines")) == ["small"]
 
 
 def test_a_check_repeats_at_most_half(saved):
     held, _ = saved
-    assert experiment_of(held).repeats == 4
-    assert experiment_of(held, repeats=2).repeats == 2
+    assert checked_experiment(held).repeats == 4
+    assert checked_experiment(held, repeats=2).repeats == 2
     for wrong in (0, 5):
         with pytest.raises(InputError, match=f"found {wrong}; allowed: 1 to 4, half of the 8"):
-            experiment_of(held, repeats=wrong)
+            checked_experiment(held, repeats=wrong)
 
 
 def test_regression_can_be_a_baseline(home):
     settings = {"dataset": "diabetes", "task": "regression", "scale": "standard"}
     experiment = experiment_from(DIGITS | settings | {"backends": ["numpy"], "eta": [0.01, 0.03]})
     result = run(experiment, Execution(executor="serial", output=str(home), name="diabetes"))
-    held = baselines.save(result, "diabetes", str(home / "diabetes"))
-    assert judge(held, result).word == "identical"
+    held = baselines.save_baseline(result, "diabetes", str(home / "diabetes"))
+    assert judge_run(held, result).word == "identical"
     worse = changed(result, "numpy", "test_r2", lambda own: own["test_r2"] - 0.2)
-    assert judge(held, worse).exit_code == 1
+    assert judge_run(held, worse).exit_code == 1
 
 
 # what is written
@@ -421,13 +420,13 @@ def test_regression_can_be_a_baseline(home):
 def failing(saved):
     held, result = saved
     noise = np.random.default_rng(0).normal(0.04, 0.002, len(result.of("numpy")))
-    return judge(
+    return judge_run(
         held, changed(result, "numpy", "test_accuracy", lambda o: o["test_accuracy"] - noise)
     )
 
 
 def test_json_holds_the_verdict(saved):
-    stored = json.loads(json.dumps(as_json(failing(saved)), allow_nan=False))
+    stored = json.loads(json.dumps(check_json(failing(saved)), allow_nan=False))
     assert (stored["outcome"], stored["exit_code"]) == ("fail", 1)
     assert len(stored["failures"]) == 2
     assert {primary["outcome"] for primary in stored["primaries"]} == {"fail", "pass"}
@@ -435,37 +434,37 @@ def test_json_holds_the_verdict(saved):
 
 def test_junit_counts_failures_and_skips_what_is_inconclusive(saved):
     held, result = saved
-    suite = ElementTree.fromstring(as_junit(failing(saved))).find("testsuite")
+    suite = ElementTree.fromstring(check_junit(failing(saved))).find("testsuite")
     assert (suite.get("failures"), suite.get("skipped"), suite.get("errors")) == ("2", "0", "0")
     noise = np.tile(np.array([0.05, -0.05, 0.04, -0.03, 0.0, 0.0, 0.0, 0.0]), 4)
     erratic = changed(result, "numpy", "test_accuracy", lambda o: o["test_accuracy"] + noise)
-    suite = ElementTree.fromstring(as_junit(judge(held, erratic))).find("testsuite")
+    suite = ElementTree.fromstring(check_junit(judge_run(held, erratic))).find("testsuite")
     assert int(suite.get("skipped")) > 0
     assert "inconclusive" in suite.find("testcase/skipped").get("message")
     other = dataclasses.replace(
         result, manifest={**result.manifest, "dataset": {"sha256": "x", "name": "y"}}
     )
-    suite = ElementTree.fromstring(as_junit(judge(held, other))).find("testsuite")
+    suite = ElementTree.fromstring(check_junit(judge_run(held, other))).find("testsuite")
     assert suite.get("errors") == "1"
 
 
 def test_markdown_says_what_the_screen_says(saved):
-    text = as_markdown(failing(saved))
+    text = check_markdown(failing(saved))
     assert "fail: run against baseline small" in text
     assert "| quantity | verdict |" in text
 
 
 def test_github_is_told_of_failures_only(saved):
-    lines = github(failing(saved))
+    lines = github_annotations(failing(saved))
     assert len(lines) == 2
     assert all(line.startswith("::error title=harness check small::numpy") for line in lines)
     assert all("\n" not in line and "% " not in line for line in lines)
-    assert github(judge(*saved)) == []
+    assert github_annotations(judge_run(*saved)) == []
 
 
 def test_explain_says_what_would_be_caught(saved):
     held, _ = saved
-    said = explain(held, 4, 0.01, 0.01, ["numpy"], runs_per_year=250)
+    said = power_section(held, (4, 8, 16), CheckRules(), ["numpy"], runs_per_year=250)
     assert isinstance(said, Section)
     (table,) = said.tables
     assert len(table.frame) == 2
@@ -475,7 +474,7 @@ def test_explain_says_what_would_be_caught(saved):
 
 
 def test_the_command_writes_what_is_asked_for_and_exits_with_the_verdict(saved, home, capsys):
-    from harness.cli.check import check as command
+    from harness.cli.check import check_command as command
 
     with pytest.raises(typer.Exit) as exit_:
         command(
@@ -496,16 +495,16 @@ def test_the_command_writes_what_is_asked_for_and_exits_with_the_verdict(saved, 
 
 def test_a_margin_must_be_one():
     with pytest.raises(InputError, match="margin"):
-        Rules(margin=-0.1)
+        CheckRules(margin=-0.1)
 
 
 def test_a_baseline_is_saved_listed_and_shown(saved, home, capsys):
     from harness.cli import baseline as command
 
     folder = str(home / "more")
-    command.save(str(home / "run"), name="mine", folder=folder)
-    command.listing(folder=folder)
-    command.show("mine", folder=folder)
+    command.save_command(str(home / "run"), name="mine", folder=folder)
+    command.list_command(folder=folder)
+    command.show_command("mine", folder=folder)
     out = capsys.readouterr().out
     assert "review it, then: git add" in out
     assert "mine: digits, numpy, sklearn, 2 × 2 grid, 8 repeats" in out
@@ -517,7 +516,7 @@ def test_a_baseline_is_saved_listed_and_shown(saved, home, capsys):
 def test_no_baselines_are_none(tmp_path, capsys):
     from harness.cli import baseline as command
 
-    command.listing(folder=str(tmp_path))
+    command.list_command(folder=str(tmp_path))
     assert "none in" in capsys.readouterr().out
     with pytest.raises(InputError, match="baseline save RUN --name NAME"):
-        baselines.load("any", str(tmp_path))
+        baselines.load_baseline("any", str(tmp_path))

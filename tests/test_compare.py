@@ -10,8 +10,16 @@ import typer
 
 from harness.api import run
 from harness.compare.comparison import compare
-from harness.compare.words import as_json, headline, notable, sentence
-from harness.compare.writer import write
+from harness.compare.formats import comparison_json, write_comparison
+from harness.compare.section import (
+    comparison_headline,
+    comparison_section,
+    difference_words,
+    method_words,
+    notable_cells,
+    pair_words,
+)
+from harness.document.canvas import style
 from harness.errors import InputError
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
@@ -57,7 +65,7 @@ def test_backends_on_one_plan_are_identical(iris):
     comparison = compare(iris)
     assert set(comparison.cells["verdict"]) == {"identical"}
     assert (comparison.outcome, comparison.exit_code) == ("equivalent", 0)
-    assert sentence(comparison, "numpy", "sklearn") == (
+    assert pair_words(comparison, "numpy", "sklearn") == (
         "numpy and sklearn have identical scores in all 6 cells; no label differs"
     )
 
@@ -68,7 +76,7 @@ def test_a_difference_within_the_margin_is_equivalent(iris):
     comparison = compare(near, margin=0.01)
     assert set(comparison.cells["verdict"]) == {"equivalent"}
     assert comparison.exit_code == 0
-    assert "equivalent within 1 point in 6 of 6 cells" in sentence(comparison, "numpy", "sklearn")
+    assert "equivalent within 1 point in 6 of 6 cells" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_a_difference_beyond_the_margin_is_against(iris):
@@ -77,7 +85,7 @@ def test_a_difference_beyond_the_margin_is_against(iris):
     comparison = compare(far)
     assert set(comparison.cells["verdict"]) == {"different"}
     assert comparison.exit_code == 1
-    assert "6 differ by more" in sentence(comparison, "numpy", "sklearn")
+    assert "6 differ by more" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_an_erratic_difference_is_undecided_and_says_what_it_needs(iris):
@@ -87,7 +95,7 @@ def test_an_erratic_difference_is_undecided_and_says_what_it_needs(iris):
     assert set(comparison.cells["verdict"]) == {"undecided"}
     assert (comparison.outcome, comparison.exit_code) == ("inconclusive", 3)
     assert (comparison.cells["needed"] > 4).all()
-    assert "more repeats" in sentence(comparison, "numpy", "sklearn")
+    assert "more repeats" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_a_difference_on_the_margin_says_that_repeats_are_no_help(iris):
@@ -95,7 +103,7 @@ def test_a_difference_on_the_margin_says_that_repeats_are_no_help(iris):
     on_edge = with_scores(iris, "sklearn", lambda own: own["test_accuracy"] + noise)
     comparison = compare(on_edge)
     assert (comparison.cells["needed"] == -1).all()
-    assert "too close to the margin" in sentence(comparison, "numpy", "sklearn")
+    assert "too close to the margin" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_chaotic_cells_are_set_apart(iris):
@@ -104,7 +112,7 @@ def test_chaotic_cells_are_set_apart(iris):
     chaos["chaotic"] = chaos["eta"] == 1
     comparison = compare(far, chaos=chaos)
     assert comparison.exit_code == 0
-    assert sentence(comparison, "numpy", "sklearn") == (
+    assert pair_words(comparison, "numpy", "sklearn") == (
         "numpy and sklearn have identical scores in all 4 stable cells; no label differs; "
         "2 cells are chaotic"
     )
@@ -114,7 +122,7 @@ def test_comparing_nothing_is_not_agreement(iris):
     chaos = pd.DataFrame(iris.experiment.cells, columns=["eta", "lmbd"]).assign(chaotic=True)
     comparison = compare(iris, chaos=chaos)
     assert comparison.exit_code == 3
-    assert "no stable cell" in headline(comparison)
+    assert "no stable cell" in comparison_headline(comparison)
 
 
 def test_divergence_on_one_side_is_against(iris):
@@ -124,7 +132,7 @@ def test_divergence_on_one_side_is_against(iris):
     records.loc[lost, "test_accuracy"] = np.nan
     comparison = compare(dataclasses.replace(iris, records=records))
     assert comparison.exit_code == 1
-    assert "in 2 only one of them diverged" in sentence(comparison, "numpy", "sklearn")
+    assert "in 2 only one of them diverged" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_a_backend_that_failed_in_a_cell_leaves_it_open(iris):
@@ -170,7 +178,7 @@ def test_one_repeat_can_not_show_equivalence(trained):
     moved = with_scores(single, "sklearn", lambda own: own["test_accuracy"] + 0.001)
     comparison = compare(moved)
     assert comparison.exit_code == 3
-    assert "cannot be decided from one repeat" in sentence(comparison, "numpy", "sklearn")
+    assert "cannot be decided from one repeat" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_three_backends_with_one_repeat_have_cochrans_q(trained):
@@ -197,7 +205,7 @@ def test_flips_are_the_labels_that_differ(iris):
     ]
     comparison = compare(dataclasses.replace(iris, predictions=predictions))
     assert comparison.cells["flips"].tolist() == [3, 0, 0, 0, 0, 0]
-    assert "3 labels differ" in sentence(comparison, "numpy", "sklearn")
+    assert "3 labels differ" in pair_words(comparison, "numpy", "sklearn")
 
 
 def test_a_run_is_identical_to_itself(iris):
@@ -214,7 +222,7 @@ def test_two_runs_are_compared_backend_by_backend_and_their_settings_named(iris,
     comparison = compare(iris, longer)
     assert comparison.pairs == [("numpy (iris)", "numpy (longer)")]
     assert comparison.exit_code != 0
-    assert "epochs: 5 in iris, 30 in longer" in comparison.notes
+    assert "epochs: 5 in iris, 30 in longer" in difference_words(comparison)
 
 
 def test_two_runs_of_one_backend_each_are_compared_with_one_another(trained):
@@ -274,18 +282,18 @@ def test_repeats_with_splits_of_their_own_are_compared(trained):
 def test_the_files_say_what_the_screen_says(iris, tmp_path):
     noise = np.tile([0.02, -0.02, 0.01, 0.0], 6)
     comparison = compare(with_scores(iris, "sklearn", lambda own: own["test_accuracy"] + noise))
-    write(comparison, str(tmp_path))
+    write_comparison(comparison, str(tmp_path))
     stored = json.loads((tmp_path / "compare.json").read_text())
-    assert stored == json.loads(json.dumps(as_json(comparison)))
+    assert stored == json.loads(json.dumps(comparison_json(comparison)))
     assert stored["headline"] in (tmp_path / "compare.md").read_text()
     assert len(stored["cells"]) == len(pd.read_csv(tmp_path / "compare.csv")) == 6
-    assert len(notable(comparison)) == 6
+    assert len(notable_cells(comparison)) == 6
     assert (tmp_path / "figures" / "differences.png").read_bytes().startswith(b"\x89PNG")
     assert "data:image/svg+xml" in (tmp_path / "compare.html").read_text()
 
 
 def test_the_command_prints_the_answer_and_exits_with_it(iris, tmp_path, capsys):
-    from harness.cli.compare import compare as command
+    from harness.cli.compare import compare_command as command
 
     with pytest.raises(typer.Exit) as exit_:
         command(iris.address, output=str(tmp_path))
@@ -296,3 +304,73 @@ def test_the_command_prints_the_answer_and_exits_with_it(iris, tmp_path, capsys)
     with pytest.raises(typer.Exit):
         command(iris.address, output=str(tmp_path), chaos=False, json=True)
     assert json.loads(capsys.readouterr().out)["outcome"] == "equivalent"
+
+
+def test_the_cell_that_differs_most_is_one_of_those_counted(iris):
+    noise = np.random.default_rng(0).normal(0, 1e-4, 24)
+
+    def apart(
+        own,
+    ):  # beyond the margin at eta 0.01; further, but erratic and so undecided, at eta 1
+        erratic = np.tile([0.9, -0.2, 0.6, 0.3], 6)
+        far = np.where(own["eta"] == 0.01, 0.05 + noise, np.where(own["eta"] == 1, erratic, 0))
+        return own["test_accuracy"] - far
+
+    comparison = compare(with_scores(iris, "sklearn", apart))
+    cells = comparison.cells.set_index("eta")["verdict"]
+    assert set(cells[0.01]) == {"different"}
+    assert set(cells[1.0]) <= {"undecided", "bimodal"}
+    assert "2 differ by more, most at eta 0.01" in pair_words(comparison, "numpy", "sklearn")
+
+
+def test_folds_of_unequal_size_count_whole(trained):
+    folds = trained("folds", dataset="wine", folds=5, repeats=5)
+    sizes = [len(folds.target(repeat)) for repeat in range(5)]
+    assert len(set(sizes)) == 2
+    predictions = folds.predictions.copy()
+    mine = predictions["backend"] == "sklearn"
+    predictions["predicted"] = [
+        (p + 1) % 3 if own else p for p, own in zip(predictions["predicted"], mine, strict=True)
+    ]
+    comparison = compare(dataclasses.replace(folds, predictions=predictions))
+    assert set(comparison.cells["labels"]) == {178}  # every sample of wine is tested once
+    assert set(comparison.cells["flip_share"]) == {1.0}
+    assert comparison.samples == tuple(sizes)
+    assert "claim nothing about new data" in method_words(comparison)
+
+
+def test_the_map_marks_what_survives_false_discovery_control(iris):
+    noise = np.random.default_rng(0).normal(0, 1e-3, 24)
+    moved = with_scores(
+        iris, "sklearn", lambda own: own["test_accuracy"] - noise - 0.1 * (own["eta"] == 1)
+    )
+    comparison = compare(moved)
+    survives = comparison.cells["q"] < comparison.alpha
+    assert survives.tolist() == (comparison.cells["eta"] == 1).tolist()
+    (picture,) = comparison_section(comparison).pictures
+    assert "survives false-discovery control" in picture.caption
+    with style():
+        axis = picture.draw().axes[0]
+    (dots,) = [line for line in axis.get_lines() if len(line.get_xdata()) == survives.sum()]
+    assert set(np.floor(dots.get_ydata())) == {2.0}  # the row of eta 1
+
+
+def test_the_cell_table_has_the_exact_permutation_p(iris):
+    noise = np.tile([0.02, -0.02, 0.01, 0.0], 6)
+    erratic = with_scores(iris, "sklearn", lambda own: own["test_accuracy"] + noise)
+    comparison = compare(erratic)
+    shown = next(t for t in comparison_section(comparison).tables if "open" in t.caption).frame
+    assert shown["p (permutation)"].tolist() == notable_cells(comparison)["p_permutation"].tolist()
+
+
+def test_runs_that_cannot_be_compared_are_refused_before_anything_is_trained(
+    iris, trained, capsys, tmp_path
+):
+    from harness.cli.compare import compare_command
+
+    other = trained("reseeded", backends=["numpy"], repeats=1, seed=1)
+    with pytest.raises(InputError, match="different split"):
+        compare_command(iris.address, other.address, output=str(tmp_path))
+    with pytest.raises(InputError, match="margin"):
+        compare_command(iris.address, margin=2.0, output=str(tmp_path))
+    assert "round-off" not in capsys.readouterr().err  # what it says before it makes the chaos maps

@@ -1,4 +1,4 @@
-"""The conformance kit passes what is right, fails what is wrong, and runs the README's backend."""
+"""The conformance kit passes what is right, fails what is wrong, and runs backends/README.md's backend."""
 
 from __future__ import annotations
 
@@ -103,9 +103,9 @@ def test_an_expected_failure_that_passes_fails_the_test():
 
 def readme_backend() -> str:
     """The README's complete new backend."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "backends" / "README.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- a new backend -->\n```python\n(.*?)```", text, re.DOTALL)
-    assert found, "README.md has no python block after <!-- a new backend -->"
+    assert found, "backends/README.md has no python block after <!-- a new backend -->"
     return found.group(1)
 
 

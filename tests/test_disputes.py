@@ -12,7 +12,7 @@ from harness.api import run, write_report
 from harness.data.dataset import load_dataset
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment, experiment_from
-from harness.report.disputed_words import agreement_words
+from harness.report.agreement import agreement_words
 from harness.results.result import load_result
 from harness.roundoff import disputed_cells
 from harness.roundoff.disputed_cells import disputes, kinds, looked_at_again

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from backends import MLPBackendClassifier, MLPBackendRegressor
 from backends.registry import BUILT_IN
+from harness.experiment.experiment import experiment_from
 
 X, Y = load_iris(return_X_y=True)
 
@@ -132,8 +133,48 @@ def test_a_training_that_diverges_is_an_error_with_a_remedy():
         ({"backend": "nunpy"}, "'nunpy' is not known"),
         ({"backend": "sklearn", "activation": "elu"}, "no activation 'elu'"),
         ({"optimizer": "sdg"}, "no optimizer 'sdg'"),
+        ({"eta": 0}, "eta: found 0; allowed: a finite number above 0"),
+        ({"eta": -0.1}, "eta: found -0.1; allowed: a finite number above 0"),
+        ({"eta": "0.1"}, "eta: found '0.1'; allowed: a finite number above 0"),
+        ({"eta": np.nan}, "eta: found nan"),
+        ({"lmbd": -1}, "lmbd: found -1; allowed: a finite number, 0 or above"),
+        ({"momentum": 1.5}, "momentum: found 1.5; allowed: a finite number from 0 to below 1"),
+        ({"nesterov": True}, "nesterov: needs a momentum above 0, found momentum 0"),
+        ({"hidden": 0}, "hidden: found 0; allowed: a whole number, 1 or above"),
+        ({"hidden": (5, 2.5)}, "hidden: found 2.5"),
+        ({"hidden": ()}, r"hidden: found \(\); allowed: a whole number for each layer"),
+        ({"hidden": "50"}, "hidden: found '50'"),
+        ({"epochs": 0}, "epochs: found 0; allowed: a whole number, 1 or above"),
+        ({"epochs": True}, "epochs: found True"),
+        ({"batch_size": 0}, "batch_size: found 0"),
+        ({"dtype": "float16"}, "dtype: 'float16' is not known; did you mean 'float"),
     ],
 )
 def test_a_wrong_parameter_is_named_when_fitting(parameters, message):
     with pytest.raises(ValueError, match=message):
         MLPBackendClassifier(**parameters).fit(X, Y)
+
+
+def test_hidden_may_be_a_number_as_in_an_experiment():
+    one, other = (MLPBackendClassifier(hidden=h, epochs=1, random_state=0) for h in (7, (7,)))
+    assert np.array_equal(one.fit(X, Y).coefs_[0], other.fit(X, Y).coefs_[0])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *(("eta", v) for v in (-0.1, 0, np.inf, "zero")),
+        *(("lmbd", v) for v in (-1, np.nan)),
+        *(("momentum", v) for v in (-0.5, 1, 1.5)),
+        *(("hidden", v) for v in (0, (), (4, -1))),
+        *(("epochs", v) for v in (0, -3, 2.5)),
+        *(("batch_size", v) for v in (0, 1.5)),
+        ("dtype", "float16"),
+        ("nesterov", True),
+    ],
+)
+def test_what_an_experiment_refuses_the_estimator_refuses_too(setting, value):
+    with pytest.raises(ValueError, match=setting):
+        experiment_from({setting: value})
+    with pytest.raises(ValueError, match=setting):
+        MLPBackendClassifier(**{setting: value}).fit(X, Y)

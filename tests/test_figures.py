@@ -15,9 +15,8 @@ from harness.document.heatmaps import Map, Scale, figure_of, marks
 from harness.document.text_artist import Words
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
-from harness.report.heatmaps_section import heatmaps as heatmap_section
-from harness.report.heatmaps_section import side_by_side
-from harness.report.runs import material
+from harness.report.heatmaps_section import heatmaps_section, side_by_side_section
+from harness.report.runs import Material
 
 SCALE = Scale("viridis", 0.0, 100.0, "accuracy (%)")
 
@@ -104,7 +103,7 @@ def test_a_map_without_any_number_is_drawn(status):
     nothing = grid(2, 2, np.full((2, 2), status, dtype=object), values=np.full((2, 2), np.nan))
     with canvas.style():
         figure = figure_of([nothing], SCALE, 1)
-        image = Image.open(io.BytesIO(canvas.written(figure, "png")))
+        image = Image.open(io.BytesIO(canvas.figure_file(figure, "png")))
     assert legend(drawn(figure)[0]) == [f"{heatmaps.MARKS[status][0]} {status} (4)"]
     assert image.width > 100
 
@@ -125,8 +124,8 @@ def test_the_chosen_cell_is_outlined():
 
 
 def test_all_backends_and_parts_share_one_colour_scale(iris):
-    m = material([iris])
-    pictures = [*side_by_side(m).pictures, *heatmap_section(m).pictures]
+    m = Material((iris,))
+    pictures = [*side_by_side_section(m).pictures, *heatmaps_section(m).pictures]
     with canvas.style():
         meshes = [mesh(axis) for p in pictures for axis in drawn(p.draw())]
     assert len(meshes) == 2 + 6
@@ -139,7 +138,7 @@ def test_all_backends_and_parts_share_one_colour_scale(iris):
 
 def test_the_heatmaps_hold_the_records_scores(iris):
     picture = next(
-        p for p in heatmap_section(material([iris])).pictures if p.name == "sklearn-test-accuracy"
+        p for p in heatmaps_section(Material((iris,))).pictures if p.name == "sklearn-test-accuracy"
     )
     with canvas.style():
         (axis,) = drawn(picture.draw())
@@ -152,7 +151,7 @@ def test_the_heatmaps_hold_the_records_scores(iris):
 def test_a_fine_grid_has_no_numbers_and_few_names():
     with canvas.style():
         figure = figure_of([grid(50, 40, chosen=(3, 4))], SCALE, 1)
-        size = len(canvas.written(figure, "svg"))
+        size = len(canvas.figure_file(figure, "svg"))
     words = written_words(drawn(figure)[0])
     assert sorted(words.values()) == sorted(
         ["10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹", "10⁰", "10¹"] * 2
@@ -177,7 +176,7 @@ def test_a_fine_axis_within_one_decade_still_has_names():
 def test_a_png_looks_as_large_as_its_svg():
     with canvas.style():
         figure = figure_of([grid(4, 4)], SCALE, 1)
-        image = Image.open(io.BytesIO(canvas.written(figure, "png")))
+        image = Image.open(io.BytesIO(canvas.figure_file(figure, "png")))
     inches = figure.get_size_inches()
     assert (image.width, image.height) == pytest.approx(inches * canvas.DPI, abs=1)
 
@@ -188,7 +187,7 @@ def test_drawing_leaves_matplotlib_as_it_was():
 
     before = dict(matplotlib.rcParams)
     with canvas.style():
-        canvas.written(figure_of([grid(2, 2)], SCALE, 1), "png")
+        canvas.figure_file(figure_of([grid(2, 2)], SCALE, 1), "png")
     assert dict(matplotlib.rcParams) == before
     assert plt.get_fignums() == []
 

@@ -14,9 +14,9 @@ import pytest
 from harness.check import baseline as baselines
 from harness.check.decisive_tests import quantities
 from harness.check.power_table import expectations
-from harness.check.verdict import Rules, judge
+from harness.check.verdict import CheckRules, judge_run
 from harness.results.result import KEY
-from harness.stats.gate import decide, non_inferiority
+from harness.stats.gate import gate_decisions, non_inferiority
 
 ALPHA = 0.01
 MARGIN = 0.01
@@ -28,7 +28,7 @@ BACKENDS = ("numpy", "keras")  # in the whole gate, to be quick
 @pytest.fixture(scope="module")
 def pool():
     """The stored values of the primary quantities, (quantities, repeats)."""
-    held = baselines.load("digits")
+    held = baselines.load_baseline("digits")
     backends = held.result.backends
     return np.stack([quantity.values for quantity in quantities(held, backends, backends)])
 
@@ -38,12 +38,12 @@ def drawn(pool, rng, trials, repeats):
     return pool[:, rng.integers(0, pool.shape[1], (trials, repeats))].swapaxes(0, 1)
 
 
-def fails(base, new, margin, paired):
+def fails(base, new, margin, paired, looks=()):
     """Whether the gate fails, for each trial: Holm rejects anything only if it rejects the smallest p."""
     trials, quantities, _ = new.shape
     base = np.broadcast_to(base, (trials, *base.shape[1:]))
     flat = (side.reshape(trials * quantities, -1) for side in (base, new))
-    worse, _ = non_inferiority(*flat, margin, paired)
+    worse, _ = non_inferiority(*flat, margin, paired, looks)
     return quantities * worse.reshape(trials, quantities).min(axis=1) < ALPHA
 
 
@@ -54,7 +54,7 @@ def test_holm_rejects_anything_only_if_it_rejects_the_smallest(pool):
     slow = []
     for one, other in zip(base, new, strict=True):
         worse, good = non_inferiority(one, other, 0.0, False)
-        slow.append(decide(worse, good, ALPHA)[0] == "fail")
+        slow.append(gate_decisions(worse, good, ALPHA)[0] == "fail")
     assert list(fast) == slow
     assert 0 < fast.mean() < 1
 
@@ -65,6 +65,14 @@ def test_false_alarms_at_the_margins_edge_are_at_most_twice_their_nominal_rate(p
     rng = np.random.default_rng(1)
     rate = fails(drawn(pool, rng, TRIALS, BASE), drawn(pool, rng, TRIALS, NEW), 0.0, paired).mean()
     assert rate <= 2 * ALPHA
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_going_on_until_decided_does_not_alarm_more_often(pool, paired):
+    """Looks at 10, 20, 40 and 80 repeats, on the margin's edge."""
+    rng = np.random.default_rng(6)
+    base, new = drawn(pool, rng, TRIALS, BASE), drawn(pool, rng, TRIALS, 80)
+    assert fails(base, new, 0.0, paired, (10, 20, 40, 80)).mean() <= 2 * ALPHA
 
 
 @pytest.mark.parametrize("paired", [False, True])
@@ -104,8 +112,10 @@ def test_drops_are_caught_the_more_surely_the_larger_they_are(pool, paired):
 @pytest.fixture(scope="module")
 def small():
     """The small baseline, which CI checks against, made comparable with what is drawn from it."""
-    held = baselines.load("small")
-    facts = held.facts | {"held_out": baselines.held_out(held.result)}  # row numbers are not kept
+    held = baselines.load_baseline("small")
+    facts = held.facts | {
+        "held_out": baselines.test_part_hashes(held.result)
+    }  # row numbers are not kept
     return dataclasses.replace(held, facts=facts)
 
 
@@ -127,8 +137,8 @@ def whole_gate(held, rng, drop=0.0):
     run = resampled(held.result, rng, held.repeats)
     lower = run.records.assign(test_accuracy=run.records["test_accuracy"] - drop)
     run = dataclasses.replace(run, records=lower)
-    rules = Rules(margin=MARGIN, alpha=ALPHA)
-    return judge(base, run, backends=BACKENDS, redrawn=BACKENDS, rules=rules)
+    rules = CheckRules(margin=MARGIN, alpha=ALPHA)
+    return judge_run(base, run, backends=BACKENDS, redrawn=BACKENDS, rules=rules)
 
 
 def test_the_whole_gate_lets_unchanged_runs_pass(small):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier
@@ -11,15 +13,14 @@ from backends.plan import Plan
 from backends.registry import find
 from harness.api import run
 from harness.data.dataset import load_dataset
-from harness.data.notebook_stream import NotebookStream
+from harness.data.notebook_stream import NotebookStream, train_in_turn
 from harness.data.split import split_rows
 from harness.errors import InputError
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
-from harness.lecture.published import published
+from harness.lecture.reproduction import printed_numbers
 from harness.runner import plan_work
 from harness.training.prepare import prepare
-from harness.training.run_unit import train_in_turn
 
 
 @pytest.fixture(scope="module")
@@ -43,29 +44,29 @@ def accuracies(backend, p, weights, shape):
 def in_turn(experiment, dataset, p, cells):
     """scikit-learn's cells one after the other on the notebook's stream."""
     stream = NotebookStream(experiment, dataset.counts)
-    stream.wind("sklearn", p.split.train)
-    return train_in_turn(find("sklearn"), p, stream, "sklearn", cells, [p.plan.steps])
+    train = partial(find("sklearn").train, p.x, p.y, p.network, p.training)
+    return train_in_turn(train, stream, "sklearn", cells, [p.plan.steps])
 
 
 def test_numpy_prints_the_notes_accuracies_digit_for_digit(notes):
     experiment, dataset = notes
-    rows = published().stable["numpy"]
+    rows = printed_numbers().stable["numpy"]
     cells = first_cells(experiment, rows)
     p = prepare(experiment, dataset, "numpy", [0], range(len(cells)))
     fit = find("numpy").train(p.x, p.y, p.network, p.training, cells, p.plan)
     ours = accuracies("numpy", p, fit.weights, (rows, 7))
-    assert ours.tolist() == published().accuracy["numpy"][:rows].tolist()
+    assert ours.tolist() == printed_numbers().accuracy["numpy"][:rows].tolist()
 
 
 @pytest.mark.slow
 def test_sklearn_alone_prints_the_notes_accuracies_digit_for_digit(notes):
     """The stream is wound forward past the NumPy grid; networks that stop early leave their draws."""
     experiment, dataset = notes
-    rows = published().stable["sklearn"]
+    rows = printed_numbers().stable["sklearn"]
     p = prepare(experiment, dataset, "sklearn", [0])
     fit = in_turn(experiment, dataset, p, first_cells(experiment, rows))
     ours = accuracies("sklearn", p, fit.weights, (rows, 7))
-    assert ours.tolist() == published().accuracy["sklearn"][:rows].tolist()
+    assert ours.tolist() == printed_numbers().accuracy["sklearn"][:rows].tolist()
     epochs = np.array(fit.steps) // p.plan.steps_per_epoch
     assert (epochs[:21] == 100).all()
     assert (epochs[22:] < 100).all()
@@ -95,7 +96,7 @@ def test_the_next_cell_goes_on_where_training_stopped():
     fit = in_turn(experiment, dataset, p, Cells.of([0.5, 0.01], 0.001, [0, 1]))
 
     stream = NotebookStream(experiment, dataset.counts)
-    stream.wind("sklearn", p.split.train)
+    stream.wind("sklearn")
     train = p.split.train
     for cell, eta in enumerate((0.5, 0.01)):
         native = MLPClassifier(
@@ -158,7 +159,7 @@ def test_the_split_is_the_notes_own(notes):
     experiment, dataset = notes
     split = split_rows(dataset, experiment)
     assert (len(split.train), len(split.test)) == (1437, 360)
-    assert dataset.y[split.train[0]] == published().first_label
+    assert dataset.y[split.train[0]] == printed_numbers().first_label
     assert np.array_equal(split.validation, split.test)  # the notes hold nothing back
 
 

@@ -11,11 +11,19 @@ from harness.api import run, write_report
 from harness.data.dataset import load_dataset
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
+from harness.lecture.ablation import (
+    AS_WRITTEN,
+    FAIR_RECIPE,
+    GRIDS_FILE,
+    ProgramGrid,
+    ablation_section,
+    grids_from_frame,
+    grids_to_frame,
+    train_switched,
+)
 from harness.lecture.conventions import conventions
-from harness.lecture.effects import EVERYTHING, WRITTEN, Effect, effects, from_frame, to_frame
-from harness.lecture.published import published
-from harness.lecture.sections import KEPT, consequences, lecture_sections, reproduction
-from harness.lecture.slips import seen, unpaired
+from harness.lecture.reproduction import printed_accuracies_section, printed_numbers
+from harness.lecture.sections import accuracy_without_pairing, lecture_sections, share_shown
 
 GIVEN = {
     "preset": "lecture",
@@ -49,25 +57,25 @@ def test_averaging_the_cost_moves_numpys_best_eta_up():
     """A sum over 100 samples is an eta 100 times as large: what worked at 0.001 then works at 0.1."""
     given = {"preset": "lecture", "epochs": 12, "eta": [1e-3, 1e-1], "lmbd": [1e-3]}
     experiment = experiment_from(given)
-    found = effects(experiment, load_dataset(experiment), ["numpy"])
+    found = train_switched(experiment, load_dataset(experiment), ["numpy"])
     averaged = next(e for e in found if e.switched == "the cost is averaged, not summed")
     assert averaged.best[0] == 1e-1
     assert averaged.accuracy[1, 0] > averaged.accuracy[0, 0] + 0.2
-    assert [e.switched for e in found][-1] == EVERYTHING
+    assert [e.switched for e in found][-1] == FAIR_RECIPE
 
 
-def test_effects_survive_the_run_folder():
-    grid = np.array([[0.1, np.nan], [0.95, 0.3]])
-    effect = Effect("numpy", WRITTEN, (0.1, 1.0), (1e-3, 1e-2), grid)
-    (back,) = from_frame(to_frame([effect]))
-    assert np.array_equal(back.accuracy, grid, equal_nan=True)
+def test_grids_survive_the_run_folder():
+    accuracy = np.array([[0.1, np.nan], [0.95, 0.3]])
+    grid = ProgramGrid("numpy", AS_WRITTEN, (0.1, 1.0), (1e-3, 1e-2), accuracy)
+    (back,) = grids_from_frame(grids_to_frame([grid]))
+    assert np.array_equal(back.accuracy, accuracy, equal_nan=True)
     assert back.best == (1.0, 1e-3, 0.95)
     assert back.working == (1.0,)
 
 
 def test_a_grid_of_diverged_cells_has_no_learning_rate_that_works():
-    effect = Effect("numpy", WRITTEN, (1.0,), (1e-3,), np.array([[np.nan]]))
-    assert effect.working == ()
+    grid = ProgramGrid("numpy", AS_WRITTEN, (1.0,), (1e-3,), np.array([[np.nan]]))
+    assert grid.working == ()
 
 
 def test_the_report_has_the_programs_the_effects_and_the_slips(small):
@@ -85,28 +93,28 @@ def test_the_report_has_the_programs_the_effects_and_the_slips(small):
 
 def test_switched_grids_are_trained_once_for_a_run(small):
     dataset = load_dataset(small.experiment)
-    first = consequences(small, dataset).tables[0].frame
-    kept = f"{small.address}/{KEPT}"
+    first = ablation_section(small, dataset).tables[0].frame
+    kept = f"{small.address}/{GRIDS_FILE}"
     with open(kept, "rb") as file:
         before = file.read()
-    assert consequences(small, dataset).tables[0].frame.equals(first)
+    assert ablation_section(small, dataset).tables[0].frame.equals(first)
     with open(kept, "rb") as file:
         assert file.read() == before
 
 
 def test_reproduction_is_claimed_for_the_notes_own_grid_only(small):
-    assert reproduction(small) is None
+    assert printed_accuracies_section(small) is None
 
 
 def test_the_printed_accuracies_are_counts_of_360_images():
-    for grid in published().accuracy.values():
+    for grid in printed_numbers().accuracy.values():
         assert grid.shape == (7, 7)
         assert np.abs(grid * 360 - np.round(grid * 360)).max() < 1e-9
 
 
 def test_shuffling_inputs_and_labels_apart_leaves_nothing_to_learn():
     experiment = experiment_from({"preset": "lecture", "epochs": 30})
-    paired, apart = unpaired(experiment, load_dataset(experiment))
+    paired, apart = accuracy_without_pairing(experiment, load_dataset(experiment))
     assert paired > 0.7
     assert apart < 0.25
 
@@ -119,4 +127,4 @@ def test_independent_minibatches_show_two_thirds_of_the_data():
     epochs = plan.order[0].reshape(20, -1)
     shown = np.mean([len(np.unique(rows)) for rows in epochs]) / 1437
     # the standard error of the mean of 20 epochs is 0.002
-    assert seen(1437, 100) == pytest.approx(shown, abs=0.01)
+    assert share_shown(1437, 100) == pytest.approx(shown, abs=0.01)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backends.network import Network
+from backends.network import Network, Training
+from backends.padding import cost_weights, penalty_factors, rectangle
 from backends.plan import Plan, draw_weights
 
 NETWORK = Network.classifier(5, (4,), 3)
@@ -103,3 +104,20 @@ def test_a_plan_of_several_streams_must_be_narrowed_before_it_is_walked(draw):
         plan.start()
     assert isinstance(plan.select([1]), Plan)
     assert np.array_equal(plan.select([1]).start()[0][0], plan.initial.W[0][1])
+
+
+def test_a_plan_with_short_minibatches_is_filled_up_to_a_rectangle(draw):
+    plan = draw(NETWORK, rows=50, keep_last_batch=True, epochs=2, seeds=(1, 2))
+    order, real = rectangle(plan)
+    assert order.shape == (2, 6, 20)
+    assert real.sum(axis=1).tolist() == [20, 20, 10] * 2
+    assert np.array_equal(order[:, real], plan.order)
+    weights = cost_weights(plan, Training())
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    assert not weights[~real].any()
+
+
+def test_a_penalty_per_sample_follows_the_size_of_each_minibatch(draw):
+    plan = draw(NETWORK, rows=50, keep_last_batch=True, epochs=1)
+    factors = penalty_factors(plan, Training(penalty_per_sample=True, penalty_factor=2.0))
+    assert factors.tolist() == [2 / 20, 2 / 20, 2 / 10]

@@ -11,13 +11,14 @@ from harness.data.dataset import load_dataset
 from harness.data.split import split_rows
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
-from harness.report.reference_methods import models, references, section
+from harness.report.reference_section import reference_section
+from harness.training.reference_methods import reference_models, reference_scores
 
 
 def test_a_reference_is_the_method_itself_on_the_experiments_split():
     experiment = experiment_from({"dataset": "iris"})
     dataset = load_dataset(experiment)
-    (row,) = references(experiment, dataset, ["random forest"]).itertuples()
+    (row,) = reference_scores(experiment, dataset, ["random forest"]).itertuples()
     split = split_rows(dataset, experiment)
     x = dataset.x.astype(np.float32)
     forest = RandomForestClassifier(random_state=0).fit(x[split.train], dataset.y[split.train])
@@ -27,19 +28,19 @@ def test_a_reference_is_the_method_itself_on_the_experiments_split():
 
 def test_each_split_has_its_own_references():
     experiment = experiment_from({"dataset": "iris", "vary": "split", "repeats": 3})
-    found = references(experiment, load_dataset(experiment), ["k nearest neighbours"])
+    found = reference_scores(experiment, load_dataset(experiment), ["k nearest neighbours"])
     assert found["repeat"].tolist() == [0, 1, 2]
 
 
 def test_repeats_on_one_split_share_theirs():
     experiment = experiment_from({"dataset": "iris", "repeats": 3})
-    found = references(experiment, load_dataset(experiment), ["k nearest neighbours"])
+    found = reference_scores(experiment, load_dataset(experiment), ["k nearest neighbours"])
     assert found["repeat"].tolist() == [0]
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_four_kinds_of_methods_stand_beside_the_networks(task):
-    names = list(models(task, 0))
+    names = list(reference_models(task, 0))
     assert len(names) == 4
     assert {"random forest", "gradient boosting", "k nearest neighbours"} < set(names)
 
@@ -56,7 +57,7 @@ def test_the_section_shows_networks_and_references(tmp_path):
     }
     experiment = experiment_from(given)
     result = run(experiment, Execution(executor="serial", output=str(tmp_path)))
-    found = section(result, load_dataset(experiment))
+    found = reference_section(result, load_dataset(experiment))
     frame = found.tables[0].frame
     assert frame["method"].tolist() == [
         "numpy (network, chosen cell)",

@@ -17,21 +17,19 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from harness.api import run, write_report
-from harness.document.canvas import style
-from harness.document.canvas import written as written_as
+from harness.document.canvas import figure_file, style
 from harness.document.markdown import markdown
 from harness.document.page import page
-from harness.document.section import Picture, Section, Table
-from harness.document.title import Title
+from harness.document.section import Picture, Section, Table, Title
 from harness.document.writer import write_sections
 from harness.errors import InputError
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
-from harness.report.agreement import cohen_kappa
-from harness.report.report import sections
-from harness.report.runs import material
+from harness.report.report import report_sections
+from harness.report.runs import Material
 from harness.results.result import Result
 from harness.results.run_folder import RunFolder
+from harness.stats.agreement import kappa
 
 IRIS = {
     "dataset": "iris",
@@ -135,7 +133,7 @@ def markdown_tables(text: str) -> list[list[list[str]]]:
 
 
 def section(results, title: str) -> Section:
-    return next(s for s in sections(results) if s.title == title)
+    return next(s for s in report_sections(results) if s.title == title)
 
 
 def table(results, title: str, number: int = 0) -> pd.DataFrame:
@@ -150,11 +148,11 @@ def said(results, title: str) -> str:
 def draw_all(found: Section) -> None:
     with style():
         for picture in found.pictures:
-            assert written_as(picture.draw(), "svg")
+            assert figure_file(picture.draw(), "svg")
 
 
 def warned(results) -> list[str]:
-    return [p for s in sections(results) if s.title == "Warnings" for p in s.points]
+    return [p for s in report_sections(results) if s.title == "Warnings" for p in s.points]
 
 
 def with_records(result: Result, change) -> Result:
@@ -370,7 +368,7 @@ def test_kappa_is_scikit_learns():
     a = rng.integers(0, 4, (6, 50))
     b = np.where(rng.random((6, 50)) < 0.7, a, rng.integers(0, 4, (6, 50)))
     expected = [cohen_kappa_score(x, y) for x, y in zip(a, b, strict=True)]
-    assert cohen_kappa(a, b) == pytest.approx(expected, abs=1e-12)
+    assert kappa(a[:, None], b[:, None], 4) == pytest.approx(expected, abs=1e-12)
 
 
 def test_kappa_of_one_common_label_is_undefined(iris):
@@ -382,7 +380,7 @@ def test_kappa_of_one_common_label_is_undefined(iris):
 
 
 def test_one_repeat_has_no_spread_and_a_warning(iris):
-    assert "Repeats" not in [s.title for s in sections([iris])]
+    assert "Repeats" not in [s.title for s in report_sections([iris])]
     assert "1 repeat, fewer than 5: no spread can be given" in warned([iris])
 
 
@@ -511,7 +509,12 @@ def test_other_versions_and_thread_counts_are_warned_of(iris):
 
 
 def test_runs_of_the_same_name_can_be_told_apart(iris):
-    assert material([iris, iris]).names == ["iris (1)", "iris (2)"]
+    assert Material(
+        (
+            iris,
+            iris,
+        )
+    ).names == ["iris (1)", "iris (2)"]
 
 
 def test_choosing_on_the_test_set_is_called_what_it_is(trained):
@@ -562,12 +565,12 @@ def test_time_and_memory_are_stated_with_their_regime(iris):
 def test_an_old_manifest_without_details_still_has_a_report(iris):
     keep = {k: v for k, v in iris.manifest["dataset"].items() if k != "class_counts"}
     old = dataclasses.replace(iris, manifest={"dataset": keep, "backends": {}})
-    assert [s.title for s in sections([old])] == [s.title for s in sections([iris])]
+    assert [s.title for s in report_sections([old])] == [s.title for s in report_sections([iris])]
 
 
 def test_other_verbs_can_add_sections(iris):
     extra = Section("Parity", text=["All well."])
-    titles = [s.title for s in sections([iris], [extra])]
+    titles = [s.title for s in report_sections([iris], [extra])]
     place = titles.index("Parity")
     assert titles[place - 1 : place + 2] == ["Chosen cells in detail", "Parity", "Data"]
 
@@ -619,3 +622,17 @@ def test_importing_the_report_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_folds_of_unequal_size_have_a_report_and_their_intervals_a_caveat(trained):
+    folds = trained("folds", dataset="wine", folds=5, repeats=5)
+    assert len({len(folds.target(repeat)) for repeat in range(5)}) == 2
+    assert "claim nothing about new data" in said([folds], "Repeats")
+    shown = table([folds], "Agreement").iloc[0]
+    assert shown["labels that differ"].endswith("of 178")  # every sample is tested once
+    assert "35 to 36 test samples" in said([folds], "Verdict")
+    draw_all(section([folds], "Agreement"))
+
+
+def test_intervals_over_repeats_on_one_split_have_no_such_caveat(repeated):
+    assert "claim nothing about new data" not in said([repeated], "Repeats")

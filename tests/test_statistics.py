@@ -13,7 +13,7 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from harness.errors import InputError
-from harness.stats import agreement, differences, gate, power, repeats
+from harness.stats import agreement, alpha_spending, differences, gate, power, repeats
 
 
 @pytest.fixture
@@ -54,38 +54,38 @@ def records(values, status="ok"):
 
 def test_summary_has_students_interval():
     values = [[0.9, 0.92, 0.95, 0.91]]
-    row = repeats.summary(records(values), "test_accuracy").iloc[0]
+    row = repeats.repeat_summary(records(values), "test_accuracy").iloc[0]
     interval = stats.ttest_1samp(values[0], 0).confidence_interval(0.95)
     assert (row["low"], row["high"]) == pytest.approx(interval)
     assert row["sd"] == pytest.approx(np.std(values[0], ddof=1))
 
 
 def test_summary_of_one_repeat_has_no_spread():
-    row = repeats.summary(records([[0.9]]), "test_accuracy").iloc[0]
+    row = repeats.repeat_summary(records([[0.9]]), "test_accuracy").iloc[0]
     assert row["mean"] == 0.9
     assert np.isnan([row["sd"], row["low"], row["high"]]).all()
 
 
 def test_summary_counts_only_repeats_that_are_ok():
     status = ["ok", "diverged", "ok"]
-    row = repeats.summary(records([[0.9, np.nan, 0.8]], status), "test_accuracy").iloc[0]
+    row = repeats.repeat_summary(records([[0.9, np.nan, 0.8]], status), "test_accuracy").iloc[0]
     assert (row["n"], row["planned"]) == (2, 3)
     assert row["mean"] == pytest.approx(0.85)
 
 
 def test_summary_of_repeats_without_spread_has_an_interval_without_width():
-    row = repeats.summary(records([[0.9, 0.9, 0.9]]), "test_accuracy").iloc[0]
+    row = repeats.repeat_summary(records([[0.9, 0.9, 0.9]]), "test_accuracy").iloc[0]
     assert row["low"] == row["high"] == pytest.approx(0.9)
 
 
 def test_summary_keeps_the_order_of_backends():
     two = pd.concat([records([[0.9]]).assign(backend=b) for b in ("sklearn", "keras")])
-    assert list(repeats.summary(two, "test_accuracy")["backend"]) == ["sklearn", "keras"]
+    assert list(repeats.repeat_summary(two, "test_accuracy")["backend"]) == ["sklearn", "keras"]
 
 
 def test_summary_names_the_nearest_column():
     with pytest.raises(InputError, match="test_accuracy"):
-        repeats.summary(records([[0.9]]), "test_acuracy")
+        repeats.repeat_summary(records([[0.9]]), "test_acuracy")
 
 
 def test_collapsed_repeats_are_those_at_chance_where_another_learned():
@@ -223,19 +223,51 @@ def test_own_flips_go_over_all_pairs_of_repeats(labels):
 
 def test_own_flips_leave_out_a_repeat_that_was_not_measured(labels):
     left = labels[0].copy()
-    left[0, 2] = agreement.MISSING
+    left[0, 2] = agreement.NO_LABEL
     share, kappa = agreement.own_flips(left, 3)
     others, other_kappa = agreement.own_flips(left[:, [0, 1, 3]], 3)
     assert share[0] == pytest.approx(others[0])
     assert kappa[0] == pytest.approx(other_kappa[0])
 
 
-def test_flips_of_what_was_not_measured_are_unknown(labels):
+def test_flips_leave_out_what_was_not_measured(labels):
     left, right = labels[0].copy(), labels[1]
-    left[1, 0] = agreement.MISSING
-    share = agreement.flips(left, right)
-    assert np.isnan(share[1, 0])
-    assert share[0, 0] == (left[0, 0] != right[0, 0]).mean()
+    left[1, 0] = agreement.NO_LABEL
+    flips, compared = agreement.flips(left, right)
+    assert (flips[0], compared[0]) == ((left[0] != right[0]).sum(), left[0].size)
+    assert (flips[1], compared[1]) == ((left[1, 1:] != right[1, 1:]).sum(), left[1, 1:].size)
+
+
+def test_repeats_of_unequal_size_count_whole(labels):
+    left, right = labels[0].copy(), labels[1].copy()
+    for side in (left, right):
+        side[:, 1, -3:] = agreement.NO_LABEL  # a fold of three samples less
+    whole = agreement.label_agreement(left, right)
+    kept = left[0] != agreement.NO_LABEL
+    assert whole["labels"].tolist() == [int(kept.sum())] * len(left)
+    assert whole["alike"][0] == pytest.approx((left[0] == right[0])[kept].mean())
+    assert whole["kappa"][0] == pytest.approx(cohen_kappa_score(left[0][kept], right[0][kept]))
+
+
+def test_real_predictions_agree_by_their_correlation():
+    rng = np.random.default_rng(0)
+    left, right = np.empty((2, 2, 2), dtype=object)
+    for place in np.ndindex(2, 2):
+        left[place], right[place] = rng.normal(size=(2, 7 + place[1]))
+    left[1, 0] = np.empty(0)
+    found = agreement.value_agreement(left, right)
+    a, b = np.concatenate(list(left[0])), np.concatenate(list(right[0]))
+    assert found["alike"][0] == pytest.approx(stats.pearsonr(a, b).statistic)
+    assert found["apart"][1] == pytest.approx(np.abs(left[1, 1] - right[1, 1]).max())
+
+
+def test_permutations_of_accuracies_count_ties_on_whole_numbers():
+    counts = np.array([[1, 2, -3, 5, 7, -4], [3, 3, -6, 1, 1, 10]])
+    signs = np.array(np.meshgrid(*[[-1, 1]] * 6)).reshape(6, -1)
+    sums = np.abs(counts @ signs)
+    exact = (sums >= np.abs(counts.sum(axis=1, keepdims=True))).mean(axis=1)
+    p = differences.permutation(counts / 360, quantum=1 / 360)
+    np.testing.assert_allclose(p, exact)
 
 
 def test_mcnemar_is_statsmodels(labels):
@@ -287,7 +319,7 @@ def test_smallest_drop_is_caught_as_often_as_promised():
 
 def test_a_single_repeat_decides_nothing():
     worse, good = gate.non_inferiority(np.ones((1, 4)), np.zeros((1, 1)), 0.01, True)
-    assert gate.decide(worse, good, 0.01)[:2] == ("inconclusive", ["inconclusive"])
+    assert gate.gate_decisions(worse, good, 0.01)[:2] == ("inconclusive", ["inconclusive"])
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -295,9 +327,63 @@ def test_a_single_repeat_decides_nothing():
 def test_values_without_any_spread_are_decided_by_their_size(paired, drop, outcome):
     base = np.full((1, 8), 0.9)
     worse, good = gate.non_inferiority(base, base[:, :4] - drop, 0.01, paired)
-    assert gate.decide(worse, good, 0.01)[0] == outcome
+    assert gate.gate_decisions(worse, good, 0.01)[0] == outcome
 
 
 def test_one_failing_quantity_fails_the_gate_and_only_it():
-    outcome, each, _ = gate.decide(np.array([1e-6, 0.9]), np.array([1.0, 1e-6]), 0.01)
+    outcome, each, _ = gate.gate_decisions(np.array([1e-6, 0.9]), np.array([1.0, 1e-6]), 0.01)
     assert (outcome, each) == ("fail", ["fail", "pass"])
+
+
+# looks
+
+
+def test_levels_of_looks_are_the_published_ones():
+    """Four equal looks at one-sided 0.025, O'Brien and Fleming's kind of spending (Lan and DeMets)."""
+    levels = alpha_spending.nominal_levels(0.025, [1, 2, 3, 4])
+    published = [4.3326, 2.9631, 2.3590, 2.0141]
+    np.testing.assert_allclose(stats.norm.isf(levels), published, atol=5e-4)
+
+
+def test_all_of_alpha_is_spent_at_the_end_and_hardly_any_at_first():
+    early, late = (alpha_spending.spent_alpha(0.01, t) for t in (0.25, 1.0))
+    assert early < 1e-6
+    assert late == pytest.approx(0.01)
+
+
+def test_a_single_look_leaves_p_values_as_they_are():
+    p = np.array([[0.2], [1e-9], [np.nan]])
+    np.testing.assert_array_equal(alpha_spending.sequential_p(p, [5]), p[:, 0])
+
+
+def test_a_sequential_p_is_the_alpha_whose_level_it_reaches():
+    information = (1, 2, 4)
+    for alpha in (0.001, 0.02, 0.2):
+        levels = alpha_spending.nominal_levels(alpha, information)
+        for look, level in enumerate(levels):
+            p = np.ones((1, look + 1))
+            p[0, look] = level
+            assert alpha_spending.sequential_p(p, information)[0] == pytest.approx(alpha, rel=0.03)
+
+
+def test_a_look_that_tested_nothing_rejects_nothing():
+    p = np.array([[np.nan, 1e-4]])
+    assert 1e-4 < alpha_spending.sequential_p(p, (1, 2))[0] < 2e-4
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("side", [0, 1])
+def test_looking_again_and_again_errs_as_often_as_it_says(paired, side):
+    rng = np.random.default_rng(6)
+    base, new = rng.normal(0.9, 0.01, (8000, 10)), rng.normal(0.89, 0.01, (8000, 40))
+    p = gate.non_inferiority(base, new, 0.01, paired, (5, 10, 20, 40))[side]
+    assert (p < 0.05).mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 8000)
+    naive = [gate.two_samples(base, new[:, :n], 0.01)[side] for n in (5, 10, 20, 40)]
+    assert (np.min(naive, axis=0) < 0.05).mean() > 0.08  # what repeated tests at a fixed level do
+
+
+def test_more_repeats_than_the_baseline_has_pair_with_nothing():
+    rng = np.random.default_rng(7)
+    base, new = rng.normal(0.9, 0.01, (3, 6)), rng.normal(0.9, 0.01, (3, 12))
+    beyond = gate.in_pairs(base, new, 0.01)
+    np.testing.assert_array_equal(beyond, gate.in_pairs(base, new[:, :6], 0.01))

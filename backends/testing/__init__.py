@@ -21,8 +21,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from backends.base import Backend
-from backends.registry import Unavailable, find, start
+from backends.base import Backend, UnsupportedPlan
+from backends.registry import import_library, usable
 from backends.testing.checks import CHECKS, Check, Compared, Skipped
 
 __all__ = ["Conformance", "Outcome", "conformance", "run_check"]
@@ -58,6 +58,8 @@ def run_check(backend: Backend, check: Check, rtol: float | None = None) -> Outc
             if share >= worst:
                 worst, needed = share, result.error
                 words = f"{result.what}: error {result.error:.2g}, tolerance {allowed:.2g}"
+    except UnsupportedPlan as refused:
+        reasons.append(str(refused))
     except AssertionError as error:
         return Outcome(check.__name__, "failed", str(error), np.inf, np.inf)
     if not compared:
@@ -94,7 +96,7 @@ class Conformance:
         """Run a check and speak pytest's language."""
         import pytest
 
-        backend = _usable(self.backend)
+        backend = _ready(self.backend)
         outcome = run_check(backend, check, self.rtol.get(check.__name__))
         reason = self.expected_failures.get(check.__name__)
         if reason is not None:
@@ -106,14 +108,13 @@ class Conformance:
         assert outcome.verdict == "passed", f"{(check.__doc__ or '').strip()} {outcome.words}"
 
 
-def _usable(backend: type[Backend] | Backend | str) -> Backend:
-    found = find(backend) if isinstance(backend, str) else backend
-    if isinstance(found, type):
-        found = found()
-    missing = found if isinstance(found, Unavailable) else start(found)
-    assert missing is None, missing.reason
-    assert isinstance(found, Backend)
-    return found
+def _ready(backend: type[Backend] | Backend | str) -> Backend:
+    """A backend from its name, its class or itself, its library imported."""
+    if isinstance(backend, str):
+        return usable(backend)
+    one = backend() if isinstance(backend, type) else backend
+    import_library(one)
+    return one
 
 
 def _test_of(check: Check) -> Callable[[Any], None]:

@@ -40,11 +40,21 @@ Check = Callable[[Backend], Checked]
 
 CALM = Cells(GRID.eta / 10, GRID.lmbd, GRID.stream)  # for a summed cost, ten times as steep
 ADAM = 3.0  # it divides by the root of a gradient that may be small: float32 loses a digit there
-OPTIMIZERS: dict[str, Training] = {
+TRAININGS: dict[str, Training] = {
     "gradient descent": Training(),
     "momentum": Training(momentum=0.9),
     "Nesterov momentum": Training(momentum=0.9, nesterov=True),
     "Adam": Training(optimizer="adam"),
+}
+# one training for each option that a backend may leave out
+ASKED: dict[str, Training] = {
+    "momentum": Training(momentum=0.5),
+    "nesterov": Training(momentum=0.5, nesterov=True),
+    "cost": Training(cost="sum"),
+    "penalty_factor": Training(penalty_factor=0.5),
+    "penalty_per_sample": Training(penalty_per_sample=True),
+    "penalised": Training(penalised="hidden"),
+    "patience": Training(patience=3),
 }
 
 
@@ -87,7 +97,7 @@ def on_plain_problem(
 
 def every_optimizer_follows_the_reference(backend: Backend) -> Checked:
     """Plain, with momentum, with Nesterov's, and Adam: the NumPy backend's weights, in both dtypes."""
-    for name, training in OPTIMIZERS.items():
+    for name, training in TRAININGS.items():
         for dtype in ("float32", "float64"):
             exact = replace(training, dtype=dtype)  # type: ignore[arg-type]
             yield from _compared(backend, f"{name}, {dtype}", network_of(), exact)
@@ -167,7 +177,7 @@ def cells_are_trained_each_for_itself(backend: Backend, task: Problem) -> Checke
 
 def checkpoints_are_trainings_cut_short(backend: Backend) -> Checked:
     """The weights after k steps are those of a training of k steps; after none, the initial ones."""
-    for what, training in OPTIMIZERS.items():
+    for what, training in TRAININGS.items():
         training = replace(training, dtype="float64")
         if reason := backend.unsupported(network_of(), training):
             yield Skipped(reason)
@@ -254,9 +264,7 @@ def what_cannot_be_done_is_said(backend: Backend) -> Checked:
     other = Training(optimizer="no such optimizer")  # type: ignore[arg-type]
     assert backend.unsupported(network_of(), other), "an unknown optimizer"
     for option in (option for option in OPTIONS if option not in backend.heeds):
-        value = {"cost": "sum", "penalised": "hidden", "patience": 3}.get(option, 0.5)
-        asked = replace(Training(), **{option: value})  # type: ignore[arg-type]
-        assert backend.unsupported(network_of(), asked), f"{option} {value!r}"
+        assert backend.unsupported(network_of(), ASKED[option]), f"{option}: {ASKED[option]}"
     able = [a for a in ACTIVATIONS if not backend.unsupported(network_of(activation=a), Training())]
     yield Compared("no activation at all", float(not able), 0.0)
 

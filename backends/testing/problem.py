@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,5 @@ def problem(network: Network, training: Training, dtype: str | None = None) -> P
     real = dtype or training.dtype
     if network.output == "identity":
         y = np.tanh(score[:, 0]).astype(np.float32).astype(real)
-    if dtype is not None:
-        training = Training(**{**training.__dict__, "dtype": dtype})
-    return Problem(x.astype(real), y, network, training)
+    exact = replace(training, dtype=real)  # type: ignore[arg-type]
+    return Problem(x.astype(real), y, network, exact)

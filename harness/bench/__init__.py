@@ -1,1 +1,1 @@
-"""How fast: phases of each backend, the stack against one cell at a time, the whole against notebooks."""
+"""How fast: phases of each backend, the stack against single cells and the notes, whole commands."""

@@ -1,33 +1,38 @@
 """The phases of one backend, measured in a process of its own.
 
-A session keeps the process between repetitions, so that those of several backends can be interleaved:
-what disturbs the machine for a while then disturbs all of them.
+The process keeps the backend and its data between calls, so that repetitions of several backends can be
+interleaved: what disturbs the machine for a while then disturbs all of them.
 """
 
 from __future__ import annotations
 
-import importlib
+import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from backends.base import Backend
 from backends.network import Cells
 from backends.plan import Plan
-from backends.registry import find, start
-from harness.bench.fresh import as_written, notebook_cell
-from harness.bench.growth import growth
-from harness.bench.machine import gemm_rate
-from harness.data.dataset import load_dataset
+from backends.registry import UnusableBackend, usable
+from harness.data.dataset import Dataset, load_dataset
+from harness.data.split import split_rows
 from harness.experiment.experiment import Experiment
 from harness.training.prepare import Prepared, prepare
-from harness.training.run_unit import peak_memory
+from harness.training.run_unit import peak_memory, run_unit
+from harness.training.units import cut_units
+
+GROWTH = 10  # times the cells, repeats or samples
+
+_GEMM_SIZE = 1024  # of square matrices: large enough for the full rate, 4 MiB each in float32
+_CLOSE = 1e-6  # relative distance of the learning rates that one is multiplied into
 
 
-@dataclass
-class Session:
+@dataclass(frozen=True)
+class _Session:
     """A backend with its data, ready to be timed again and again."""
 
     backend: Backend
@@ -37,108 +42,116 @@ class Session:
     def train(self, cells: Cells, plan: Plan) -> float:
         """Seconds of one training."""
         p = self.prepared
-        return seconds(lambda: self.backend.train(p.x, p.y, p.network, p.training, cells, plan))
-
-    def sample(self, cells: int) -> Cells:
-        """So many cells, evenly over the grid."""
-        return self.cells[np.linspace(0, len(self.cells) - 1, cells).round().astype(int)]
+        return wall_seconds(
+            lambda: self.backend.train(p.x, p.y, p.network, p.training, cells, plan)
+        )
 
 
-_sessions: dict[str, Session] = {}
+_sessions: dict[str, _Session] = {}  # of this process, by backend
 
 
-def seconds(work: Callable[[], object]) -> float:
+def wall_seconds(work: Callable[[], object]) -> float:
     """Wall time of a call."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
 
 
-def open_session(name: str, experiment: Experiment) -> dict[str, float]:
-    """Import the backend, build and trace its models; what happens once, in seconds."""
-    backend = find(name)
-    if not isinstance(backend, Backend):
-        raise RuntimeError(backend.reason)
+def sample_cells(cells: Cells, count: int) -> Cells:
+    """So many cells, evenly over the grid."""
+    return cells[np.linspace(0, len(cells) - 1, count).round().astype(int)]
+
+
+def open_backend(name: str, experiment: Experiment) -> dict[str, float]:
+    """Import the backend, build and trace its models: what happens once.
+
+    Gives ``import`` and ``build`` in seconds, and of one training of the whole grid ``steps``, ``epochs``
+    and ``flop``, the floating-point operations of its matrix products.
+    """
     begun = time.perf_counter()
-    missing = start(backend)
+    try:
+        backend = usable(name)
+    except UnusableBackend as error:
+        raise RuntimeError(str(error)) from None  # what another process can read
     imported = time.perf_counter() - begun
-    if missing:
-        raise RuntimeError(missing.reason)
     prepared = prepare(experiment, load_dataset(experiment), name, [0])
-    if reason := backend.unsupported(prepared.network, prepared.training):
-        raise RuntimeError(reason)
-    session = Session(backend, prepared, Cells.grid(experiment.eta, experiment.lmbd))
-    one = prepared.plan.first(1)
+    plan, network, cells = prepared.plan, prepared.network, len(experiment.cells)
+    session = _Session(backend, prepared, Cells.grid(experiment.eta, experiment.lmbd))
+    one = plan.first(1)
     cold, warm = session.train(session.cells, one), session.train(session.cells, one)
     session.train(session.cells[:1], one)  # builds the model of a single cell
     _sessions[name] = session
-    return {"import": imported, "build": max(cold - warm, 0.0)}
+    return {
+        "import": imported,
+        "build": max(cold - warm, 0.0),
+        "steps": plan.steps,
+        "epochs": experiment.recipe(name).epochs,
+        "flop": float(network.step_flop(plan.batch_size) * plan.steps * cells),
+    }
 
 
-def repetition(name: str, experiment: Experiment, sample: int, threads: int) -> dict[str, float]:
-    """One round of timings of an open session, in seconds (``gemm`` in operations a second).
+def time_phases(name: str, experiment: Experiment, sample: int, threads: int) -> dict[str, float]:
+    """One round of timings of an open backend, in seconds (``gemm`` in operations a second).
 
     ``one_at_a_time`` are the seconds of one cell, from ``sample`` of the cells.
     """
     session = _sessions[name]
-    plan, cells = session.prepared.plan, session.cells
-    p = session.prepared
-    picked = session.sample(sample)
-    fit = session.backend.train(p.x, p.y, p.network, p.training, cells, plan.first(1))
-    loop = sum(session.train(picked[i : i + 1], plan) for i in range(sample))
+    p, cells, one = session.prepared, session.cells, session.prepared.plan.first(1)
+    picked = sample_cells(cells, sample)
+    weights = session.backend.train(p.x, p.y, p.network, p.training, cells, one).weights
+    loop = sum(session.train(picked[i : i + 1], p.plan) for i in range(sample))
     return {
-        "first_step": session.train(cells, plan.first(1)),
-        "stack": session.train(cells, plan),
+        "first_step": session.train(cells, one),
+        "stack": session.train(cells, p.plan),
         "one_at_a_time": loop / sample,
-        "evaluation": seconds(lambda: session.backend.predict_proba(p.x, p.network, fit.weights)),
+        "evaluation": wall_seconds(lambda: session.backend.predict_proba(p.x, p.network, weights)),
         "gemm": gemm_rate(experiment.dtype, threads),
     }
 
 
-def open_notes(name: str, experiment: Experiment) -> None:
-    """Import what the notes' program needs as a notebook does, with the library's own settings."""
-    backend = find(name)
-    if not isinstance(backend, Backend):
-        raise RuntimeError(backend.reason)
-    for module in backend.modules:
-        importlib.import_module(module)
-    prepared = prepare(experiment, load_dataset(experiment), name, [0])
-    _sessions[name] = Session(backend, prepared, Cells.grid(experiment.eta, experiment.lmbd))
+def gemm_rate(dtype: str, threads: int, repetitions: int = 5) -> float:
+    """Floating-point operations a second of NumPy's product of two square matrices; the best of some."""
+    from threadpoolctl import threadpool_limits
+
+    a, b = np.random.default_rng(0).normal(size=(2, _GEMM_SIZE, _GEMM_SIZE)).astype(dtype)
+    out = np.empty_like(a)
+    with threadpool_limits(threads):
+        np.matmul(a, b, out=out)  # warms up
+        best = min(wall_seconds(lambda: np.matmul(a, b, out=out)) for _ in range(repetitions))
+    return 2 * _GEMM_SIZE**3 / best
 
 
-def notes(name: str, experiment: Experiment, sample: int) -> dict[str, float]:
-    """One round of the notes' program, in seconds of one cell, from ``sample`` of the cells.
+def measure_growth(name: str, experiment: Experiment) -> dict[str, dict[str, float]]:
+    """Time and peak memory of ten times the cells, repeats or samples, over those of the experiment.
 
-    ``notebook``: on this experiment's network and steps; ``as_written``: on the notes' own.
+    Units of a run, cut and carried out as a worker does. Time is divided by ten, so that 1 is
+    proportional. Memory is that of this process, from before.
     """
-    session = _sessions[name]
-    picked, recipe = session.sample(sample), experiment.recipe(name)
-    pairs = list(zip(picked.eta.tolist(), picked.lmbd.tolist(), strict=True))
-    fresh = [notebook_cell(name, session.prepared, recipe, eta, lmbd) for eta, lmbd in pairs]
-    written = [as_written(name, experiment, eta, lmbd) for eta, lmbd in pairs]
-    return {"notebook": float(np.mean(fresh)), "as_written": float(np.mean(written))}
+    backend, dataset = _sessions[name].backend, load_dataset(experiment)
+    epochs = max(1, experiment.epochs // 5)  # what grows, grows with them alike
+    small = experiment.model_copy(update={"epochs": epochs})
+    etas = tuple(eta * (1 + k * _CLOSE) for eta in small.eta for k in range(GROWTH))
+    x, y = np.tile(dataset.x, (GROWTH, 1)), np.tile(dataset.y, GROWTH)
+    larger: dict[str, tuple[Experiment, Dataset]] = {
+        "cells": (small.model_copy(update={"eta": etas}), dataset),
+        "repeats": (small.model_copy(update={"repeats": GROWTH * small.repeats}), dataset),
+        "samples": (small, replace(dataset, x=x, y=y)),
+    }
+    base = statistics.median(_unit_seconds(backend, small, dataset) for _ in range(3))
+    grown = {}
+    for what, (variant, data) in larger.items():
+        before = peak_memory()
+        seconds = _unit_seconds(backend, variant, data)
+        grown[what] = {"time": seconds / base / GROWTH, "memory": peak_memory() / before}
+    return grown
 
 
-def grown(name: str, experiment: Experiment) -> dict[str, dict[str, float]]:
-    """What ten times the work costs this process: see :func:`harness.bench.growth.growth`."""
-    return growth(name, experiment, _sessions[name].backend)
-
-
-def share(name: str, experiment: Experiment, threads: int) -> float:
-    """The network's matrix products a second over the machine's rate, over a whole training."""
-    session = _sessions[name]
-    p = session.prepared
-    flop = p.network.step_flop(p.plan.batch_size) * p.plan.steps * len(session.cells)
-    rate = gemm_rate(experiment.dtype, threads)
-    return flop / session.train(session.cells, p.plan) / rate
-
-
-def work(name: str, cells: int) -> float:
-    """Seconds of some cells, one unit's worth: to see what several processes at once come to."""
-    session = _sessions[name]
-    return session.train(session.cells[:cells], session.prepared.plan)
-
-
-def footprint() -> int:
-    """Peak memory of this process in bytes."""
-    return peak_memory()
+def _unit_seconds(backend: Backend, experiment: Experiment, dataset: Dataset) -> float:
+    """Seconds of all units, without the building of models, which a worker does once."""
+    network = experiment.network(backend.name, dataset.x.shape[1], len(dataset.classes))
+    samples = len(split_rows(dataset, experiment).train)
+    units = cut_units(experiment, backend.name, backend, network, samples)
+    brief = experiment.model_copy(update={"epochs": 1})
+    for unit in {unit.size: unit for unit in units}.values():
+        run_unit(unit, brief, dataset)
+    return sum(wall_seconds(partial(run_unit, unit, experiment, dataset)) for unit in units)

@@ -6,8 +6,9 @@
       records.csv       raw scores and losses of every backend x cell x repeat, and a hash of its labels
       labels.csv        predicted test labels by that hash, a sign each; and the true ones
       chaos.csv         how far round-off alone carries each cell
+      curves.csv        learning curves of a few stable cells
 
-Only :func:`save` writes there.
+Only :func:`save_baseline` writes there.
 """
 
 from __future__ import annotations
@@ -27,20 +28,23 @@ from harness.experiment.experiment import Experiment
 from harness.results.manifest import now
 from harness.results.result import CELL, KEY, Result
 from harness.results.run_folder import RunFolder
+from harness.training.status import SETTLED, Status
 
-FOLDER = "results/baselines"
-LEAST = 4  # repeats: a check runs half of them again, and no test can do with fewer than two
-DIGITS = 8  # of a loss, in records.csv
-Record = tuple[str, float, float]  # backend, eta, lmbd
-SIGNS = "0123456789abcdefghijklmnopqrstuvwxyz"  # of classes, in labels.csv
+BASELINES = "results/baselines"
+LEAST_REPEATS = (
+    4  # repeats: a check runs half of them again, and no test can do with fewer than two
+)
+_LOSS_DIGITS = 8  # of a loss, in records.csv
+BackendCell = tuple[str, float, float]  # backend, eta, lmbd
+_SIGNS = "0123456789abcdefghijklmnopqrstuvwxyz"  # of classes, in labels.csv
 
 
 @dataclass(frozen=True)
 class Baseline:
     """A saved run.
 
-    result: records (with a column ``labels``, the hash), predictions and targets as far as they were
-    kept; curves are not. facts: baseline.json. chaos: columns backend, eta, lmbd, difference, chaotic
+    result: records (with a column ``labels``, the hash), predictions, targets and curves as far as they
+    were kept. facts: baseline.json. chaos: columns backend, eta, lmbd, difference, chaotic
     (:mod:`harness.roundoff.stable_cells`); None if it was not measured.
     """
 
@@ -55,7 +59,7 @@ class Baseline:
         return self.result.experiment
 
     @property
-    def chaotic(self) -> set[Record]:
+    def chaotic(self) -> set[BackendCell]:
         """The cells that round-off alone carries away, as (backend, eta, lmbd)."""
         if self.chaos is None:
             return set()
@@ -68,21 +72,23 @@ class Baseline:
         return self.experiment.repeats // 2
 
 
-def save(
+def save_baseline(
     result: Result,
     name: str,
-    folder: str = FOLDER,
+    folder: str = BASELINES,
     *,
     chaos: pd.DataFrame | None = None,
+    curves: pd.DataFrame | None = None,
     parity: Mapping[str, Mapping[str, Any]] | None = None,
     replace: bool = False,
 ) -> Baseline:
     """Write a run as a baseline; :class:`~harness.errors.InputError` for what cannot serve as one.
 
-    chaos: of every backend, see :func:`harness.roundoff.stable_cells.stability`. parity: by backend, what
+    chaos: of every backend, see :func:`harness.roundoff.stable_cells.stability`. curves: some of the
+    result's learning curves. parity: by backend, what
     ``baseline.json`` is to say of its parity with the reference; ``ok`` is what a check reads.
     """
-    suitable(result, name, folder, replace=replace)
+    require_savable(result, name, folder, replace=replace)
     target = RunFolder(f"{folder.rstrip('/')}/{name}")
     records, labels = _compact(result)
     target.write_experiment(result.experiment)
@@ -91,15 +97,21 @@ def save(
     if chaos is not None:
         shown = chaos.assign(difference=_rounded(chaos["difference"], 3))
         target.write("chaos.csv", shown.to_csv(index=False, lineterminator="\n"))
+    if curves is not None:
+        losses = ["train_loss", "validation_loss"]
+        kept = curves[[*KEY, "epoch", *losses]].assign(
+            **{loss: _rounded(curves[loss], _LOSS_DIGITS) for loss in losses}
+        )
+        target.write("curves.csv", kept.to_csv(index=False, lineterminator="\n"))
     target.write_json("baseline.json", _facts(result, name, parity or {}))
-    return load(name, folder)
+    return load_baseline(name, folder)
 
 
-def load(name: str, folder: str = FOLDER) -> Baseline:
+def load_baseline(name: str, folder: str = BASELINES) -> Baseline:
     """A saved baseline; :class:`~harness.errors.InputError`, with the nearest name, if there is none."""
     home = RunFolder(f"{folder.rstrip('/')}/{name}")
     if not home.exists("baseline.json"):
-        there = names(folder)
+        there = baseline_names(folder)
         if there:
             raise unknown("baseline", name, there)
         raise InputError(
@@ -122,13 +134,15 @@ def load(name: str, folder: str = FOLDER) -> Baseline:
         records=records.assign(reason="", seconds=np.nan),
         predictions=predictions,
         targets=_targets(labels, metric),
-        curves=pd.DataFrame(columns=KEY),
+        curves=_table(home, "curves.csv", {"backend": str})
+        if home.exists("curves.csv")
+        else pd.DataFrame(columns=[*KEY, "epoch", "train_loss", "validation_loss"]),
     )
     chaos = _table(home, "chaos.csv", {"backend": str}) if home.exists("chaos.csv") else None
     return Baseline(name, home.address, result, facts, chaos)
 
 
-def names(folder: str = FOLDER) -> list[str]:
+def baseline_names(folder: str = BASELINES) -> list[str]:
     """The baselines in a folder, sorted."""
     home = RunFolder(folder)
     return [name for name in home.names("") if home.exists(f"{name}/baseline.json")]
@@ -142,7 +156,7 @@ def label_hashes(predictions: pd.DataFrame) -> list[str]:
     return [_hash(predicted) for predicted in predictions["predicted"]]
 
 
-def held_out(result: Result) -> dict[str, str]:
+def test_part_hashes(result: Result) -> dict[str, str]:
     """By repeat (-1: all of them), a hash of the test samples' row numbers and targets."""
     return {
         str(repeat): hashlib.sha256(
@@ -152,7 +166,9 @@ def held_out(result: Result) -> dict[str, str]:
     }
 
 
-def suitable(result: Result, name: str, folder: str = FOLDER, *, replace: bool = False) -> None:
+def require_savable(
+    result: Result, name: str, folder: str = BASELINES, *, replace: bool = False
+) -> None:
     """Nothing; :class:`~harness.errors.InputError` if a run cannot be saved under a name."""
     if not name or any(c in name for c in "/\\:") or name.startswith("."):
         raise InputError(
@@ -160,16 +176,16 @@ def suitable(result: Result, name: str, folder: str = FOLDER, *, replace: bool =
             "or a leading '.'"
         )
     if not result.complete:
-        bad = result.records[~result.records["status"].isin(["ok", "diverged", "unsupported"])]
+        bad = result.records[~result.records["status"].isin(SETTLED)]
         first = bad.iloc[0]
         raise InputError(
             f"run: {result.name!r} is not complete ({len(bad)} networks such as {first['backend']}, "
             f"eta {first['eta']:g}, lmbd {first['lmbd']:g}: {first['status']}); "
             "finish it with the same run command"
         )
-    if result.experiment.repeats < LEAST:
+    if result.experiment.repeats < LEAST_REPEATS:
         raise InputError(
-            f"repeats: {result.name!r} has {result.experiment.repeats}; allowed: {LEAST} or more, "
+            f"repeats: {result.name!r} has {result.experiment.repeats}; allowed: {LEAST_REPEATS} or more, "
             "since a check runs at most half of them again (run it again with --repeats 10)"
         )
     if RunFolder(f"{folder.rstrip('/')}/{name}").exists("baseline.json") and not replace:
@@ -183,14 +199,14 @@ def _compact(result: Result) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Records with hashes, and the labels behind the hashes, each once."""
     scores = [f"{part}_{m}" for part in ("validation", "test") for m in result.experiment.metrics]
     losses = ["validation_loss", "test_loss"]
-    supported = result.records["status"] != "unsupported"
+    supported = result.records["status"] != Status.UNSUPPORTED
     records = result.records[[*KEY, "status", *scores, *losses]].assign(
         labels=label_hashes(result.predictions)
     )
     for loss in losses:
-        records[loss] = _rounded(records[loss], DIGITS)
+        records[loss] = _rounded(records[loss], _LOSS_DIGITS)
     rows = {}
-    if result.metric == "accuracy" and int(result.targets["target"].max()) < len(SIGNS):
+    if result.metric == "accuracy" and int(result.targets["target"].max()) < len(_SIGNS):
         rows = {
             f"target {repeat}": _written(own["target"].to_numpy())
             for repeat, own in result.targets.groupby("repeat")
@@ -214,17 +230,24 @@ def _facts(result: Result, name: str, parity: Mapping[str, Mapping[str, Any]]) -
         "machine": manifest.get("machine", {}),
         "execution": manifest.get("execution", {}),
         "dataset": manifest["dataset"],
-        "held_out": held_out(result),
-        "draws": draws(result.experiment),
+        "held_out": test_part_hashes(result),
+        "draws": draw_hashes(result.experiment),
         "networks": {
             b: manifest.get("backends", {}).get(b, {}).get("network") for b in result.backends
         },
         "chosen": {row["backend"]: {c: row[c] for c in columns} for _, row in best.iterrows()},
+        "seconds": _seconds(result),
         "parity": {backend: dict(found) for backend, found in parity.items()},
     }
 
 
-def draws(experiment: Experiment) -> dict[str, str]:
+def _seconds(result: Result) -> dict[str, float]:
+    """Seconds that a repeat of each backend took to train."""
+    took = result.records.groupby("backend")["seconds"].sum() / result.experiment.repeats
+    return {str(backend): float(f"{one:.3g}") for backend, one in took.items()}
+
+
+def draw_hashes(experiment: Experiment) -> dict[str, str]:
     """By backend, a hash of the first repeat's initial weights and minibatches, as drawn by this code.
 
     While it stays the same a repeat of a later run starts and goes as the baseline's did.
@@ -252,12 +275,12 @@ def _hash(predicted: Any) -> str:
 
 
 def _written(labels: NDArray[Any]) -> str:
-    return "".join(SIGNS[int(label)] for label in labels)
+    return "".join(_SIGNS[int(label)] for label in labels)
 
 
 def _read(text: str, metric: str) -> NDArray[Any]:
     kind = np.int16 if metric == "accuracy" else np.float32
-    return np.array([SIGNS.index(sign) for sign in text], dtype=kind)
+    return np.array([_SIGNS.index(sign) for sign in text], dtype=kind)
 
 
 def _targets(labels: pd.Series[str], metric: str) -> pd.DataFrame:

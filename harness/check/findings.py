@@ -11,14 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.check.baseline import Baseline
-from harness.check.decisive_tests import CHOSEN, Primary, Quantity
-from harness.check.words import cell, change, count, probability
+from harness.check.decisive_tests import Primary, Quantity
+from harness.document.numbers import cell, change, count, probability
 from harness.results.result import Result
-from harness.stats.repeats import table
+from harness.stats.repeats import repeat_table
 
-Kind = Literal["parity", "missing", "non-finite", "collapsed", "worse", "changed"]
+FindingKind = Literal["parity", "missing", "non-finite", "collapsed", "worse", "changed"]
 
-HARD: dict[Kind, str] = {
+_HARD: dict[FindingKind, str] = {
     "missing": "did not run",
     "non-finite": "lost their finite weights",
     "collapsed": "fell to guessing",
@@ -29,7 +29,7 @@ HARD: dict[Kind, str] = {
 class Finding:
     """Something that fails a check: where (a backend, or cells), what, and where to look."""
 
-    kind: Kind
+    kind: FindingKind
     where: str
     what: str
     look: str = ""
@@ -38,10 +38,10 @@ class Finding:
         return f"{self.where}: {self.what}" + (f"; {self.look}" if self.look else "")
 
 
-def hard(failures: pd.DataFrame) -> list[Finding]:
+def hard_findings(failures: pd.DataFrame) -> list[Finding]:
     """A finding for every backend and kind of hard failure; its first cell stands for all."""
     found = []
-    for kind, happened in HARD.items():
+    for kind, happened in _HARD.items():
         for backend, cells in failures[failures["kind"] == kind].groupby("backend", sort=False):
             first = cells.iloc[0]
             networks = count(int(cells["repeats"].sum()), "network")
@@ -56,16 +56,17 @@ def hard(failures: pd.DataFrame) -> list[Finding]:
     return found
 
 
-def worse(primary: Primary, baseline: Baseline, run: Result, repeats: int) -> Finding:
+def worse_finding(primary: Primary, baseline: Baseline, run: Result, repeats: int) -> Finding:
     """A primary quantity that fell by more than the margin."""
     sure = f"{probability(primary.p_worse)} after Holm's correction"
     what = f"{change(primary.difference, primary.low, primary.high, run.metric)}, {sure}"
-    find = _lost_class if primary.quantity.kind == CHOSEN else _lost_cell
-    look = find(primary.quantity, baseline.result, run, range(repeats))
+    find = _lost_class if len(primary.quantity.cells) == 1 else _lost_cell
+    shared = range(min(repeats, baseline.experiment.repeats))
+    look = find(primary.quantity, baseline.result, run, shared)
     return Finding("worse", primary.quantity.name, what, look)
 
 
-def strict(changed: pd.DataFrame) -> Finding:
+def changed_finding(changed: pd.DataFrame) -> Finding:
     """The finding that stable cells moved, for whoever wants none to."""
     first = changed.iloc[0]
     return Finding(
@@ -80,7 +81,9 @@ def strict(changed: pd.DataFrame) -> Finding:
 def _lost_cell(quantity: Quantity, then: Result, now: Result, repeats: Sequence[int]) -> str:
     """The cell of a mean that fell most."""
     score = f"test_{now.metric}"
-    means = [table(r.of(quantity.backend), score)[list(repeats)].mean(axis=1) for r in (then, now)]
+    means = [
+        repeat_table(r.of(quantity.backend), score)[list(repeats)].mean(axis=1) for r in (then, now)
+    ]
     fall = (means[1] - means[0]).loc[[(quantity.backend, *c) for c in quantity.cells]]
     _, eta, lmbd = fall.sort_values().index[0]
     return f"most at {cell(eta, lmbd)}"

@@ -2,71 +2,68 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree
 
 from harness.check.decisive_tests import Primary
 from harness.check.findings import Finding
-from harness.check.section import headline, points, run_name, section
-from harness.check.verdict import Verdict
-from harness.check.words import change, probability
+from harness.check.section import check_headline, check_points, check_section, run_name
+from harness.check.verdict import CheckVerdict
 from harness.document.markdown import markdown
-from harness.document.title import Title
+from harness.document.numbers import change, probability
+from harness.document.plain import plain
+from harness.document.section import Title
 
-SHOWN = 50  # cells that JSON lists
+_SHOWN = 50  # cells that JSON lists
 
 
-def as_json(verdict: Verdict) -> dict[str, Any]:
+def check_json(verdict: CheckVerdict) -> dict[str, Any]:
     """Everything a program may want to know; what is not a number is null."""
-    return {
+    told = {
         "baseline": verdict.baseline.name,
         "run": verdict.run.address if verdict.run else None,
         "outcome": verdict.outcome,
         "exit_code": verdict.exit_code,
         "change": verdict.word or None,
-        "headline": headline(verdict),
-        "points": points(verdict),
+        "headline": check_headline(verdict),
+        "points": check_points(verdict),
         "metric": verdict.metric,
         "margin": verdict.rules.margin,
         "alpha": verdict.rules.alpha,
         "strict": verdict.rules.strict,
         "repeats": verdict.repeats,
+        "looks": list(verdict.looks),
         "baseline_repeats": verdict.baseline.experiment.repeats,
         "backends": list(verdict.backends),
         "obstacles": list(verdict.obstacles),
         "failures": [asdict(finding) for finding in verdict.failures],
         "primaries": [_primary(primary) for primary in verdict.primaries],
-        "changed_cells": _rows(verdict.changed),
-        "fallen_cells": _rows(verdict.fallen),
-        "notes": [*verdict.layer.words, *verdict.notes],
+        "chaotic_choices": [asdict(choice) for choice in verdict.chaotic],
+        "changed_cells": verdict.changed.head(_SHOWN),
+        "fallen_cells": verdict.fallen.head(_SHOWN),
+        "notes": [*verdict.signs.words, *verdict.notes],
     }
+    return {name: plain(value) for name, value in told.items()}
 
 
 def _primary(primary: Primary) -> dict[str, Any]:
     quantity = primary.quantity
-    values = {k: v for k, v in asdict(primary).items() if k != "quantity"}
     return {
         "backend": quantity.backend,
         "quantity": quantity.kind,
         "cells": [list(cell) for cell in quantity.cells],
-        **{k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()},
+        **{k: v for k, v in asdict(primary).items() if k != "quantity"},
     }
 
 
-def _rows(frame: Any) -> list[dict[str, Any]]:
-    rows = frame.head(SHOWN).to_dict("records")
-    return [{str(k): None if v != v else v for k, v in row.items()} for row in rows]
-
-
-def as_markdown(verdict: Verdict) -> str:
+def check_markdown(verdict: CheckVerdict) -> str:
     """The verdict for a CI summary or a pull request."""
     title = Title(f"{verdict.outcome}: {verdict.baseline.name}", f"run {run_name(verdict)}")
-    return markdown(title, [section(verdict)])
+    return markdown(title, [check_section(verdict)])
 
 
-def as_junit(verdict: Verdict) -> str:
+def check_junit(verdict: CheckVerdict) -> str:
     """JUnit XML: a test case for the whole, for each primary and for each other failure.
 
     An inconclusive test is a skipped one, with the reason; not comparable is an error.
@@ -108,7 +105,7 @@ def as_junit(verdict: Verdict) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _case(name: str, verdict: Verdict) -> ElementTree.Element:
+def _case(name: str, verdict: CheckVerdict) -> ElementTree.Element:
     return ElementTree.Element(
         "testcase", classname=f"harness.check.{verdict.baseline.name}", name=name
     )
@@ -119,7 +116,7 @@ def _failed(case: ElementTree.Element, finding: Finding) -> None:
     failure.text = str(finding)
 
 
-def github(verdict: Verdict) -> list[str]:
+def github_annotations(verdict: CheckVerdict) -> list[str]:
     """Workflow commands that GitHub shows at a pull request, for what fails the check and no more."""
     title = _property(f"harness check {verdict.baseline.name}")
     return [f"::error title={title}::{_data(str(finding))}" for finding in verdict.failures]

@@ -11,29 +11,34 @@ from typing import Any
 
 from harness.check.baseline import Baseline
 from harness.check.findings import Finding
-from harness.check.words import cell
+from harness.document.numbers import cell
 from harness.experiment.experiment import Experiment
 from harness.parity.parity import parity
 
-STEPS = 30
+FIRST_STEPS = 30
 
 
 @dataclass(frozen=True)
-class Layer:
-    """What the layer found wrong, and what it says of every backend."""
+class FirstSigns:
+    """What seconds of training show: what fails the check at once, and what is said of every backend."""
 
     failures: tuple[Finding, ...] = ()
     words: tuple[str, ...] = ()
 
+    @property
+    def lines(self) -> list[str]:
+        """All of it, one line each."""
+        return [*(f"FAIL {finding}" for finding in self.failures), *self.words]
 
-def paths(experiment: Experiment) -> dict[str, dict[str, Any]]:
-    """By backend, how it stands to the reference over ``STEPS`` steps in its own dtype.
 
-    outcome (of :class:`harness.parity.verdict.Verdict`), needed (the tolerance that would have been) and
-    where (the step, tensor and cell that used most of it).
+def reference_paths(experiment: Experiment) -> dict[str, dict[str, Any]]:
+    """By backend, how it stands to the reference over ``FIRST_STEPS`` steps, in its own dtype.
+
+    outcome (of :class:`harness.parity.verdict.BackendVerdict`), needed (the tolerance that would have been)
+    and where (the step, tensor and cell that used most of it).
     """
     own = {name: experiment.recipe(name).dtype for name in experiment.backends}
-    found = parity(experiment, steps=STEPS, dtypes=sorted(set(own.values())))
+    found = parity(experiment, steps=FIRST_STEPS, dtypes=sorted(set(own.values())))
     facts = {}
     for verdict in (v for v in found.verdicts if v.dtype == own[v.backend]):
         worst = verdict.worst or {}
@@ -47,9 +52,9 @@ def paths(experiment: Experiment) -> dict[str, dict[str, Any]]:
     return facts
 
 
-def deterministic(baseline: Baseline, backends: Sequence[str]) -> Layer:
+def first_steps(baseline: Baseline, backends: Sequence[str]) -> FirstSigns:
     """A failure for each backend that left the reference's path since the baseline was saved."""
-    now = paths(baseline.experiment.model_copy(update={"backends": tuple(backends)}))
+    now = reference_paths(baseline.experiment.model_copy(update={"backends": tuple(backends)}))
     failures, words = [], []
     for backend, found in now.items():
         if found["outcome"] != "disagrees":
@@ -62,9 +67,9 @@ def deterministic(baseline: Baseline, backends: Sequence[str]) -> Layer:
             "no tolerance" if found["needed"] is None else f"a tolerance of {found['needed']:.1e}"
         )
         where = f"furthest at {found['where']}; `python -m harness parity` names the first step"
-        what = f"left the reference's path within {STEPS} steps ({needed} would be needed)"
+        what = f"left the reference's path within {FIRST_STEPS} steps ({needed} would be needed)"
         failures.append(Finding("parity", backend, what, where))
     agree = [backend for backend, found in now.items() if found["outcome"] == "agrees"]
     if agree:
-        words.insert(0, f"{', '.join(agree)}: on the reference's path for {STEPS} steps")
-    return Layer(tuple(failures), tuple(words))
+        words.insert(0, f"{', '.join(agree)}: on the reference's path for {FIRST_STEPS} steps")
+    return FirstSigns(tuple(failures), tuple(words))

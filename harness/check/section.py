@@ -1,159 +1,179 @@
-"""A verdict as a section: one screen for a person, the same words in Markdown."""
+"""What is shown of a check and of a baseline: one screen for a person, the same words in Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import groupby
 
 import pandas as pd
 
-from harness.check.decisive_tests import CHOSEN, Primary
-from harness.check.verdict import Verdict
-from harness.check.words import cell, change, count, probability
+from harness.check.baseline import Baseline
+from harness.check.decisive_tests import Primary
+from harness.check.verdict import CheckVerdict
 from harness.document import numbers
+from harness.document.numbers import cell, change, probability
 from harness.document.section import NOTHING, Section, Table
+from harness.document.words import render
+from harness.results.result import CELL
+from harness.stats.repeats import FORMULA, repeat_summary, repeat_table, selection_optimism
 
-SHOWN = 8  # rows of a listing
-
-WORDS = {
-    "identical": "the same predictions",
-    "same": "the same up to round-off",
-    "changed": "changed, and no worse",
-}
+_SENTENCES = "check/sentences.jinja"
+_SHOWN = 8  # rows of a listing
 
 
-def headline(verdict: Verdict) -> str:
+def check_headline(verdict: CheckVerdict) -> str:
     """The answer in one line."""
-    what = f"{run_name(verdict)} against baseline {verdict.baseline.name}"
-    if verdict.outcome == "pass":
-        return f"pass: {what}: {WORDS[verdict.word]}"
-    if verdict.outcome == "not comparable":
-        return f"not comparable: {what}: {verdict.obstacles[0]}"
-    if verdict.outcome == "fail":
-        return f"fail: {what}: {count(len(verdict.failures), 'failure')}"
-    open_ = [p for p in verdict.primaries if p.outcome == "inconclusive"]
-    return f"inconclusive: {what}: {_needed(open_)}"
+    needed = [p.needed for p in verdict.primaries if p.outcome == "inconclusive"]
+    return render(
+        _SENTENCES,
+        "headline",
+        outcome=verdict.outcome,
+        word=verdict.word,
+        run=run_name(verdict),
+        baseline=verdict.baseline.name,
+        obstacle=verdict.obstacles[0] if verdict.obstacles else "",
+        failures=len(verdict.failures),
+        needed=needed,
+        repeats=verdict.repeats,
+    )
 
 
-def run_name(verdict: Verdict) -> str:
+def run_name(verdict: CheckVerdict) -> str:
     """The run's name; before there is one, words for it."""
     return verdict.run.name if verdict.run else "a run"
 
 
-def _needed(open_: Sequence[Primary]) -> str:
-    needed = [p.needed for p in open_]
-    if not needed:
-        return "the baseline has no cell that trained in every repeat"
-    if min(needed) < 0:
-        return "a difference lies too close to the margin for any number of repeats"
-    return f"{max(needed)} repeats would decide"
-
-
-def section(verdict: Verdict) -> Section:
+def check_section(verdict: CheckVerdict) -> Section:
     """The verdict, ready for a terminal, Markdown or a report."""
-    passed = verdict.outcome == "pass"
     return Section(
         "Check",
-        text=[f"{headline(verdict)}.", *([] if verdict.obstacles else [method(verdict)])],
-        points=points(verdict),
-        tables=[t for t in tables(verdict) if len(t.frame)],
-        kind="verdict" if passed else "warning",
+        text=[f"{check_headline(verdict)}.", *([] if verdict.obstacles else [_method(verdict)])],
+        points=check_points(verdict),
+        tables=[table for table in (_tests(verdict), _changed(verdict)) if len(table.frame)],
+        kind="verdict" if verdict.outcome == "pass" else "warning",
     )
 
 
-def points(verdict: Verdict) -> list[str]:
+def check_points(verdict: CheckVerdict) -> list[str]:
     """What failed or hinders, what else a person should see; one line each."""
-    said = [f"not comparable: {obstacle}" for obstacle in verdict.obstacles]
+    said = [f"not comparable: {obstacle}" for obstacle in verdict.obstacles[1:]]
     said += [f"FAIL {finding}" for finding in verdict.failures]
-    said += [
-        f"OPEN {p.quantity.name}: {_open(p, verdict)}" for p in verdict.primaries if _is_open(p)
-    ]
+    said += [_open(p, verdict) for p in verdict.primaries if p.outcome == "inconclusive"]
     if len(verdict.changed):
         first = verdict.changed.iloc[0]
-        said.append(
-            f"changed: {count(len(verdict.changed), 'stable cell')} moved by more than round-off, most "
-            f"{first['backend']} at {cell(first['eta'], first['lmbd'])} (a loss by {first['shift']:.1e} "
-            "of itself)"
-        )
-    said += _still(verdict)
+        said.append(_say("changed", cells=len(verdict.changed), first=first))
+    said += _unchanged(verdict)
+    said += _round_off(verdict)
+    said += [
+        _say("chaotic", choice=choice, metric=verdict.metric, p=probability(choice.p))
+        for choice in verdict.chaotic
+        if verdict.word != "identical"
+    ]
     if len(verdict.fallen):
         first = verdict.fallen.iloc[0]
-        said.append(
-            f"warning: {count(len(verdict.fallen), 'single cell')} fell, most {first['backend']} at "
-            f"{cell(first['eta'], first['lmbd'])} "
-            f"({numbers.points(first['difference'], verdict.metric)}); this never fails a check"
+        said.append(_say("fallen", cells=len(verdict.fallen), first=first, metric=verdict.metric))
+    return [*said, *verdict.signs.words, *verdict.notes]
+
+
+def _say(block: str, /, **values: object) -> str:
+    return render(_SENTENCES, block, **values)
+
+
+def _open(primary: Primary, verdict: CheckVerdict) -> str:
+    """Where a quantity stands that is not decided, and what would decide it."""
+    return _say(
+        "open",
+        name=primary.quantity.name,
+        change=change(primary.difference, primary.low, primary.high, verdict.metric),
+        needed=primary.needed,
+        repeats=verdict.repeats,
+        ends=len(verdict.looks) > 1,
+        most=verdict.baseline.repeats,
+    )
+
+
+def _alike(primaries: tuple[Primary, ...]) -> list[tuple[list[str], Primary]]:
+    """Primaries that differ by nothing but their backend, together: the backends, and one of them."""
+
+    def shown(p: Primary) -> tuple[object, ...]:
+        values = (p.then, p.now, p.difference, p.low, p.high, p.p_worse)
+        return (p.quantity.what, p.outcome, p.test, p.repeats, *(f"{v:.9g}" for v in values))
+
+    kinds = {p.quantity.what: k for k, p in reversed([*enumerate(primaries)])}
+    ordered = sorted(primaries, key=lambda p: (kinds[p.quantity.what], str(shown(p))))
+    groups = [list(group) for _, group in groupby(ordered, key=shown)]
+    return [([p.quantity.backend for p in group], group[0]) for group in groups]
+
+
+def _unchanged(verdict: CheckVerdict) -> list[str]:
+    """The quantities that needed no test, a line for those of the same backends."""
+    still = tuple(p for p in verdict.primaries if p.test == "none needed")
+    by_backends: dict[str, list[Primary]] = {}
+    for backends, primary in _alike(still):
+        by_backends.setdefault(", ".join(backends), []).append(primary)
+    return [
+        _say(
+            "unchanged",
+            backends=backends,
+            primaries=group,
+            metric=verdict.metric,
+            pairs=group[0].repeats[1],
+            repeats=verdict.baseline.experiment.repeats,
         )
-    return [*said, *verdict.layer.words, *verdict.notes]
+        for backends, group in by_backends.items()
+    ]
 
 
-def _is_open(primary: Primary) -> bool:
-    return primary.outcome == "inconclusive"
-
-
-def _open(primary: Primary, verdict: Verdict) -> str:
-    text = change(primary.difference, primary.low, primary.high, verdict.metric)
-    if primary.needed < 0:
-        return f"{text}; too close to the margin to be decided"
-    most = verdict.baseline.repeats
-    more = f"{text}; {primary.needed} repeats would decide, {verdict.repeats} were run"
-    if primary.needed > most:
-        return f"{more} (the baseline allows {most}: make one with {2 * primary.needed})"
-    return f"{more}: --repeats {primary.needed}"
-
-
-def _still(verdict: Verdict) -> list[str]:
+def _round_off(verdict: CheckVerdict) -> list[str]:
     """How many labels differ although nothing moved beyond round-off, and what chaos moved."""
     moved = verdict.moved
     if not len(moved) or verdict.word == "identical":
         return []
-    said = []
     other = moved[~moved["same_labels"] & ~moved["moved"]]
-    calm = other[~other["chaotic"]]
-    if len(calm):
-        said.append(f"{count(len(calm), 'network')} in stable cells differ in labels by round-off")
-    if wild := int(other["chaotic"].sum()):
-        said.append(f"{count(wild, 'network')} in chaotic cells differ in labels, as they may")
-    return said
+    calm, wild = int((~other["chaotic"]).sum()), int(other["chaotic"].sum())
+    said = [_say("labels", networks=calm, chaotic=False)] if calm else []
+    return said + ([_say("labels", networks=wild, chaotic=True)] if wild else [])
 
 
-def tables(verdict: Verdict) -> list[Table]:
-    """The primaries, and the cells that moved most."""
+def _tests(verdict: CheckVerdict) -> Table:
+    """The quantities that were tested; those that are alike but for their backend share a row."""
     metric = verdict.metric
+    tested = tuple(p for p in verdict.primaries if p.test != "none needed")
     rows = [
         {
-            "quantity": primary.quantity.name,
+            "quantity": f"{', '.join(backends)}: {primary.quantity.what}",
             "verdict": primary.outcome,
             "baseline": numbers.score(primary.then, metric),
             "now": numbers.score(primary.now, metric),
             "change": _interval(primary, metric),
             "p (worse)": probability(primary.p_worse).removeprefix("p = "),
-            "test": _test(primary),
+            "repeats": _repeats(primary),
         }
-        for primary in verdict.primaries
+        for backends, primary in _alike(tested)
     ]
-    made = [Table(pd.DataFrame(rows), "Primary quantities")]
-    if len(verdict.changed):
-        shown = verdict.changed.head(SHOWN)
-        frame = pd.DataFrame(
-            {
-                "cell": [
-                    f"{b}, {cell(e, m)}"
-                    for b, e, m in zip(shown["backend"], shown["eta"], shown["lmbd"], strict=True)
-                ],
-                "baseline": [numbers.score(v, metric) for v in shown["then"]],
-                "now": [numbers.score(v, metric) for v in shown["now"]],
-                "loss moved by": [NOTHING if v != v else f"{v:.1e}" for v in shown["shift"]],
-            }
-        )
-        more = len(verdict.changed) - len(shown)
-        caption = "Stable cells that moved most" + (f" ({more} more)" if more else "")
-        made.append(Table(frame, caption, folded=True))
-    return made
+    return Table(pd.DataFrame(rows), "What was tested")
 
 
-def _test(primary: Primary) -> str:
-    if primary.difference == primary.low == primary.high == 0:
-        return "none needed"
-    return "paired" if primary.pairs else "two samples"
+def _repeats(primary: Primary) -> str:
+    """Of how many repeats a row's numbers are."""
+    then, now = primary.repeats
+    return f"{now} pairs" if primary.test == "paired" else f"{now} to {then}"
+
+
+def _changed(verdict: CheckVerdict) -> Table:
+    """The stable cells that moved most."""
+    shown, metric = verdict.changed.head(_SHOWN), verdict.metric
+    rows = [
+        {
+            "cell": f"{row['backend']}, {cell(row['eta'], row['lmbd'])}",
+            "baseline": numbers.score(row["then"], metric),
+            "now": numbers.score(row["now"], metric),
+            "loss moved by": NOTHING if row["shift"] != row["shift"] else f"{row['shift']:.1e}",
+        }
+        for row in shown.to_dict("records")
+    ]
+    more = len(verdict.changed) - len(shown)
+    caption = "Stable cells that moved most" + (f" ({more} more)" if more else "")
+    return Table(pd.DataFrame(rows), caption, folded=True)
 
 
 def _interval(primary: Primary, metric: str) -> str:
@@ -163,14 +183,85 @@ def _interval(primary: Primary, metric: str) -> str:
     return mean if low == high else f"{mean} [{low}, {high}]"
 
 
-def method(verdict: Verdict) -> str:
+def _method(verdict: CheckVerdict) -> str:
     """What was tested, how, on how much."""
-    samples = len(verdict.run.target(0)) if verdict.run else 0
-    chosen = any(p.quantity.kind == CHOSEN for p in verdict.primaries)
-    return (
-        f"Test {verdict.metric} of {', '.join(verdict.backends)} on {samples} samples; "
-        f"{count(verdict.repeats, 'repeat')} against {verdict.baseline.experiment.repeats}. Fails on a "
-        f"loss beyond {numbers.span(verdict.rules.margin, verdict.metric)} in "
-        f"{'a chosen cell or ' if chosen else ''}the mean of stable cells: one-sided t tests, Holm's "
-        f"correction over {count(len(verdict.primaries), 'test')}, family alpha {verdict.rules.alpha:g}."
+    return _say(
+        "method",
+        metric=verdict.metric,
+        backends=verdict.backends,
+        samples=len(verdict.run.target(0)) if verdict.run else 0,
+        repeats=verdict.repeats,
+        held=verdict.baseline.experiment.repeats,
+        rules=verdict.rules,
+        tests=len(verdict.primaries),
+        looks=verdict.looks,
+        paired=any(p.test == "paired" for p in verdict.primaries),
     )
+
+
+def baseline_section(baseline: Baseline) -> Section:
+    """The baseline's origin, stability and chosen cells."""
+    facts, experiment = baseline.facts, baseline.experiment
+    data, run = facts["dataset"], facts["run"]
+    versions = ", ".join(f"{k} {v}" for k, v in facts["versions"].items())
+    machine, threads = facts["machine"], facts["execution"].get("threads")
+    parts = ", ".join(f"{n} {part}" for part, n in data["parts"].items())
+    return Section(
+        f"Baseline {baseline.name}",
+        text=[
+            f"{baseline.name}: {data['name']}, {', '.join(baseline.result.backends)}, "
+            f"{len(experiment.eta)} × {len(experiment.lmbd)} grid, {experiment.repeats} repeats "
+            f"({experiment.what_varies})",
+            f"Interval: {FORMULA}.",
+        ],
+        points=[
+            f"saved {facts['saved']}, from a run of {run.get('created')} at commit "
+            f"{run.get('git_commit') or 'unknown'}",
+            f"data: {data['source']}, {parts}; sha256 {data['sha256'][:12]}",
+            f"made with {versions}",
+            f"on {machine.get('cpu')}, {machine.get('platform')}, {threads} thread(s) a worker",
+            f"stability: {_stability(baseline)}",
+            f"over the first steps: {_parity(baseline)}",
+            f"a check runs the first {baseline.repeats} repeats again",
+        ],
+        tables=[Table(_chosen(baseline), "Chosen cells, test score over repeats")],
+        kind="verdict",
+    )
+
+
+def _stability(baseline: Baseline) -> str:
+    if baseline.chaos is None:
+        return "not measured"
+    cells = len(baseline.chaos)
+    return f"{len(baseline.chaotic)} of {cells} cells, over all backends, are chaotic"
+
+
+def _parity(baseline: Baseline) -> str:
+    found = baseline.facts["parity"]
+    told = [f"{backend} {facts['outcome']}" for backend, facts in found.items()]
+    return ", ".join(told) or "not measured"
+
+
+def _chosen(baseline: Baseline) -> pd.DataFrame:
+    result, metric = baseline.result, baseline.result.metric
+    cells = repeat_summary(result.records, f"test_{metric}").to_dict("records")
+    spread = {(row["backend"], row["eta"], row["lmbd"]): row for row in cells}
+    best = result.best()
+    test = repeat_table(result.records, f"test_{metric}")
+    optimism = selection_optimism(test, best, metric)
+    rows = []
+    for key, flattery in zip(best[CELL].itertuples(index=False, name=None), optimism, strict=True):
+        own = spread[key]
+        backend, eta, lmbd = key
+        rows.append(
+            {
+                "backend": backend,
+                "cell": cell(eta, lmbd),
+                "mean": numbers.score(own["mean"], metric),
+                "sd": numbers.span(own["sd"], metric),
+                "interval": " to ".join(numbers.score(own[k], metric) for k in ("low", "high")),
+                "selection optimism": numbers.points(flattery, metric),
+                "stable": "no" if key in baseline.chaotic else "yes",
+            }
+        )
+    return pd.DataFrame(rows)

@@ -8,44 +8,49 @@ import typer
 
 from harness.cli.options import DEBUG
 
-FOLDER = Annotated[str, typer.Option(help="Where baselines are.")]
-HERE = "results/baselines"
+_Folder = Annotated[str, typer.Option(help="Where baselines are.")]
+_HERE = "results/baselines"
 
-app = typer.Typer(
+baseline_app = typer.Typer(
     help="Keep a reviewed run to check against: save, list, show.", no_args_is_help=True
 )
 
 
-@app.command()
-def save(
+@baseline_app.command("save")
+def save_command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run folder.")],
     *,
     name: Annotated[str, typer.Option(help="The baseline's name.", show_default=False)],
     replace: Annotated[
         bool, typer.Option("--replace", help="Update a baseline of that name.", show_default=False)
     ] = False,
-    folder: FOLDER = HERE,
+    folder: _Folder = _HERE,
     debug: DEBUG = False,
 ) -> None:
     """Write a run as a baseline: raw values per repeat, in text, to be reviewed in git.
 
     It measures which cells are chaotic, and how each backend stands to the reference over some steps.
     """
-    from harness.check import baseline
-    from harness.check.reference_path import paths
+    from harness.check.baseline import require_savable, save_baseline
+    from harness.check.reference_path import reference_paths
     from harness.cli.console import console
     from harness.results.result import load_result
     from harness.roundoff.stable_cells import stability
 
     result = load_result(run)
-    baseline.suitable(result, name, folder, replace=replace)
+    require_savable(result, name, folder, replace=replace)
     err = console(stderr=True)
     err.print("finding the cells that round-off carries away ...", highlight=False)
     half = result.experiment.repeats // 2
     chaos = stability(result.experiment, result.backends, repeats=half)
     err.print("taking the first steps of every backend ...", highlight=False)
-    saved = baseline.save(
-        result, name, folder, chaos=chaos, parity=paths(result.experiment), replace=replace
+    saved = save_baseline(
+        result,
+        name,
+        folder,
+        chaos=chaos,
+        parity=reference_paths(result.experiment),
+        replace=replace,
     )
     console().print(
         f"saved: {saved.address}; review it, then: git add {saved.address}",
@@ -54,20 +59,20 @@ def save(
     )
 
 
-@app.command("list")
-def listing(folder: FOLDER = HERE, debug: DEBUG = False) -> None:
+@baseline_app.command("list")
+def list_command(folder: _Folder = _HERE, debug: DEBUG = False) -> None:
     """What baselines there are."""
     from rich.table import Table
 
-    from harness.check import baseline
+    from harness.check.baseline import baseline_names, load_baseline
     from harness.cli.console import console
 
     table = Table()
     for column in ("name", "saved", "data", "backends", "cells", "repeats"):
         table.add_column(column, justify="right" if column in ("cells", "repeats") else "left")
-    names = baseline.names(folder)
+    names = baseline_names(folder)
     for name in names:
-        found = baseline.load(name, folder)
+        found = load_baseline(name, folder)
         experiment = found.experiment
         table.add_row(
             name,
@@ -84,16 +89,16 @@ def listing(folder: FOLDER = HERE, debug: DEBUG = False) -> None:
         out.print(f"none in {folder}; make one with: harness baseline save RUN --name NAME")
 
 
-@app.command()
-def show(
+@baseline_app.command("show")
+def show_command(
     name: Annotated[str, typer.Argument(help="The baseline's name.")],
-    folder: FOLDER = HERE,
+    folder: _Folder = _HERE,
     debug: DEBUG = False,
 ) -> None:
     """What a baseline holds: where it comes from, its chosen cells with their spread, its stability."""
-    from harness.check import baseline
-    from harness.check.baseline_section import section
+    from harness.check.baseline import load_baseline
+    from harness.check.section import baseline_section
     from harness.cli.console import console
-    from harness.cli.sections import show as show_section
+    from harness.cli.sections import show_section
 
-    show_section(section(baseline.load(name, folder)), console())
+    show_section(baseline_section(load_baseline(name, folder)), console())

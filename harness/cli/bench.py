@@ -41,15 +41,17 @@ def bench(
     Each backend works in a process of its own, one at a time, in interleaved repetitions. Quote the
     ratios, which hold beyond this machine; the seconds do not.
     """
-    from harness.bench.figure import as_png, bench_figure
-    from harness.bench.measure import measure
+    from harness.bench.benchmark import benchmark
+    from harness.bench.section import bench_section, draw_bench
     from harness.cli.console import console
+    from harness.cli.sections import show_section
+    from harness.document.canvas import figure_file, style
     from harness.experiment.execution import cores
     from harness.experiment.experiment import experiment_from
     from harness.results.run_folder import RunFolder
 
     out, err = console(), console(stderr=True)
-    result = measure(
+    result = benchmark(
         experiment_from(settings),
         repetitions=repetitions,
         sample=sample,
@@ -60,48 +62,7 @@ def bench(
     )
     folder = RunFolder(output)
     folder.write_json("bench.json", result)
-    folder.write("bench.png", as_png(bench_figure(result)))
-    _print(result, out)
+    with style():
+        folder.write("bench.png", figure_file(draw_bench(result), "png"))
+    show_section(bench_section(result), out)
     out.print(f"stored: {folder.path('bench.json')}, {folder.path('bench.png')}", soft_wrap=True)
-
-
-UNITS = {"gflop_per_second": "GFLOP/s", "share_of_machine": "", "peak_memory_bytes": "MiB"}
-
-
-def _print(result: dict[str, Any], out: Any) -> None:
-    from rich.table import Table
-
-    from harness.bench.measure import table
-
-    frame = table(result)
-    shown = Table(
-        title=f"{result['cells']} cells; seconds unless said otherwise. Of one cell, sampled on "
-        f"{result['sample']}: one at a time; notebook (the notes' program on this network and number "
-        "of steps, a bare fit for sklearn); as written (on the notes' network and samples)",
-        title_justify="left",
-    )
-    shown.add_column("")
-    for name in frame.columns:
-        shown.add_column(name, justify="right")
-    for quantity, row in frame.iterrows():
-        scale = 2**20 if quantity == "peak_memory_bytes" else 1
-        unit = UNITS.get(str(quantity), "")
-        label = str(quantity).replace("_", " ").removesuffix(" bytes")
-        shown.add_row(f"{label} {unit}".strip(), *(f"{value / scale:.4g}" for value in row))
-    out.print(shown)
-    if result["whole"]:
-        whole = Table(title="Whole commands, cold", title_justify="left")
-        whole.add_column("")
-        whole.add_column("seconds", justify="right")
-        for what, seconds in result["whole"].items():
-            whole.add_row(what, f"{seconds:.2f}")
-        out.print(whole)
-    ratios = Table(title="Ratios", title_justify="left")
-    ratios.add_column("")
-    ratios.add_column("measured", justify="right")
-    ratios.add_column("target")
-    for ratio in result["ratios"]:
-        ratios.add_row(ratio["what"], f"{ratio['measured']:.3g}", ratio["target"])
-    out.print(ratios)
-    for name, reason in result["skipped"].items():
-        out.print(f"{name} {reason}", highlight=False)

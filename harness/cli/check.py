@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,12 +13,12 @@ import typer
 from harness.cli.options import DEBUG
 
 if TYPE_CHECKING:
-    from harness.check.verdict import Verdict
+    from harness.check.verdict import CheckVerdict
 
-TEST, OUT = "What is tested", "What is written"
+_TEST, _OUT = "What is tested", "What is written"
 
 
-def check(
+def check_command(
     baseline: Annotated[
         str,
         typer.Option(help="Name of the baseline (see harness baseline list).", show_default=False),
@@ -37,53 +38,71 @@ def check(
     ] = None,
     repeats: Annotated[
         int | None,
-        typer.Option(help="Repeats of the new run. [half of the baseline's, the most]"),
+        typer.Option(help="Repeats to begin with. [half of the baseline's, the most]"),
+    ] = None,
+    until_decided: Annotated[
+        bool | None,
+        typer.Option(
+            "--until-decided/--no-until-decided",
+            help="Add repeats while the answer is inconclusive. [where the experiment is run again]",
+            show_default=False,
+            rich_help_panel=_TEST,
+        ),
+    ] = None,
+    most_repeats: Annotated[
+        int | None,
+        typer.Option(
+            help="Repeats to end with at the latest. [4 times the baseline's]",
+            rich_help_panel=_TEST,
+        ),
     ] = None,
     margin: Annotated[
         float,
         typer.Option(
-            help="Losses up to this are let pass; 0.01 is one point.", rich_help_panel=TEST
+            help="Losses up to this are let pass; 0.01 is one point.", rich_help_panel=_TEST
         ),
     ] = 0.01,
     alpha: Annotated[
-        float, typer.Option(help="Error of all tests together.", rich_help_panel=TEST)
+        float, typer.Option(help="Error of all tests together.", rich_help_panel=_TEST)
     ] = 0.01,
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Fail where stable cells moved at all.", rich_help_panel=TEST
+            "--strict", help="Fail where stable cells moved at all.", rich_help_panel=_TEST
         ),
     ] = False,
     explain: Annotated[
         bool,
         typer.Option(
             "--explain",
-            help="Train nothing; say which drops would be caught, and how often it alarms falsely.",
-            rich_help_panel=TEST,
+            help="Train nothing; say what is decided, how often it alarms falsely, and how long it takes.",
+            rich_help_panel=_TEST,
         ),
     ] = False,
     runs_per_year: Annotated[
-        int, typer.Option(min=1, help="For --explain.", rich_help_panel=TEST)
+        int, typer.Option(min=1, help="For --explain.", rich_help_panel=_TEST)
     ] = 250,
     json: Annotated[
         bool,
         typer.Option(
-            "--json", help="Print the verdict as JSON.", rich_help_panel=OUT, show_default=False
+            "--json", help="Print the verdict as JSON.", rich_help_panel=_OUT, show_default=False
         ),
     ] = False,
     junit: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write JUnit XML.", rich_help_panel=OUT)
+        str | None, typer.Option(metavar="FILE", help="Write JUnit XML.", rich_help_panel=_OUT)
     ] = None,
     markdown: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write Markdown, for a CI summary.", rich_help_panel=OUT),
+        typer.Option(
+            metavar="FILE", help="Write Markdown, for a CI summary.", rich_help_panel=_OUT
+        ),
     ] = None,
     github: Annotated[
         bool | None,
         typer.Option(
             "--github/--no-github",
             help="Print annotations for GitHub. [where GITHUB_ACTIONS is set]",
-            rich_help_panel=OUT,
+            rich_help_panel=_OUT,
             show_default=False,
         ),
     ] = None,
@@ -95,69 +114,72 @@ def check(
 ) -> None:
     """Run a baseline's experiment again, with its own seeds, and say whether anything got worse.
 
-    Exit codes: 0 pass; 1 a regression; 2 not comparable, or wrong usage; 3 inconclusive.
+    Exit codes: 0 pass; 1 a regression; 2 wrong usage; 3 inconclusive or not comparable.
     """
-    from harness.check import baseline as baselines
-    from harness.check.check import check as check_baseline
-    from harness.check.formats import github as annotations
-    from harness.check.fresh_run import experiment_of
-    from harness.check.power_table import explain as explain_baseline
-    from harness.check.section import section
-    from harness.check.verdict import Rules
+    from harness.check.baseline import load_baseline
+    from harness.check.check import check, checked_experiment
+    from harness.check.decisive_tests import MOST_TIMES, CheckRules, planned_looks
+    from harness.check.formats import github_annotations
+    from harness.check.power_table import power_section
+    from harness.check.section import check_section
     from harness.cli.console import console
     from harness.cli.progress import progress_display
-    from harness.cli.sections import show
+    from harness.cli.sections import show_section
     from harness.experiment.config import execution_from
 
-    held = baselines.load(baseline, folder)
+    held = load_baseline(baseline, folder)
     names = [n.strip() for part in backend or [] for n in part.split(",") if n.strip()]
-    experiment = experiment_of(held, names or None, repeats)
-    rules, out = Rules(margin, alpha, strict), console()
+    experiment = checked_experiment(held, names or None, repeats)
+    rules, out = CheckRules(margin, alpha, strict), console()
     if explain:
-        show(
-            explain_baseline(
-                held, experiment.repeats, margin, alpha, experiment.backends, runs_per_year
-            ),
-            out,
-        )
+        have, first = held.experiment.repeats, experiment.repeats
+        most = first if until_decided is False else most_repeats or MOST_TIMES * have
+        looks = planned_looks(first, have, most)
+        power = power_section(held, looks, rules, experiment.backends, runs_per_year)
+        show_section(power, out)
         return
     settings = {"threads": threads, "output": output} | ({"jobs": jobs} if jobs else {})
-    with progress_display(console(stderr=True), quiet=json) as progress:
-        verdict = check_baseline(
+    err = console(stderr=True)
+    say = (lambda what: None) if json else partial(err.print, highlight=False, markup=False)
+    with progress_display(err, quiet=json) as progress:
+        verdict = check(
             held,
             run,
             backends=experiment.backends,
             repeats=experiment.repeats,
+            until_decided=until_decided,
+            most_repeats=most_repeats,
             rules=rules,
             execution=execution_from(settings),
             progress=progress,
+            say=say,
         )
     if json:
         from json import dumps
 
-        from harness.check.formats import as_json
+        from harness.check.formats import check_json
 
-        print(dumps(as_json(verdict), indent=2, allow_nan=False))
+        print(dumps(check_json(verdict), indent=2, allow_nan=False))
     else:
-        show(section(verdict), out)
+        show_section(check_section(verdict), out)
         if verdict.run:
             out.print(f"run: {verdict.run.address}", highlight=False, soft_wrap=True)
     _write(verdict, junit, markdown)
     if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in annotations(verdict):
+        for line in github_annotations(verdict):
             print(line, file=sys.stderr if json else sys.stdout)
     raise typer.Exit(verdict.exit_code)
 
 
-def _write(verdict: Verdict, junit: str | None, markdown: str | None) -> None:
+def _write(verdict: CheckVerdict, junit: str | None, markdown: str | None) -> None:
     """The files that were asked for."""
     from pathlib import Path
 
-    from harness.check.formats import as_junit, as_markdown
+    from harness.check.formats import check_junit, check_markdown
 
-    made: list[tuple[str | None, Callable[[Verdict], str]]] = [
-        (junit, as_junit),
-        (markdown, as_markdown),
+    made: list[tuple[str | None, Callable[[CheckVerdict], str]]] = [
+        (junit, check_junit),
+        (markdown, check_markdown),
     ]
     for place, content in made:
         if place is not None:

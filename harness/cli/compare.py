@@ -9,7 +9,7 @@ import typer
 from harness.cli.options import DEBUG
 
 
-def compare(
+def compare_command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")],
     other: Annotated[
         str | None,
@@ -54,15 +54,15 @@ def compare(
     import pandas as pd
 
     from harness.cli.console import console
-    from harness.compare.comparison import compare as compare_results
-    from harness.compare.words import as_json
-    from harness.compare.writer import write
+    from harness.compare.comparison import comparable_pairs, compare
+    from harness.compare.formats import comparison_json, write_comparison
     from harness.errors import InputError
     from harness.results.result import load_result
     from harness.roundoff.stable_cells import by_backend, chaos_maps
 
     first = load_result(run)
     second = load_result(other) if other is not None else None
+    comparable_pairs(first, second, margin, alpha)  # refused before any work is done
     maps = None
     if chaos:
         if not json:
@@ -74,17 +74,17 @@ def compare(
         except InputError as error:
             raise InputError(f"{error}; or --no-chaos, to do without the data") from None
     wild = None if maps is None else by_backend(maps)
-    comparison = compare_results(first, second, margin=margin, alpha=alpha, chaos=wild)
-    page = write(comparison, output or f"{run.rstrip('/')}/compare", maps)
+    comparison = compare(first, second, margin=margin, alpha=alpha, chaos=wild)
+    page = write_comparison(comparison, output or f"{run.rstrip('/')}/compare", maps)
     if json:
         from json import dumps
 
-        print(dumps(as_json(comparison), indent=2, allow_nan=False))
+        print(dumps(comparison_json(comparison), indent=2, allow_nan=False))
     else:
-        from harness.cli.sections import show
-        from harness.compare.section import section
+        from harness.cli.sections import show_section
+        from harness.compare.section import comparison_section
 
         out = console()
-        show(section(comparison), out)
+        show_section(comparison_section(comparison), out)
         out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
     raise typer.Exit(comparison.exit_code)

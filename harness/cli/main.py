@@ -32,15 +32,15 @@ VERBS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "report": report.report,
     "parity": parity.parity,
-    "compare": compare.compare,
-    "check": check.check,
+    "compare": compare.compare_command,
+    "check": check.check_command,
     "bench": bench.bench,
     "lecture": lecture.lecture,
     "list": listing.listing,
 }
 for verb, command in VERBS.items():
     app.command(verb)(command)
-app.add_typer(baseline.app, name="baseline")
+app.add_typer(baseline.baseline_app, name="baseline")
 
 # what other programs call some of the flags
 ELSEWHERE = dict.fromkeys(("lr", "learning-rate", "learning-rate-init"), "--eta") | dict.fromkeys(

@@ -115,9 +115,9 @@ def parity(
 
         print(dumps(as_json(result), indent=2, allow_nan=False))
     else:
-        from harness.cli.sections import show
+        from harness.cli.sections import show_section
         from harness.parity.section import verdict_section
 
-        show(verdict_section(result), out)
+        show_section(verdict_section(result), out)
         out.print(f"{result.seconds:.1f} s; parity: {page}", highlight=False, soft_wrap=True)
     raise typer.Exit(result.exit_code)

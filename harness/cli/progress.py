@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from harness.executors.job import Outcome
     from harness.results.run_folder import RunFolder
     from harness.runner import Work
+    from harness.training.units import UnitOutcome
 
 
 class Silent:
@@ -27,12 +27,13 @@ class Silent:
         self.seconds: dict[str, float] = {}  # of a network, by backend, once one is known
 
     def begin(self, work: Work, folder: RunFolder) -> None:
+        self.done, self.total = Counter(), Counter()  # a check that goes on begins more than once
         for unit in work.units:
             self.total[unit.backend] += unit.size
             self.done[unit.backend] += unit.size if unit in work.done else 0
         self.at_first = self.done.total()
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, outcome: UnitOutcome) -> None:
         unit, took = outcome.unit, outcome.timings
         self.done[unit.backend] += unit.size
         if took:
@@ -67,14 +68,14 @@ class Lines(Silent):
 
     def begin(self, work: Work, folder: RunFolder) -> None:
         super().begin(work, folder)
-        kept = f", {self.at_first} of them finished before" if self.at_first else ""
+        kept = f", {self.at_first} of them from before ({work.done_when})" if self.at_first else ""
         self._say(
             f"{self.total.total()} networks in {len(work.units)} units{kept}: {folder.address}"
         )
         for name, (status, reason) in work.reasons.items():
             self._say(f"{name}: {status}: {reason}")
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, outcome: UnitOutcome) -> None:
         super().finished(outcome)
         name = outcome.unit.backend
         trouble = "" if outcome.status == "done" else f" {outcome.status}: {outcome.reason}"
@@ -110,7 +111,7 @@ class Bars(Lines):
         self.bars.start()
         self._end_when_done()
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, outcome: UnitOutcome) -> None:
         Silent.finished(self, outcome)
         name = outcome.unit.backend
         if outcome.status != "done":

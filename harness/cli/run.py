@@ -14,10 +14,10 @@ from harness.cli.options import EXECUTION, takes_run
 
 if TYPE_CHECKING:
     from harness.document.section import Section
-    from harness.executors.job import Outcome
     from harness.results.result import Result
     from harness.results.run_folder import RunFolder
     from harness.runner import Progress, Work
+    from harness.training.units import UnitOutcome
 
 REPORT = "Beside the report"
 
@@ -122,7 +122,7 @@ class _ReportAhead:
         self.left = len(plan.units) - len(plan.done)
         self.progress.begin(plan, folder)
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, outcome: UnitOutcome) -> None:
         self.left -= 1
         if 0 < self.left < self.jobs and self.thread.ident is None:
             self.thread.start()
@@ -134,16 +134,16 @@ class _ReportAhead:
 def _references(result: Result) -> list[Section]:
     """The section on other methods on the run's split."""
     from harness.data.dataset import load_dataset
-    from harness.report.reference_methods import section
+    from harness.report.reference_section import reference_section
 
-    return [section(result, load_dataset(result.experiment))]
+    return [reference_section(result, load_dataset(result.experiment))]
 
 
 def _print(result: Result, page: str, out: Any) -> None:
     """The chosen cell of each backend, and where the report is."""
     from rich.table import Table
 
-    from harness.report.disputed_words import agreement_words
+    from harness.report.agreement import agreement_words
 
     metric = result.metric
     table = Table(title=f"Chosen on validation {metric}", title_justify="left")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 STYLES = {"verdict": "bold", "warning": "yellow", "plain": ""}
 
 
-def show(section: Section, out: Console) -> None:
+def show_section(section: Section, out: Console) -> None:
     """Words, points and tables of a section; pictures are left to the files."""
     from rich.markup import escape
     from rich.padding import Padding

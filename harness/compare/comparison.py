@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import lcm
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.compare.sides import NOT_MEASURED, Cell, Side, pairs, settings
+from harness.compare.pairs import Pair, grid_pairs
 from harness.errors import InputError
+from harness.results.backend_grid import BackendGrid
 from harness.results.result import Result
+from harness.results.run_differences import RunDifference, run_differences
 from harness.stats import agreement
 from harness.stats.differences import false_discovery, holm, paired
 from harness.stats.power import repeats_needed
-from harness.stats.repeats import collapsed, guessing, what_varies
+from harness.stats.repeats import collapsed, guessing
+from harness.training.status import NOT_TRAINED, Status
+from harness.training.units import varies_split
 
 VERDICTS = {
     "identical": "the same score in every repeat",
@@ -39,29 +44,37 @@ class Comparison:
 
     cells: a row for every pair and cell. Columns: left, right, eta, lmbd, repeats, verdict; those of
     :func:`harness.stats.differences.paired`; holm_equivalent and holm_beyond, its p values under
-    Holm's correction over all cells and pairs that are tested; q, p_difference under false-discovery
-    control; needed (repeats that would decide an undecided cell, 0 elsewhere, -1 if more than
-    :data:`harness.stats.power.MOST`); flips (labels that differ, in all repeats together), labels
-    (their number), flip_share, own_flips_left, own_flips_right (share of labels that differ
-    between the side's own repeats), kappa, own_kappa_left, own_kappa_right; collapsed_left,
-    collapsed_right (repeats); learned (both sides did, in every repeat); with a single repeat
-    only_left, only_right and p_mcnemar.
+    Holm's correction over all cells and pairs that are tested; q, p_difference (with a single repeat
+    p_mcnemar) under false-discovery control; needed (repeats that would decide an undecided cell, 0
+    elsewhere, -1 if more than :data:`harness.stats.power.MOST_REPEATS`); flips (labels that differ, in
+    all repeats together), labels (their number), flip_share, own_flips_left, own_flips_right (share of
+    labels that differ between the side's own repeats), kappa, own_kappa_left, own_kappa_right;
+    collapsed_left, collapsed_right (repeats); learned (both sides did, in every repeat); with a single
+    repeat only_left, only_right and p_mcnemar.
     chosen: a row for every pair, each side at the cell it chose on its validation part.
     cochran: with a single repeat of three or more backends, Cochran's Q of every cell; else empty.
+    samples: test samples of each repeat. shared_rows: whether repeats have rows in common that others
+    test. differences: what else two runs do not have in common.
     """
 
-    name: str
+    names: tuple[str, ...]
     metric: str
     margin: float
     alpha: float
     repeats: int
-    samples: int
+    samples: tuple[int, ...]
     varies: str
+    shared_rows: bool
     chaos_known: bool
     cells: pd.DataFrame
     chosen: pd.DataFrame
     cochran: pd.DataFrame
-    notes: list[str]
+    differences: list[RunDifference]
+
+    @property
+    def runs(self) -> str:
+        """The name of the run, or of both."""
+        return " and ".join(self.names)
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -87,6 +100,17 @@ class Comparison:
         return {"equivalent": 0, "different": 1, "inconclusive": 3}[self.outcome]
 
 
+def comparable_pairs(
+    first: Result, second: Result | None, margin: float, alpha: float
+) -> list[Pair]:
+    """The pairs that :func:`compare` compares; InputError for what it would refuse, before any work."""
+    if not 0 < margin < 1 or not 0 < alpha < 1:
+        raise InputError(
+            f"margin, alpha: found {margin:g}, {alpha:g}; allowed: numbers between 0 and 1"
+        )
+    return grid_pairs(first, second)
+
+
 def compare(
     first: Result,
     second: Result | None = None,
@@ -101,43 +125,41 @@ def compare(
     family's error, for claims of equivalence and of difference each. chaos: columns eta, lmbd,
     chaotic (and repeat or backend, if known); its cells are set apart.
     """
-    if not 0 < margin < 1 or not 0 < alpha < 1:
-        raise InputError(
-            f"margin, alpha: found {margin:g}, {alpha:g}; allowed: numbers between 0 and 1"
-        )
-    sides = pairs(first, second)
-    frames = [_cells(left, right, margin, chaos) for left, right in sides]
-    cells = pd.concat(frames, ignore_index=True)
-    decide(cells, margin, alpha)
-    target = first.target(0)
+    pairs = comparable_pairs(first, second, margin, alpha)
+    cells = pd.concat([_cells(*pair, margin, chaos) for pair in pairs], ignore_index=True)
+    repeats = pairs[0][0].repeats
     return Comparison(
-        name=first.name if second is None else f"{first.name} and {second.name}",
+        names=(first.name,) if second is None else (first.name, second.name),
         metric=first.metric,
         margin=margin,
         alpha=alpha,
-        repeats=len(sides[0][0].repeats),
-        samples=len(target),
-        varies=what_varies(first.experiment),
+        repeats=repeats,
+        samples=tuple(len(first.target(repeat)) for repeat in range(repeats)),
+        varies=first.experiment.what_varies,
+        shared_rows=varies_split(first.experiment),
         chaos_known=chaos is not None,
-        cells=cells,
-        chosen=_chosen(sides, margin),
-        cochran=_cochran(sides, target),
-        notes=[] if second is None else settings(first, second),
+        cells=decisions(cells, margin, alpha),
+        chosen=_chosen(pairs, margin),
+        cochran=_cochran(pairs),
+        differences=[] if second is None else run_differences(first, second),
     )
 
 
-def decide(cells: pd.DataFrame, margin: float, alpha: float) -> None:
-    """Add the corrected p values, verdicts and repeats needed to the cells of all pairs, in place.
+def decisions(cells: pd.DataFrame, margin: float, alpha: float) -> pd.DataFrame:
+    """The cells of all pairs with their corrected p values, verdicts and repeats needed.
 
     Only what is to be decided belongs to the family: stable, measured on both sides, not identical.
     """
+    cells = cells.copy()
     tested = (cells["verdict"] == "") & ~cells["identical"]
+    p_difference = cells["p_difference"]
     if "p_mcnemar" in cells:  # a single repeat: nothing but its samples can tell
         far = cells["difference"].abs() > margin
         cells["p_beyond"] = cells["p_mcnemar"].where(far, 1.0)
+        p_difference = cells["p_mcnemar"]
     for name, p in (("holm_equivalent", "p_equivalent"), ("holm_beyond", "p_beyond")):
         cells[name] = holm(cells[p].where(tested).to_numpy())
-    cells["q"] = false_discovery(cells["p_difference"].where(tested).to_numpy())
+    cells["q"] = false_discovery(p_difference.where(tested).to_numpy())
     free = cells["verdict"] == ""
     cells.loc[free, "verdict"] = "undecided"
     cells.loc[free & (cells["holm_equivalent"] < alpha), "verdict"] = "equivalent"
@@ -150,90 +172,111 @@ def decide(cells: pd.DataFrame, margin: float, alpha: float) -> None:
         share = alpha / rest.sum()  # what Holm leaves for the last cells
         difference = cells.loc[rest, "difference"].to_numpy()
         cells.loc[rest, "needed"] = repeats_needed(difference, sd, margin, share)
+    return cells
 
 
-def _cells(left: Side, right: Side, margin: float, chaos: pd.DataFrame | None) -> pd.DataFrame:
+def _cells(
+    left: BackendGrid, right: BackendGrid, margin: float, chaos: pd.DataFrame | None
+) -> pd.DataFrame:
     """One pair's cells: differences, agreement, and the verdicts that need no test."""
     frame = pd.DataFrame(left.cells, columns=["eta", "lmbd"])
     frame.insert(0, "left", left.label)
     frame.insert(1, "right", right.label)
-    frame["verdict"] = ""
-    frame = frame.join(paired(left.scores, right.scores, margin))
-    lost = [np.isin(side.status, NOT_MEASURED).any(axis=1) for side in (left, right)]
-    gone = [(side.status == "diverged") for side in (left, right)]
-    frame.loc[(gone[0] != gone[1]).any(axis=1), "verdict"] = "one diverged"
-    frame.loc[gone[0].all(axis=1) & gone[1].all(axis=1), "verdict"] = "diverged"
-    frame.loc[lost[0] | lost[1], "verdict"] = "not run"
-    classification = left.result.metric == "accuracy"
-    if classification:
-        _agreement(frame, left, right)
-    wild = [_chaotic(chaos, side.backend, side.cells) for side in (left, right)]
-    frame.loc[(wild[0] | wild[1]) & (frame["verdict"] != "not run"), "verdict"] = "chaotic"
+    frame = frame.join(paired(left.scores, right.scores, margin, quantum=_quantum(left)))
+    statuses = [grid.statuses.reshape(len(frame), -1) for grid in (left, right)]
+    lost = [np.isin(status, NOT_TRAINED).any(axis=1) for status in statuses]
+    gone = [np.asarray(status == Status.DIVERGED) for status in statuses]
+    verdict = np.full(len(frame), "", dtype=object)
+    if left.metric == "accuracy":
+        labels, bimodal = _labels(left, right)
+        frame = frame.join(labels)
+        verdict[bimodal] = "bimodal"
+    verdict[(gone[0] != gone[1]).any(axis=1)] = "one diverged"
+    verdict[gone[0].all(axis=1) & gone[1].all(axis=1)] = "diverged"
+    verdict[_chaotic(chaos, left) | _chaotic(chaos, right)] = "chaotic"
+    verdict[lost[0] | lost[1]] = "not run"
+    frame.insert(4, "verdict", verdict)
     return frame
 
 
-def _agreement(frame: pd.DataFrame, left: Side, right: Side) -> None:
-    """Flips, kappa, and repeats that only one side collapsed in; with one repeat McNemar's test. In place."""
-    a, b = left.labels, right.labels
-    target = left.result.target(0)
-    classes = int(max(a.max(), b.max(), target.max())) + 1
-    flips = agreement.flips(a, b)
-    measured = np.isfinite(flips).sum(axis=1)
-    frame["flips"] = np.nansum(flips, axis=1) * a.shape[2]
-    frame["labels"] = measured * a.shape[2]
-    frame["flip_share"] = frame["flips"] / frame["labels"].where(frame["labels"] > 0)
-    frame["kappa"] = agreement.kappa(a, b, classes)
-    chance, luck = guessing(target)
+def _quantum(grid: BackendGrid) -> float | None:
+    """What every accuracy is a whole multiple of, over test parts of all repeats; None of other scores."""
+    if grid.metric != "accuracy":
+        return None
+    return 1 / lcm(*(len(grid.result.target(repeat)) for repeat in range(grid.repeats)))
+
+
+def _labels(left: BackendGrid, right: BackendGrid) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+    """How far labels agree in each cell, and where repeats collapsed on one side only.
+
+    With one repeat McNemar's test as well.
+    """
+    frame = agreement.label_agreement(left.labels, right.labels)
+    frame["flip_share"] = 1 - frame.pop("alike")
+    guesses = [guessing(left.result.target(repeat)) for repeat in range(left.repeats)]
+    chance, luck = np.array(guesses).T  # a value each repeat
     lost = []
-    for name, side in (("left", left), ("right", right)):
-        frame[f"own_flips_{name}"], frame[f"own_kappa_{name}"] = side.own_flips
-        lost.append(collapsed(side.scores, chance, luck))
+    for name, grid in (("left", left), ("right", right)):
+        frame[f"own_flips_{name}"], frame[f"own_kappa_{name}"] = _own_flips(grid)
+        lost.append(collapsed(grid.scores, chance, luck))
         frame[f"collapsed_{name}"] = lost[-1].sum(axis=1)
     frame["learned"] = np.asarray((np.fmin(left.scores, right.scores) > luck).all(axis=1))
-    frame.loc[(lost[0] != lost[1]).any(axis=1) & (frame["verdict"] == ""), "verdict"] = "bimodal"
-    if a.shape[1] == 1:
-        test = agreement.mcnemar(a[:, 0], b[:, 0], target)
+    if left.repeats == 1:
+        test = agreement.mcnemar(left.labels[:, 0], right.labels[:, 0], left.targets[0])
         frame[["only_left", "only_right", "p_mcnemar"]] = test
+    return frame, np.asarray((lost[0] != lost[1]).any(axis=1))
 
 
-def _chaotic(
-    chaos: pd.DataFrame | None, backend: str, cells: tuple[Cell, ...]
-) -> NDArray[np.bool_]:
+def _own_flips(grid: BackendGrid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Share of labels that differ between a backend's own repeats, and their kappa; (cells,) each.
+
+    NaN where repeats were tested on samples of their own.
+    """
+    if (grid.result.targets["repeat"] == -1).all():
+        return agreement.own_flips(grid.labels, int(grid.labels.max(initial=0)) + 1)
+    nothing = np.full(len(grid.cells), np.nan)
+    return nothing, nothing
+
+
+def _chaotic(chaos: pd.DataFrame | None, grid: BackendGrid) -> NDArray[np.bool_]:
     """Which cells round-off alone carries away, in any repeat."""
+    cells = grid.cells
     if chaos is None:
         return np.zeros(len(cells), dtype=bool)
     if "backend" in chaos:
-        chaos = chaos[chaos["backend"] == backend]
+        chaos = chaos[chaos["backend"] == grid.backend]
     wild = chaos.loc[chaos["chaotic"].astype(bool), ["eta", "lmbd"]]
-    found = set(wild.itertuples(index=False, name=None))
-    return np.array([cell in found for cell in cells])
+    known = set(wild.itertuples(index=False, name=None))
+    return np.array([cell in known for cell in cells])
 
 
-def _chosen(sides: list[tuple[Side, Side]], margin: float) -> pd.DataFrame:
+def _chosen(pairs: list[Pair], margin: float) -> pd.DataFrame:
     """Each pair at the cells that its sides chose: paired difference, uncorrected."""
     rows = []
-    for left, right in sides:
-        if left.chosen not in left.cells or right.chosen not in right.cells:
+    for left, right in pairs:
+        if left.chosen is None or right.chosen is None:
             continue
-        a, b = (side.scores[[side.cells.index(side.chosen)]] for side in (left, right))
-        row = paired(a, b, margin).iloc[0].to_dict()
-        for name, side in (("left", left), ("right", right)):
-            row |= {name: side.label}
-            row |= dict(zip((f"eta_{name}", f"lmbd_{name}"), side.chosen or (), strict=True))
-        row |= {"score_left": a.mean(), "score_right": b.mean()}
-        rows.append(row)
+        row = {"left": left.label, "right": right.label}
+        cell = []
+        for name, grid in (("left", left), ("right", right)):
+            i, j = grid.chosen or (0, 0)
+            row |= {f"eta_{name}": grid.eta[i], f"lmbd_{name}": grid.lmbd[j]}
+            cell.append(grid.scores[[i * grid.shape[1] + j]])
+            row[f"score_{name}"] = cell[-1].mean()
+        difference = paired(cell[0], cell[1], margin, quantum=_quantum(left))
+        rows.append(row | difference.iloc[0].to_dict())
     return pd.DataFrame(rows)
 
 
-def _cochran(sides: list[tuple[Side, Side]], target: NDArray[np.integer]) -> pd.DataFrame:
+def _cochran(pairs: list[Pair]) -> pd.DataFrame:
     """Cochran's Q over all backends of a run with a single repeat, Holm over the cells."""
-    every = list({side.label: side for pair in sides for side in pair}.values())
+    every = list({grid.label: grid for pair in pairs for grid in pair}.values())
     first = every[0]
-    within = all(side.result is first.result for side in every)
+    within = all(grid.result is first.result for grid in every)
     columns = ["eta", "lmbd", "p", "holm"]
-    if len(first.repeats) > 1 or len(every) < 3 or not within or first.result.metric != "accuracy":
+    if first.repeats > 1 or len(every) < 3 or not within or first.metric != "accuracy":
         return pd.DataFrame(columns=columns)
-    labels = np.stack([side.labels[:, 0] for side in every], axis=1)
-    p = agreement.cochran(labels, target)
+    labels = np.stack([grid.labels[:, 0] for grid in every], axis=1)
+    p = agreement.cochran(labels, first.targets[0])
     cells = pd.DataFrame(first.cells, columns=["eta", "lmbd"])
     return cells.assign(p=p, holm=holm(p))

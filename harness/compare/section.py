@@ -8,64 +8,190 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from harness.compare.comparison import APART, VERDICTS, Comparison
-from harness.compare.words import SHOWN, counts, headline, method, notable, sentence
+from harness.compare.comparison import AGAINST, AGREEING, APART, VERDICTS, Comparison
 from harness.document import numbers
 from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
 from harness.document.section import NOTHING, Picture, Section, Table
+from harness.document.words import paragraphs, render
+from harness.results.run_differences import RunDifference
+from harness.stats.differences import is_exact
+from harness.stats.repeats import FORMULA, SHARED_ROWS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SIGNS = {"different": "≠", "undecided": "?"}
-DRAWN_APART = (*APART, "bimodal", "one diverged")
+_SENTENCES = "compare/sentences.jinja"
+_LISTED = 12  # cells that a listing names
+_SIGNS = {"different": "≠", "undecided": "?"}
+_DRAWN_APART = (*APART, "bimodal", "one diverged")
 
 
-def section(comparison: Comparison) -> Section:
+def comparison_section(comparison: Comparison) -> Section:
     """The comparison, ready for Markdown, HTML or a report on the runs."""
     pictures = []
     if not comparison.cells["difference"].isna().all():
-        pictures.append(differences(comparison))
+        pictures.append(_difference_map(comparison))
     return Section(
         "Agreement",
-        text=[f"{headline(comparison)}.", method(comparison)],
+        text=[f"{comparison_headline(comparison)}.", method_words(comparison)],
         points=[
-            *(f"{sentence(comparison, *pair)}." for pair in comparison.pairs),
-            *comparison.notes,
+            *(f"{pair_words(comparison, *pair)}." for pair in comparison.pairs),
+            *difference_words(comparison),
         ],
-        tables=[t for t in tables(comparison) if len(t.frame)],
+        tables=[t for t in _tables(comparison) if len(t.frame)],
         pictures=pictures,
         kind="verdict",
     )
 
 
-def tables(comparison: Comparison) -> list[Table]:
+def comparison_headline(comparison: Comparison) -> str:
+    """The answer in one sentence, over all pairs."""
+    verdicts = comparison.cells["verdict"]
+    return render(
+        _SENTENCES,
+        "headline",
+        runs=comparison.runs,
+        pairs=len(comparison.pairs),
+        outcome=comparison.outcome,
+        stable=int((~verdicts.isin(APART)).sum()),
+        against=int(verdicts.isin(AGAINST).sum()),
+        agreeing=int(verdicts.isin(AGREEING).sum()),
+        margin=comparison.margin,
+        metric=comparison.metric,
+    )
+
+
+def pair_words(comparison: Comparison, left: str, right: str) -> str:
+    """What is known of one pair."""
+    cells = comparison.of(left, right)
+    number = cells["verdict"].value_counts()
+    stable = cells[~cells["verdict"].isin(APART)]
+    different = cells[cells["verdict"] == "different"]
+    largest = different.sort_values("difference", key=np.abs).tail(1)
+    undecided = stable[stable["verdict"] == "undecided"]
+    decidable = undecided[undecided["needed"] > 0]
+    missing = (decidable["needed"] - decidable["n"]).clip(lower=1)
+    same = stable[stable["identical"]]
+    clauses = paragraphs(
+        _SENTENCES,
+        "pair",
+        left=left,
+        right=right,
+        metric=comparison.metric,
+        margin=comparison.margin,
+        repeats=comparison.repeats,
+        chaos_known=comparison.chaos_known,
+        stable=len(stable),
+        identical=int(number.get("identical", 0)),
+        agreeing=int(stable["verdict"].isin(AGREEING).sum()),
+        labelled="flips" in cells,
+        flips=int(same["flips"].sum()) if "flips" in cells else 0,
+        different=len(different),
+        worst=", ".join(numbers.cell(*c) for c in largest[["eta", "lmbd"]].to_numpy()),
+        largest=float(largest["difference"].abs().max()),
+        diverged_once=int(number.get("one diverged", 0)),
+        undecided=len(undecided),
+        decidable=len(decidable),
+        least=missing.min() if len(missing) else 0,
+        most=missing.max() if len(missing) else 0,
+        bimodal=int(number.get("bimodal", 0)),
+        chaotic=int(number.get("chaotic", 0)),
+        diverged=int(number.get("diverged", 0)),
+        not_run=int(number.get("not run", 0)),
+    )
+    return "; ".join(clauses)
+
+
+def method_words(comparison: Comparison) -> str:
+    """How the verdicts came about, for whoever wants to check them."""
+    return render(
+        _SENTENCES,
+        "method",
+        metric=comparison.metric,
+        repeats=comparison.repeats,
+        varies=comparison.varies,
+        smallest=min(comparison.samples),
+        biggest=max(comparison.samples),
+        margin=comparison.margin,
+        alpha=comparison.alpha,
+        formula=FORMULA,
+        exact=is_exact(comparison.repeats),
+        shared_rows=comparison.shared_rows,
+        caveat=SHARED_ROWS,
+        chaos_known=comparison.chaos_known,
+    )
+
+
+def difference_words(comparison: Comparison) -> list[str]:
+    """What else two runs do not have in common, a line each."""
+    return [_difference(d, *comparison.names) for d in comparison.differences]
+
+
+def _difference(difference: RunDifference, first: str, second: str = "") -> str:
+    one, two = (
+        ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        for value in (difference.first, difference.second)
+    )
+    return f"{difference.name}: {one} in {first}, {two} in {second}"
+
+
+def verdict_counts(comparison: Comparison) -> pd.DataFrame:
+    """A row for every pair: how many cells have which verdict, largest difference, agreement.
+
+    flip_share and kappa are means over the stable cells in which both sides learned; own_flips and
+    own_kappa the same between the repeats of either side itself.
+    """
+    rows = []
+    for left, right in comparison.pairs:
+        cells = comparison.of(left, right)
+        stable = cells[~cells["verdict"].isin(APART)]
+        row: dict[str, Any] = {"left": left, "right": right}
+        row |= {v: int((cells["verdict"] == v).sum()) for v in VERDICTS}
+        row["largest"] = stable["difference"].abs().max()
+        if "flips" in cells:
+            learned = stable[stable["learned"]]  # elsewhere labels are a matter of luck
+            row["flip_share"] = learned["flip_share"].mean()
+            row["own_flips"] = learned[["own_flips_left", "own_flips_right"]].mean(axis=None)
+            row["kappa"] = learned["kappa"].mean()
+            row["own_kappa"] = learned[["own_kappa_left", "own_kappa_right"]].mean(axis=None)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def notable_cells(comparison: Comparison) -> pd.DataFrame:
+    """The cells that speak against equivalence or leave it open, the largest difference first."""
+    cells = comparison.cells
+    open_ = cells[~cells["verdict"].isin([*AGREEING, *APART])]
+    order = open_["difference"].abs().sort_values(ascending=False, na_position="first").index
+    return open_.loc[order].reset_index(drop=True)
+
+
+def _tables(comparison: Comparison) -> list[Table]:
     """Verdicts and agreement of every pair; its chosen cells; the cells that speak against or are open."""
     metric = comparison.metric
-    found = counts(comparison)
-    pair = found["left"] + " − " + found["right"]
-    verdicts = [v for v in VERDICTS if found[v].any()]
-    shown = found[verdicts].copy()
+    counts = verdict_counts(comparison)
+    pair = counts["left"] + " − " + counts["right"]
+    shown = counts[[v for v in VERDICTS if counts[v].any()]].copy()
     shown.insert(0, "pair", pair)
-    shown["largest difference"] = [numbers.span(v, metric) for v in found["largest"]]
+    shown["largest difference"] = [numbers.span(v, metric) for v in counts["largest"]]
     made = [Table(shown, "Cells by verdict")]
-    if "flip_share" in found:
+    if "flip_share" in counts:
         alike = pd.DataFrame({"pair": pair})
-        alike["labels that differ"] = [numbers.score(v, "accuracy") for v in found["flip_share"]]
-        alike["between own repeats"] = [numbers.score(v, "accuracy") for v in found["own_flips"]]
-        alike["kappa"] = [_kappa(v) for v in found["kappa"]]
-        alike["of own repeats"] = [_kappa(v) for v in found["own_kappa"]]
+        alike["labels that differ"] = [numbers.score(v, "accuracy") for v in counts["flip_share"]]
+        alike["between own repeats"] = [numbers.score(v, "accuracy") for v in counts["own_flips"]]
+        alike["kappa"] = [_to_places(v) for v in counts["kappa"]]
+        alike["of own repeats"] = [_to_places(v) for v in counts["own_kappa"]]
         made.append(Table(alike, "Labels, in stable cells that learned"))
     made.append(
         Table(_chosen(comparison), "Each side's chosen cell (not corrected for many pairs)")
     )
-    made.append(Table(_cells(notable(comparison), metric), "Cells that differ or are open"))
+    made.append(Table(_cells(comparison), "Cells that differ or are open"))
     decided = comparison.cochran[comparison.cochran["holm"] < comparison.alpha]
     made.append(Table(decided, "Cells where Cochran's Q sees a difference between backends (Holm)"))
     return made
 
 
-def _kappa(value: float) -> str:
+def _to_places(value: float) -> str:
     return NOTHING if np.isnan(value) else f"{value:.4f}"
 
 
@@ -86,16 +212,20 @@ def _chosen(comparison: Comparison) -> pd.DataFrame:
     )
 
 
-def _cells(cells: pd.DataFrame, metric: str) -> pd.DataFrame:
+def _cells(comparison: Comparison) -> pd.DataFrame:
+    p_name = "p (McNemar)" if comparison.repeats == 1 else "p (permutation)"
+    p_column = "p_mcnemar" if comparison.repeats == 1 else "p_permutation"
     rows = []
-    for row in cells.head(SHOWN).to_dict("records"):
+    for row in notable_cells(comparison).head(_LISTED).to_dict("records"):
         needed = row["needed"] - row["n"]
         rows.append(
             {
                 "pair": f"{row['left']} − {row['right']}",
                 "cell": numbers.cell(row["eta"], row["lmbd"]),
                 "verdict": row["verdict"],
-                "difference": _interval(row, metric),
+                "difference": _interval(row, comparison.metric),
+                p_name: row.get(p_column, np.nan),
+                "q": row["q"],
                 "more repeats": max(1, needed) if row["needed"] > 0 else None,
             }
         )
@@ -110,46 +240,47 @@ def _interval(row: Mapping[Hashable, Any], metric: str) -> str:
     return f"{mean} [{low}, {high}]"
 
 
-def differences(comparison: Comparison) -> Picture:
+def _difference_map(comparison: Comparison) -> Picture:
     """Maps of the mean difference, a panel for every pair; signs mark what is not equivalent."""
-    unit = "points" if comparison.metric == "accuracy" else comparison.metric
     return Picture(
         "differences",
-        lambda: _drawn(comparison, unit),
-        f"Mean difference in test {comparison.metric} ({unit}), left minus right; ≠ different by "
-        "more than the margin, ? open; hatched cells are set apart.",
+        lambda: _draw_differences(comparison),
+        render(_SENTENCES, "map", metric=comparison.metric, alpha=comparison.alpha),
         "Heatmaps of differences over eta (down) and lmbd (across). "
-        + "; ".join(sentence(comparison, *pair) for pair in comparison.pairs),
+        + "; ".join(pair_words(comparison, *pair) for pair in comparison.pairs),
     )
 
 
-def _drawn(comparison: Comparison, unit: str) -> Figure:
+def _draw_differences(comparison: Comparison) -> Figure:
     """The figure; its colours reach to the largest difference, and at least to the margin."""
-    factor = 100.0 if comparison.metric == "accuracy" else 1.0
-    maps = [_map(comparison, left, right, factor) for left, right in comparison.pairs]
+    factor = numbers.factor(comparison.metric)
+    maps = [_map(comparison, left, right) for left, right in comparison.pairs]
     drawn = np.concatenate([np.abs(one.values[one.status == "ok"]) for one in maps])
     largest = float(np.nanmax(drawn, initial=comparison.margin * factor))
     ends = {"ticks": [-largest, 0, largest], "format": "%.2g"}
+    unit = "points" if comparison.metric == "accuracy" else numbers.NAMES[comparison.metric]
     scale = Scale("vlag", -largest, largest, f"difference ({unit})", ends)
     return figure_of(maps, scale, columns=3 if len(maps) > 4 else 2)
 
 
-def _map(comparison: Comparison, left: str, right: str, factor: float) -> Map:
-    grid = comparison.of(left, right).set_index(["eta", "lmbd"]).sort_index()
-    apart = grid["verdict"].isin(DRAWN_APART)
-    status = grid["verdict"].where(apart, "ok").unstack("lmbd").to_numpy(object)
-    values = grid["difference"].unstack("lmbd")
-    texts = np.full(values.shape, "", dtype=object)
-    if max(values.shape) <= ANNOTATED:
-        signs = grid["verdict"].map(SIGNS).fillna("").unstack("lmbd").to_numpy()
-        for place, value in np.ndenumerate(values.to_numpy()):
-            digits = 1 if abs(value) >= 0.1 else 2  # what fits into a cell
-            texts[place] = f"{signs[place]}{numbers.difference(value, comparison.metric, digits)}"
+def _map(comparison: Comparison, left: str, right: str) -> Map:
+    cells = comparison.of(left, right)
+    shape = cells["eta"].nunique(), cells["lmbd"].nunique()
+    apart = cells["verdict"].isin(_DRAWN_APART)
+    values = cells["difference"].to_numpy()
+    texts = np.full(len(cells), "", dtype=object)
+    if max(shape) <= ANNOTATED:
+        signs = cells["verdict"].map(_SIGNS).fillna("")
+        for place, (sign, value) in enumerate(zip(signs, values, strict=True)):
+            digits = 2 if abs(value) < 0.01 else 1  # what fits into a cell
+            texts[place] = f"{sign}{numbers.difference(value, comparison.metric, digits)}"
     return Map(
         f"{left} − {right}",
-        values.index.to_numpy(),
-        values.columns.to_numpy(),
-        values.to_numpy() * factor,
-        texts,
-        status,
+        np.unique(cells["eta"]),
+        np.unique(cells["lmbd"]),
+        values.reshape(shape) * numbers.factor(comparison.metric),
+        texts.reshape(shape),
+        cells["verdict"].where(apart, "ok").to_numpy(object).reshape(shape),
+        dotted=(cells["q"] < comparison.alpha).to_numpy().reshape(shape),
+        dot=f"q < {comparison.alpha:g}",
     )

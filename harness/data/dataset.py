@@ -1,7 +1,7 @@
 """Data sets: samples as they came.
 
 A data set comes from scikit-learn (``digits``, ``iris``, ``wine``, ``breast_cancer``, ``diabetes``),
-from OpenML (``openml:NAME``) or from a CSV, Parquet or NPZ file with a target column.
+from OpenML (``openml:NAME``) or from a file with a target column (:mod:`harness.data.readers`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.data.readers import READERS, file_kinds, read_file, read_openml
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
 
-FILES = (".csv", ".parquet", ".npz")
 CLASSIFICATION = ("digits", "iris", "wine", "breast_cancer")
 REGRESSION = ("diabetes",)
 
@@ -45,7 +46,7 @@ class Dataset:
         """Samples, features and classes; 0 classes for regression."""
         return len(self.x), self.x.shape[1], len(self.classes)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         digest = hashlib.sha256(np.ascontiguousarray(self.x).tobytes())
         digest.update(np.ascontiguousarray(self.y).tobytes())
@@ -56,12 +57,14 @@ def load_dataset(experiment: Experiment) -> Dataset:
     """The experiment's data set, checked; :class:`InputError` says what is wrong with it."""
     name, task = experiment.dataset, experiment.task
     if name.startswith("openml:"):
-        frame, target, source = _openml(name.removeprefix("openml:"), experiment.target)
-        return _from_frame(name, source, frame, target, task)
-    if name.lower().endswith(FILES):
-        return _from_file(Path(name), experiment.target, task)
+        features, y, source = read_openml(name.removeprefix("openml:"), experiment.target)
+        return _from_frame(name, source, features, y, task)
+    path = Path(name)
+    if path.suffix.lower() in READERS:
+        features, y = read_file(path, experiment.target)
+        return _from_frame(path.name, f"file {path.name}", features, y, task)
     if name not in (*CLASSIFICATION, *REGRESSION):
-        allowed = (*CLASSIFICATION, *REGRESSION, "openml:NAME", "a .csv, .parquet or .npz file")
+        allowed = (*CLASSIFICATION, *REGRESSION, "openml:NAME", f"a {file_kinds()} file")
         raise unknown("dataset", name, allowed)
     if experiment.target is not None:
         raise InputError(
@@ -91,79 +94,6 @@ def _from_sklearn(name: str) -> Dataset:
     names = tuple(str(f) for f in bunch.feature_names)
     source = f"sklearn.datasets.{loaders[name].__name__}"
     return Dataset(name, source, bunch.data.astype(np.float64), y, classes, names)
-
-
-def _openml(name: str, target: str | None) -> tuple[pd.DataFrame, pd.Series, str]:
-    from sklearn.datasets import fetch_openml
-
-    try:
-        bunch = fetch_openml(name, version="active", as_frame=True, parser="auto")
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"dataset: 'openml:{name}' could not be fetched ({reason}); "
-            "allowed: a name that OpenML knows, with a network connection or already in the cache"
-        ) from None
-    if target is None:
-        return bunch.data, bunch.target, f"OpenML {name}, version {bunch.details['version']}"
-    frame = bunch.frame
-    _has_column(frame, target, f"openml:{name}")
-    return frame.drop(columns=target), frame[target], f"OpenML {name}, target {target}"
-
-
-def _from_file(path: Path, target: str | None, task: str) -> Dataset:
-    if not path.is_file():
-        raise InputError(f"dataset: no file {str(path)!r}; allowed: an existing {_or(FILES)} file")
-    if target is None:
-        raise InputError(f"target: needed for the file {path.name!r}; allowed: one of its columns")
-    frame = _read(path, target)
-    _has_column(frame, target, path.name)
-    source = f"file {path.name}"
-    return _from_frame(path.name, source, frame.drop(columns=target), frame[target], task)
-
-
-def _read(path: Path, target: str) -> pd.DataFrame:
-    import zipfile
-
-    try:
-        if path.suffix.lower() == ".csv":
-            return pd.read_csv(path)
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        with np.load(path, allow_pickle=False) as arrays:
-            return _columns({name: arrays[name] for name in arrays.files}, target, path.name)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:  # pandas' errors included
-        if isinstance(error, InputError):
-            raise
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"dataset: {path.name!r} cannot be read ({reason}); "
-            f"allowed: a whole {path.suffix.lower()} file"
-        ) from None
-
-
-def _columns(arrays: dict[str, NDArray[Any]], target: str, name: str) -> pd.DataFrame:
-    """The arrays of an NPZ file as columns: one-dimensional ones as they are, two-dimensional cut up."""
-    columns: dict[str, NDArray[Any]] = {}
-    for key, array in arrays.items():
-        if key == target:
-            columns[key] = array.ravel()
-        else:
-            flat = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
-            columns |= {
-                key if array.ndim == 1 else f"{key}_{i}": flat[:, i] for i in range(flat.shape[1])
-            }
-    lengths = {key: len(values) for key, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise InputError(f"dataset: {name!r} has arrays of different lengths {lengths}")
-    return pd.DataFrame(columns)
-
-
-def _has_column(frame: pd.DataFrame, target: str, name: str) -> None:
-    if target not in frame.columns:
-        columns = [str(c) for c in frame.columns]
-        shown = columns if len(columns) <= 20 else [*columns[:20], "..."]
-        raise unknown(f"target: no such column in {name!r}", target, shown)
 
 
 def _from_frame(
@@ -214,7 +144,3 @@ def _from_frame(
 
 def _numeric(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
-
-
-def _or(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"

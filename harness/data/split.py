@@ -40,9 +40,7 @@ def split_rows(dataset: Dataset, experiment: Experiment, repeat: int = 0) -> Spl
     """
     if experiment.draws == "notebook":
         stream = NotebookStream(experiment, dataset.counts, repeat)
-        held = round(experiment.validation_size * len(stream.train))
-        train, validation = np.split(stream.train, [len(stream.train) - held])
-        return Split(train, validation if held else stream.test, stream.test)
+        return Split(stream.train, stream.validation, stream.test)
     from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
     rows = np.arange(len(dataset.y))

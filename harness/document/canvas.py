@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from backends.frameworks import garbage_waits
 
-Kind = Literal["svg", "png"]
-KINDS: tuple[Kind, ...] = ("svg", "png")
+Format = Literal["svg", "png"]
+FORMATS: tuple[Format, ...] = ("svg", "png")
 DPI = 130
 INK = "#24292f"
 FAINT = "#57606a"
@@ -106,7 +106,7 @@ def bar_axes(figure: Figure, frame: Frame) -> Axes:
     return figure.add_axes(box)
 
 
-def written(figure: Figure, kind: Kind) -> bytes:
+def figure_file(figure: Figure, kind: Format) -> bytes:
     """The figure as a file. Call it inside :func:`style`."""
     stream = io.BytesIO()
     if kind == "png":

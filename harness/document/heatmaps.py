@@ -44,7 +44,8 @@ class Map:
     """Numbers on a grid, ready to be drawn; arrays of shape (eta, lmbd).
 
     ``texts`` are what small grids show in the cells, ``status`` says which hold a number, ``chosen`` is
-    the (row, column) to mark.
+    the (row, column) to outline. The cells that are true in ``dotted`` have a dot in a corner, which the
+    legend calls ``dot``.
     """
 
     title: str
@@ -54,6 +55,8 @@ class Map:
     texts: NDArray[np.object_]
     status: NDArray[np.object_]
     chosen: tuple[int, int] | None = None
+    dotted: NDArray[np.bool_] | None = None
+    dot: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def figure_of(maps: Sequence[Map], scale: Scale, columns: int) -> Figure:
     rows = max(len(m.eta) for m in maps)
     across = max(len(m.lmbd) for m in maps)
     small = all(is_small(m.values) for m in maps)
-    handles = max(len(statuses(m)) + (m.chosen is not None) for m in maps)
+    handles = max(len(statuses(m)) + (m.chosen is not None) + has_dots(m) for m in maps)
     legend = -(-handles // HANDLES)
     frame = Frame(
         width=max(0.47 * across, 2.3) if small else 4.0,
@@ -83,14 +86,14 @@ def figure_of(maps: Sequence[Map], scale: Scale, columns: int) -> Figure:
     figure, axes = panels(len(maps), columns, frame)
     bar = bar_axes(figure, frame)
     for k, (axis, one) in enumerate(zip(axes, maps, strict=True)):
-        draw(axis, one, scale, bar if k == 0 else None)
+        draw_map(axis, one, scale, bar if k == 0 else None)
         if k % columns:
             axis.set_ylabel("")
         frame.place(axis)
     return figure
 
 
-def draw(axis: Axes, one: Map, scale: Scale, bar: Axes | None = None) -> None:
+def draw_map(axis: Axes, one: Map, scale: Scale, bar: Axes | None = None) -> None:
     """One map on one axes, with the colour bar on another if given."""
     ok = one.status == "ok"
     small = is_small(one.values)
@@ -121,6 +124,11 @@ def draw(axis: Axes, one: Map, scale: Scale, bar: Axes | None = None) -> None:
     handles = _mark(axis, one)
     if one.chosen is not None:
         handles.insert(0, _outline(axis, one))
+    if one.dotted is not None and has_dots(one):
+        rows, columns = np.nonzero(one.dotted)
+        label = f"{one.dot} ({len(rows)})"
+        place = (columns + 0.88, rows + 0.15)
+        handles += axis.plot(*place, "o", ms=3, color=INK, mec="white", mew=0.5, label=label)
     if handles:
         axis.legend(
             handles=handles,
@@ -141,7 +149,7 @@ def _name_colours(bar: Axes) -> None:
     """The values at a colour bar, as texts like all others here."""
     low, high = sorted(bar.get_ylim())
     values = [v for v in bar.get_yticks() if low <= v <= high]
-    words = [f"{v:g}".replace("-", "−") for v in values]
+    words = [f"{v:.3g}".replace("-", "−") for v in values]
     bar.tick_params(length=2.5, labelright=False)
     right = np.array([(bar.get_xlim()[1], v) for v in values])
     Words(bar, words, right, size=8.5, colours=INK, across="left", offset=(5, 0))
@@ -227,6 +235,11 @@ def _mark(axis: Axes, one: Map) -> list[Any]:
         words = f"{sign} {status} ({len(cells)})"
         handles.append(Patch(facecolor=ground, edgecolor=FAINT, hatch=hatch, label=words))
     return handles
+
+
+def has_dots(one: Map) -> bool:
+    """Whether any cell of a map has a dot."""
+    return one.dotted is not None and bool(one.dotted.any())
 
 
 def statuses(one: Map) -> list[str]:

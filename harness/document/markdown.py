@@ -6,8 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from harness.document.section import Picture, Section, Table
-from harness.document.title import Title
+from harness.document.section import Picture, Section, Table, Title
 
 
 def markdown(title: Title, sections: Sequence[Section]) -> str:

@@ -13,9 +13,9 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NAMES = {"accuracy": "accuracy", "r2": "R²", "rmse": "RMSE"}
 
 
-def count(number: int, noun: str) -> str:
-    """``1 cell``, ``2 cells``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, many: str | None = None) -> str:
+    """``1 cell``, ``2 cells``; ``many`` is the plural that does not end so."""
+    return f"{number} {noun}" if number == 1 else f"{number} {many or f'{noun}s'}"
 
 
 def factor(metric: str) -> float:
@@ -55,6 +55,14 @@ def points(value: float, metric: str) -> str:
     return (
         f"{difference(value, metric)} points" if metric == "accuracy" else difference(value, metric)
     )
+
+
+def amount(value: float, metric: str) -> str:
+    """A width that somebody chose, such as a margin, in as few digits as it has: ``0.5 points``."""
+    if metric != "accuracy":
+        return f"{value:.3g} of {NAMES[metric]}"
+    shown = f"{100 * value:.3g}"
+    return f"{shown} point" if shown.lstrip("-") == "1" else f"{shown} points"
 
 
 def span(value: float, metric: str) -> str:
@@ -107,3 +115,21 @@ def listed(items: Sequence[str], most: int = 8) -> str:
     """Items in one line, cut after ``most`` with the number of those left out."""
     shown = "; ".join(items[:most])
     return f"{shown}; and {len(items) - most} more" if len(items) > most else shown
+
+
+def change(value: float, low: float, high: float, metric: str) -> str:
+    """A difference with its interval: ``down 2.31 points (95 % interval −3.02 to −1.60)``."""
+    if value == 0:
+        return "unchanged"
+    way = f"{'down' if value < 0 else 'up'} {span(abs(value), metric)}"
+    if np.isnan(low) or low == high:
+        return way
+    ends = " to ".join(difference(end, metric) for end in (low, high))
+    return f"{way} (95 % interval {ends})"
+
+
+def probability(p: float) -> str:
+    """A p value: ``p = 0.003``."""
+    if np.isnan(p):
+        return "not tested"
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"

@@ -11,8 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from harness.document.section import Picture, Section
-from harness.document.title import Title
+from harness.document.section import Picture, Section, Title
 
 
 def page(title: Title, sections: Sequence[Section], drawings: Mapping[str, bytes]) -> str:

@@ -20,6 +20,14 @@ NUMBER = re.compile(r"[−+-]?\d+(\.\d+)?(e[−+-]?\d+)?( (%|points|s|min|h|MiB|
 
 
 @dataclass(frozen=True)
+class Title:
+    """What a document is called, and one line under it that says what it is about."""
+
+    name: str
+    about: str
+
+
+@dataclass(frozen=True)
 class Table:
     """A table: the columns of ``frame`` in their order, the first one naming the rows.
 

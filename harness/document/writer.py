@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from harness.document.canvas import KINDS, Kind, style, written
+from harness.document.canvas import FORMATS, Format, figure_file, style
 from harness.document.markdown import markdown
 from harness.document.page import page
-from harness.document.section import Picture, Section
-from harness.document.title import Title
+from harness.document.section import Picture, Section, Title
 from harness.executors.fork import beside
 from harness.results.run_folder import RunFolder
 
@@ -22,10 +21,10 @@ def write_sections(
     names = [picture.name for picture in pictures]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"two pictures are called {min(twice)!r}")
-    others = beside(partial(_drawn, pictures[1::2]))
-    drawn = _drawn(pictures[::2]) | others()
+    others = beside(partial(_draw_files, pictures[1::2]))
+    drawn = _draw_files(pictures[::2]) | others()
     for picture in pictures:
-        for kind in KINDS:
+        for kind in FORMATS:
             folder.write(f"figures/{picture.name}.{kind}", drawn[picture.name, kind])
     drawings = {picture.name: drawn[picture.name, "svg"] for picture in pictures}
     folder.write(f"{name}.md", markdown(title, content))
@@ -33,12 +32,12 @@ def write_sections(
     return f"{folder.address.rstrip('/')}/{name}.html"
 
 
-def _drawn(pictures: Sequence[Picture]) -> dict[tuple[str, Kind], bytes]:
+def _draw_files(pictures: Sequence[Picture]) -> dict[tuple[str, Format], bytes]:
     """The files of some pictures by name and kind."""
     files = {}
     with style():
         for picture in pictures:
             figure = picture.draw()
-            for kind in KINDS:
-                files[picture.name, kind] = written(figure, kind)
+            for kind in FORMATS:
+                files[picture.name, kind] = figure_file(figure, kind)
     return files

@@ -5,18 +5,22 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 
-from harness.executors.job import Job, Outcome
+from harness.executors.job import Job
+from harness.training.units import UnitOutcome
 
 _PLACES = {
-    "serial": "harness.executors.serial",
-    "processes": "harness.executors.processes",
-    "dask": "harness.executors.dask",
+    "serial": "harness.executors.serial:run_serially",
+    "processes": "harness.executors.processes:run_in_processes",
+    "dask": "harness.executors.dask:run_on_dask",
 }
 
 
-def executor(name: str) -> Callable[[Job], Iterator[Outcome]]:
+def executor(name: str) -> Callable[[Job], Iterator[UnitOutcome]]:
     """The executor of this name."""
-    execute: Callable[[Job], Iterator[Outcome]] = importlib.import_module(_PLACES[name]).execute
+    module, _, function = _PLACES[name].partition(":")
+    execute: Callable[[Job], Iterator[UnitOutcome]] = getattr(
+        importlib.import_module(module), function
+    )
     return execute
 
 

@@ -16,14 +16,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import pandas as pd
-
 from backends.frameworks import set_threads
 from harness.data.dataset import Dataset
 from harness.errors import InputError
-from harness.executors.job import Job, Outcome, of_exception
+from harness.executors.job import Job
 from harness.experiment.experiment import Experiment
-from harness.training.units import Unit
+from harness.training.status import Status
+from harness.training.units import Unit, UnitOutcome, failed_by
 
 WORKERS_LOST = 3  # after which a unit is given up, on a cluster that is started here
 CONNECT_SECONDS = 10
@@ -33,7 +32,7 @@ _one_at_a_time = (
 )  # a worker may have several threads; the frameworks' settings are global
 
 
-def execute(job: Job) -> Iterator[Outcome]:
+def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
     """Outcomes as units finish. ``unit_timeout`` does not hold: Dask cannot stop a running task."""
     try:
         from distributed import KilledWorker, as_completed
@@ -55,14 +54,12 @@ def execute(job: Job) -> Iterator[Outcome]:
         for future in as_completed(list(futures), loop=client.loop):
             unit, error = futures[future], future.exception()
             if isinstance(error, KilledWorker):
-                yield Outcome(
-                    unit, "failed", "its worker died, again and again, until Dask gave up"
-                )
+                reason = "its worker died, again and again, until Dask gave up"
+                yield UnitOutcome(unit, Status.FAILED, reason)
             elif error is not None:
-                yield of_exception(unit, error)
+                yield failed_by(unit, error)
             else:
-                rows, timings = future.result()
-                yield Outcome(unit, "done", rows=rows, timings=timings)
+                yield future.result()
             future.release()
 
 
@@ -102,9 +99,7 @@ def _give(experiment: Experiment, dataset: Dataset) -> tuple[Experiment, Dataset
     return experiment, dataset
 
 
-def _work(
-    unit: Unit, given: tuple[Experiment, Dataset], threads: int
-) -> tuple[pd.DataFrame, dict[str, float]]:
+def _work(unit: Unit, given: tuple[Experiment, Dataset], threads: int) -> UnitOutcome:
     set_threads(threads)
     from threadpoolctl import threadpool_limits
 

@@ -1,134 +1,186 @@
 """Worker processes on this machine, one unit each at a time.
 
-Every slot is a pool of one process, so a unit can be given to the process that has its library loaded
-already, and a process that dies or overruns its time limit costs only the unit it held.
+A worker keeps the libraries that it has imported and is given units of the same backends; one that dies
+or overruns its time limit costs only the unit it held.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.connection
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
-
-import pandas as pd
-from pebble import ProcessExpired, ProcessPool
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import ModuleType
 
 from backends.frameworks import collect_less, set_threads
-from backends.registry import Unavailable, find
+from backends.registry import UnusableBackend, find
 from harness.data.dataset import Dataset
-from harness.executors.job import Job, Outcome, of_exception
+from harness.executors.job import Job
 from harness.executors.worker_server import worker_context
 from harness.experiment.experiment import Experiment
-from harness.training.units import Unit
+from harness.training.status import Status
+from harness.training.units import Unit, UnitOutcome, failed_by
 
 TRIES = 2  # of a unit whose worker died
+BEGUN = "begun"  # what a worker says of a unit before it sends the outcome
 
 
-@dataclass
-class _Slot:
-    """One worker process and the modules that it has imported."""
-
-    pool: ProcessPool
-    loaded: set[str] = field(default_factory=set)
-
-
-def execute(job: Job) -> Iterator[Outcome]:
+def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
     """Outcomes as units finish; at most ``jobs`` at once, each library imported by few workers."""
-    context = worker_context()
-    slots = [
-        _Slot(
-            ProcessPool(
-                max_workers=1,
-                context=context,
-                initializer=_start_worker,
-                initargs=(job.execution.threads, job.log, job.experiment, job.dataset),
-            )
-        )
-        for _ in range(min(job.execution.jobs, len(job.units)))
-    ]
     modules = {name: _modules(name) for name in {unit.backend for unit in job.units}}
     # long ones first, of these the slow starters
     pending = sorted(job.units, key=lambda u: (-u.size, -len(modules[u.backend])))
     tries = dict.fromkeys(job.units, 0)
-    running: dict[Future[tuple[pd.DataFrame, dict[str, float]]], tuple[_Slot, Unit]] = {}
+    workers = [_Worker(job) for _ in range(min(job.execution.jobs, len(job.units)))]
     try:
-        while pending or running:
-            busy = [slot for slot, _ in running.values()]
-            for slot in (s for s in slots if s not in busy):
-                if not pending:
-                    break
-                unit = _choose(pending, slot, [s for s in slots if s is not slot], modules)
-                pending.remove(unit)
-                tries[unit] += 1
-                slot.loaded |= set(modules[unit.backend])
-                future = slot.pool.schedule(_work, args=(unit,), timeout=job.execution.unit_timeout)
-                running[future] = (slot, unit)
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                slot, unit = running.pop(future)
-                error = future.exception()
-                if isinstance(error, ProcessExpired | MemoryError | TimeoutError):
-                    slot.loaded.clear()
-                    if not isinstance(error, TimeoutError) and tries[unit] < TRIES:
-                        pending.insert(0, unit)
+        while pending or any(worker.unit for worker in workers):
+            for worker in workers:
+                if pending and worker.unit is None:
+                    unit = _choose(pending, worker, workers, modules)
+                    pending.remove(unit)
+                    tries[unit] += 1
+                    worker.give(unit, modules[unit.backend])
+            for worker in _with_news(workers):
+                held = worker.unit
+                assert held is not None
+                try:
+                    outcome = worker.outcome()
+                except _WorkerDied as death:
+                    if tries[held] < TRIES:
+                        pending.insert(0, held)
                         continue
-                yield _outcome(future, unit, job.execution.unit_timeout, tries[unit])
+                    reason = f"its worker process died {tries[held]} times ({death})"
+                    outcome = UnitOutcome(held, Status.FAILED, reason)
+                if outcome is not None:
+                    yield outcome
     finally:
-        for slot in slots:
-            slot.pool.stop()
-        for slot in slots:
-            slot.pool.join()
+        for worker in workers:
+            worker.end()
 
 
-def _outcome(
-    future: Future[tuple[pd.DataFrame, dict[str, float]]],
-    unit: Unit,
-    limit: float | None,
-    tries: int,
-) -> Outcome:
-    error = future.exception()
-    if error is None:
-        rows, timings = future.result()
-        return Outcome(unit, "done", rows=rows, timings=timings)
-    if isinstance(error, TimeoutError):
-        return Outcome(unit, "timeout", f"took longer than {limit:g} s")
-    if isinstance(error, ProcessExpired):
-        code = error.exitcode
-        how = (
-            f"killed by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
-        )
-        return Outcome(unit, "failed", f"its worker process died {tries} times ({how})")
-    return of_exception(unit, error)
+class _WorkerDied(Exception):
+    """A worker ended by itself or was killed; says how."""
+
+
+class _Worker:
+    """A process that carries out units, one at a time; there is none before the first, or after a death."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.process: BaseProcess | None = None
+        self.unit: Unit | None = None
+        self.deadline: float | None = None
+        self.loaded: set[str] = set()  # the modules it has imported
+
+    def give(self, unit: Unit, modules: tuple[str, ...]) -> None:
+        """Have the process carry out a unit."""
+        if self.process is None:
+            self._start()
+        self.unit = unit
+        self.loaded.update(modules)
+        with suppress(OSError):  # it has just died, as will be seen
+            self.connection.send(unit)
+
+    def _start(self) -> None:
+        context, job = worker_context(), self.job
+        self.connection, end = context.Pipe()
+        given = (end, job.execution.threads, job.log, job.experiment, job.dataset)
+        self.process = context.Process(target=_carry_out_units, args=given)  # type: ignore[attr-defined]
+        with _script_hidden(job.units):
+            self.process.start()
+        end.close()
+
+    def outcome(self) -> UnitOutcome | None:
+        """What became of the unit; None while the process is at it. Raises ``_WorkerDied``."""
+        assert self.process is not None
+        assert self.unit is not None
+        dead, unit, limit = not self.process.is_alive(), self.unit, self.job.execution.unit_timeout
+        if self.connection.poll():
+            try:
+                message: UnitOutcome | str = self.connection.recv()
+            except (EOFError, OSError):
+                raise _WorkerDied(self.end(grace=1.0)) from None
+            if isinstance(message, UnitOutcome):
+                self.unit = self.deadline = None
+                return message
+            self.deadline = None if limit is None else time.monotonic() + limit
+        elif dead:
+            raise _WorkerDied(self.end())
+        elif self.deadline is not None and time.monotonic() >= self.deadline:
+            self.end()
+            return UnitOutcome(unit, Status.TIMEOUT, f"took longer than {limit:g} s")
+        return None
+
+    def end(self, grace: float = 0.0) -> str:
+        """End the process, if there is one, after a grace in seconds; how it ended, for a person."""
+        if self.process is None:
+            return ""
+        if not wait([self.process.sentinel], grace):
+            self.process.kill()
+        self.process.join()
+        self.connection.close()
+        code = self.process.exitcode or 0
+        self.process = self.unit = self.deadline = None
+        self.loaded.clear()
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _with_news(workers: list[_Worker]) -> list[_Worker]:
+    """The workers that hold a unit, once one of them has something to say, has died, or is out of time."""
+    busy = [worker for worker in workers if worker.unit is not None]
+    deadlines = [worker.deadline for worker in busy if worker.deadline is not None]
+    patience = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+    signs = [sign for w in busy if w.process for sign in (w.connection, w.process.sentinel)]
+    wait(signs, patience)
+    return busy
 
 
 def _choose(
-    pending: list[Unit], slot: _Slot, others: list[_Slot], modules: dict[str, tuple[str, ...]]
+    pending: list[Unit],
+    worker: _Worker,
+    workers: list[_Worker],
+    modules: dict[str, tuple[str, ...]],
 ) -> Unit:
-    """The next unit for a slot: one whose modules it has, else one whose modules nobody has."""
-    elsewhere = set().union(*(other.loaded for other in others))
-    ready = [u for u in pending if set(modules[u.backend]) <= slot.loaded and modules[u.backend]]
+    """The next unit for a worker: one whose modules it has, else one whose modules nobody has."""
+    elsewhere = set().union(*(other.loaded for other in workers if other is not worker))
+    ready = [u for u in pending if set(modules[u.backend]) <= worker.loaded and modules[u.backend]]
     fresh = [u for u in pending if not set(modules[u.backend]) & elsewhere]
     return (ready or fresh or pending)[0]
 
 
 def _modules(name: str) -> tuple[str, ...]:
-    backend = find(name)
-    return () if isinstance(backend, Unavailable) else backend.modules
+    try:
+        return find(name).modules
+    except UnusableBackend:
+        return ()
 
 
-_given: tuple[Experiment, Dataset]
+@contextmanager
+def _script_hidden(units: tuple[Unit, ...]) -> Iterator[None]:
+    """Start processes inside without their running the caller's script, which might have no main guard.
+
+    They need nothing of it, unless a backend is defined there.
+    """
+    script = sys.modules["__main__"]
+    if not any(unit.backend.startswith("__main__:") for unit in units):
+        sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
-def _start_worker(threads: int, log: str | None, experiment: Experiment, dataset: Dataset) -> None:
-    """Prepare a fresh process: threads, output into the log, interrupts left to the parent."""
-    global _given
-    _given = (experiment, dataset)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _carry_out_units(
+    connection: Connection, threads: int, log: str | None, experiment: Experiment, dataset: Dataset
+) -> None:
+    """What a worker process does: units as they come, until nobody asks for another."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent to act upon
     set_threads(threads)
     collect_less()
     target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -136,21 +188,28 @@ def _start_worker(threads: int, log: str | None, experiment: Experiment, dataset
         stream.flush()
         os.dup2(target, stream.fileno())
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    # imported here, after the thread counts are set
+    from threadpoolctl import threadpool_limits
+
+    from harness.training.run_unit import run_unit
+
+    with suppress(EOFError):
+        while True:
+            unit: Unit = connection.recv()
+            connection.send(BEGUN)
+            try:
+                with threadpool_limits(threads):
+                    outcome = run_unit(unit, experiment, dataset)
+            except Exception as error:  # noqa: BLE001 (whatever a backend raises is its unit's alone)
+                outcome = failed_by(unit, error)
+            connection.send(outcome)
+            sys.stdout.flush()
+            sys.stderr.flush()
 
 
 def _die_with_parent() -> None:
     """End this process when the parent is gone, however that came about."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    multiprocessing.connection.wait([parent.sentinel])
+    wait([parent.sentinel])
     os._exit(1)
-
-
-def _work(unit: Unit) -> tuple[pd.DataFrame, dict[str, float]]:
-    # imported here, after the thread counts are set
-    from threadpoolctl import threadpool_limits
-
-    from harness.training.run_unit import run_unit
-
-    with threadpool_limits(int(os.environ["OMP_NUM_THREADS"])):
-        return run_unit(unit, *_given)

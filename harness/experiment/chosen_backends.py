@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends.base import Backend
-from backends.registry import Unavailable, find, known
+from backends.registry import Unavailable, UnusableBackend, find, known
 from harness.errors import unknown
 from harness.experiment.experiment import Experiment
 
@@ -18,6 +18,8 @@ def resolve(experiment: Experiment) -> tuple[Experiment, dict[str, Backend | Una
     for name in names:
         try:
             found[name] = find(name)
+        except UnusableBackend as missing:
+            found[name] = missing
         except KeyError:
             raise unknown("backend", name, [*known(), "all", "package.module:Class"]) from None
     return experiment.model_copy(update={"backends": tuple(names)}), found

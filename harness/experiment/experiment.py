@@ -225,6 +225,15 @@ class Experiment(Recipe):
         return [(eta, lmbd) for eta in self.eta for lmbd in self.lmbd]
 
     @property
+    def what_varies(self) -> str:
+        """What differs between repeats, in words: what their spread is the spread of."""
+        if self.folds:
+            return f"initial weights, order and the test fold (of {self.folds})"
+        if self.vary == "split":
+            return "initial weights, order and the stratified split"
+        return "initial weights and order; split fixed"
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the scores; the first is the one that cells are chosen by."""
         return ("accuracy",) if self.task == "classification" else ("r2", "rmse")

@@ -14,20 +14,19 @@ from backends.network import Array
 from harness.document.canvas import Frame, panels
 from harness.document.section import Picture, Section
 
-NAMES = {
-    "sigmoid": "sigmoid  1 / (1 + exp(−z))",
-    "step": "step  0 for z < 0, else 1",
-    "sine": "sine  sin z",
-    "relu": "ReLU  max(0, z)",
-    "tanh": "tanh  tanh z",
-    "leaky_relu": f"leaky ReLU  max({LEAKY_SLOPE:g} z, z)",
-    "elu": "ELU  z, below 0 exp z − 1",
+FORMULAS = {  # title and formula of each
+    "sigmoid": ("sigmoid", "1 / (1 + exp(−z))"),
+    "step": ("step", "0 for z < 0, else 1"),
+    "sine": ("sine", "sin z"),
+    "relu": ("ReLU", "max(0, z)"),
+    "tanh": ("tanh", "tanh z"),
+    "leaky_relu": ("leaky ReLU", f"max({LEAKY_SLOPE:g} z, z)"),
+    "elu": ("ELU", "z, below 0 exp z − 1"),
 }
-FUNCTION, SLOPE = "#3b6fb6", "#d9730d"
 
 
 @dataclass(frozen=True)
-class Curve:
+class ActivationCurve:
     """An activation function f and its derivative on points z; arrays of the same shape."""
 
     name: str
@@ -36,38 +35,32 @@ class Curve:
     slope: Array
 
 
-def curve(name: str, z: Array) -> Curve:
+def activation_curve(name: str, z: Array) -> ActivationCurve:
     """One activation function on the points z (float64).
 
     The step's derivative is 0 wherever it has one, which is why back-propagation cannot train it.
     """
     if name == "step":
-        return Curve(name, z, (z >= 0).astype(np.float64), np.zeros_like(z))
+        return ActivationCurve(name, z, (z >= 0).astype(np.float64), np.zeros_like(z))
     if name == "sine":
-        return Curve(name, z, np.sin(z), np.cos(z))
+        return ActivationCurve(name, z, np.sin(z), np.cos(z))
     f = ACTIVATE[name](z.copy())
-    return Curve(name, z, f, times_derivative(name, f, np.ones_like(z)))
+    return ActivationCurve(name, z, f, times_derivative(name, f, np.ones_like(z)))
 
 
-def curves(names: Sequence[str] = tuple(NAMES), reach: float = 10.0) -> list[Curve]:
-    """The curves of several functions for z from -reach to reach."""
-    z = np.linspace(-reach, reach, 801)
-    return [curve(name, z) for name in names]
-
-
-def draw(found: Sequence[Curve]) -> Figure:
+def draw_activations(curves: Sequence[ActivationCurve]) -> Figure:
     """A panel for each function, the derivative dashed."""
     frame = Frame(width=2.2, height=1.65, left=0.5, right=0.16, top=0.42, bottom=0.5)
-    figure, axes = panels(len(found), 4, frame)
-    for axis, one in zip(axes, found, strict=True):
-        name, _, formula = NAMES.get(one.name, one.name).partition("  ")
+    figure, axes = panels(len(curves), 4, frame)
+    for axis, curve in zip(axes, curves, strict=True):
+        title, formula = FORMULAS[curve.name]
         axis.axhline(0, color="#d0d7de", lw=0.8)
         axis.axvline(0, color="#d0d7de", lw=0.8)
-        axis.plot(one.z, one.f, color=FUNCTION, lw=1.8, label="f(z)")
-        axis.plot(one.z, one.slope, color=SLOPE, lw=1.4, ls="--", label="f′(z)")
-        axis.set_title(name)
+        axis.plot(curve.z, curve.f, color="#3b6fb6", lw=1.8, label="f(z)")
+        axis.plot(curve.z, curve.slope, color="#d9730d", lw=1.4, ls="--", label="f′(z)")
+        axis.set_title(title)
         axis.set_title(formula, loc="right", fontsize=8.5, fontweight="normal")
-        low, high = min(one.f.min(), -0.15), min(one.f.max(), 3.0)
+        low, high = min(curve.f.min(), -0.15), min(curve.f.max(), 3.0)
         axis.set_ylim(low - 0.1 * (high - low), high + 0.15 * (high - low))
         axis.locator_params(axis="y", nbins=4)
         axis.tick_params(labelsize=8.5, length=2.5)
@@ -76,10 +69,11 @@ def draw(found: Sequence[Curve]) -> Figure:
     return figure
 
 
-def section() -> Section:
-    """The exhibit."""
-    found = curves()
-    largest = {c.name: float(c.slope.max()) for c in found}
+def activations_exhibit() -> Section:
+    """Seven activation functions with their derivatives, and what their slopes mean."""
+    z = np.linspace(-10, 10, 801)
+    curves = [activation_curve(name, z) for name in FORMULAS]
+    largest = {c.name: float(c.slope.max()) for c in curves}
     return Section(
         "Activation functions",
         text=[
@@ -98,7 +92,7 @@ def section() -> Section:
         pictures=[
             Picture(
                 "activations",
-                partial(draw, found),
+                partial(draw_activations, curves),
                 "Seven activation functions (blue) and their derivatives (orange, dashed).",
                 "Seven small plots of activation functions over z from -10 to 10 with their derivatives.",
             )

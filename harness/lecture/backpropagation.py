@@ -1,20 +1,14 @@
 """The four equations of back-propagation, checked against finite differences.
 
-For one batch, with z^l = a^(l-1) W^l + b^l and a^l = f(z^l):
-
-    (1)  delta^L = dC/da^L * f'(z^L)                    error of the output layer
-    (2)  delta^l = (delta^(l+1) W^(l+1)^T) * f'(z^l)    error of a hidden layer
-    (3)  dC/db^l = sum of delta^l over the samples
-    (4)  dC/dW^l = a^(l-1)^T delta^l
-
-where delta^l = dC/dz^l. The notes derive them for C = 1/2 sum (a^L - t)^2 with sigmoid outputs; with the
-cross-entropy of a softmax (1) becomes delta^L = a^L - t, and the others stay.
+They are written out in :data:`EQUATIONS`, where delta^l = dC/dz^l. The notes derive them for
+C = 1/2 sum (a^L - t)^2 with sigmoid outputs; with the cross-entropy of a softmax (1) becomes
+delta^L = a^L - t, and the others stay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Literal
@@ -29,18 +23,28 @@ from backends.numpy_backend import gradients as backend_gradients
 from harness.document.canvas import Frame, panels
 from harness.document.section import Picture, Section, Table
 
-Cost = Literal["squared error, sigmoid outputs", "cross-entropy, softmax outputs"]
-COSTS: tuple[Cost, ...] = ("squared error, sigmoid outputs", "cross-entropy, softmax outputs")
-SIZES = (4, 5, 6, 3)
-SAMPLES = 7
-STEP = (
-    1e-5  # of the central difference; its error is of order STEP^2, round-off of order 1e-16 / STEP
-)
+# for one batch, with z^l = a^(l-1) W^l + b^l and a^l = f(z^l)
+EQUATIONS = """\
+(1)  delta^L = dC/da^L * f'(z^L)                    error of the output layer
+(2)  delta^l = (delta^(l+1) W^(l+1)^T) * f'(z^l)    error of a hidden layer
+(3)  dC/db^l = sum of delta^l over the samples
+(4)  dC/dW^l = a^(l-1)^T delta^l"""
+
+Cost = Literal["squared error", "cross-entropy"]
+OUTPUT_OF_COST: dict[Cost, str] = {"squared error": "sigmoid", "cross-entropy": "softmax"}
+
+_SIZES = (4, 5, 6, 3)
+_SAMPLES = 7
+# of the central difference; its error is of order _STEP^2, round-off of order 1e-16 / _STEP
+_STEP = 1e-5
 
 
 @dataclass(frozen=True)
-class Small:
-    """A small network with sigmoid hidden layers on one batch; all arrays float64."""
+class SmallNetwork:
+    """A network with sigmoid hidden layers and one batch of samples; all arrays float64.
+
+    b: (1, units) a layer, or (samples, units), a bias of each sample's own.
+    """
 
     cost: Cost
     x: Array
@@ -50,7 +54,7 @@ class Small:
 
 
 @dataclass(frozen=True)
-class Check:
+class EquationCheck:
     """One quantity of one equation, by the formula and by finite differences."""
 
     cost: Cost
@@ -66,127 +70,114 @@ class Check:
         return float(np.abs(self.formula - self.difference).max()) / size
 
 
-def small(cost: Cost, sizes: Sequence[int] = SIZES, samples: int = SAMPLES, seed: int = 0) -> Small:
+def small_network(cost: Cost, seed: int = 0) -> SmallNetwork:
     """A network of random weights, inputs and one-hot targets."""
     rng = np.random.default_rng(seed)
-    shapes = list(pairwise(sizes))
-    return Small(
+    shapes = list(pairwise(_SIZES))
+    return SmallNetwork(
         cost,
-        rng.normal(size=(samples, sizes[0])),
-        np.eye(sizes[-1])[rng.integers(sizes[-1], size=samples)],
+        rng.normal(size=(_SAMPLES, _SIZES[0])),
+        np.eye(_SIZES[-1])[rng.integers(_SIZES[-1], size=_SAMPLES)],
         tuple(rng.normal(size=shape) for shape in shapes),
         tuple(rng.normal(size=(1, outputs)) for _, outputs in shapes),
     )
 
 
-def forward(net: Small, shift: Sequence[Array | float] | None = None) -> list[Array]:
-    """Activations a^0 .. a^L; ``shift[l]`` is added to z^(l+1), to find out what C does."""
+def forward_pass(net: SmallNetwork) -> list[Array]:
+    """Activations a^0 .. a^L, (samples, units) each."""
     last = len(net.W) - 1
-    output = "softmax" if net.cost == COSTS[1] else "sigmoid"
     a = [net.x]
     for layer, (W, b) in enumerate(zip(net.W, net.b, strict=True)):
-        z = a[-1] @ W + b + (shift[layer] if shift is not None else 0.0)
-        a.append(ACTIVATE[output if layer == last else "sigmoid"](z))
+        activation = OUTPUT_OF_COST[net.cost] if layer == last else "sigmoid"
+        a.append(ACTIVATE[activation](a[-1] @ W + b))
     return a
 
 
-def objective(net: Small, shift: Sequence[Array | float] | None = None) -> float:
+def objective(net: SmallNetwork) -> float:
     """C, summed over samples and outputs."""
-    a = forward(net, shift)[-1]
-    if net.cost == COSTS[0]:
+    a = forward_pass(net)[-1]
+    if net.cost == "squared error":
         return float(0.5 * np.square(a - net.t).sum())
     return float(-(net.t * np.log(a)).sum())
 
 
-def errors(net: Small) -> list[Array]:
+def layer_errors(net: SmallNetwork) -> list[Array]:
     """delta^1 .. delta^L by equations (1) and (2)."""
-    a = forward(net)
-    delta: Array = a[-1] - net.t
-    if net.cost == COSTS[0]:
-        delta = times_derivative("sigmoid", a[-1], delta)
-    found = [delta]
+    a = forward_pass(net)
+    error: Array = a[-1] - net.t
+    if net.cost == "squared error":
+        error = times_derivative("sigmoid", a[-1], error)
+    delta = [error]
     for layer in reversed(range(1, len(net.W))):
-        delta = times_derivative("sigmoid", a[layer], delta @ net.W[layer].T)
-        found.insert(0, delta)
-    return found
+        error = times_derivative("sigmoid", a[layer], error @ net.W[layer].T)
+        delta.insert(0, error)
+    return delta
 
 
-def gradients(net: Small) -> tuple[list[Array], list[Array]]:
+def gradients_by_equations(net: SmallNetwork) -> tuple[list[Array], list[Array]]:
     """dC/dW^l and dC/db^l by equations (3) and (4)."""
-    a, delta = forward(net), errors(net)
+    a, delta = forward_pass(net), layer_errors(net)
     return (
         [a[layer].T @ d for layer, d in enumerate(delta)],
         [d.sum(axis=0, keepdims=True) for d in delta],
     )
 
 
-def of_backend(net: Small) -> tuple[list[Array], list[Array]]:
+def gradients_by_backend(net: SmallNetwork) -> tuple[list[Array], list[Array]]:
     """The same gradients by the NumPy backend, which trains the grid; cross-entropy only."""
     sizes = (net.x.shape[1], *(W.shape[1] for W in net.W))
     network = Network.classifier(sizes[0], sizes[1:-1], sizes[-1])
     no_penalty = [np.zeros(())] * network.layers
-    found = backend_gradients(forward(net), net.t, network, net.W, no_penalty, 1.0)
-    return found[: network.layers], found[network.layers :]
+    both = backend_gradients(forward_pass(net), net.t, network, net.W, no_penalty, 1.0)
+    return both[: network.layers], both[network.layers :]
 
 
-def difference(function: Callable[[Array], float], at: Array) -> Array:
+def central_difference(function: Callable[[Array], float], at: Array) -> Array:
     """The gradient of a function at a point by central differences, entry by entry."""
-    found = np.empty_like(at)
+    slope = np.empty_like(at)
     for place in np.ndindex(at.shape):
         step = np.zeros_like(at)
-        step[place] = STEP
-        found[place] = (function(at + step) - function(at - step)) / (2 * STEP)
-    return found
+        step[place] = _STEP
+        slope[place] = (function(at + step) - function(at - step)) / (2 * _STEP)
+    return slope
 
 
-def checks(net: Small) -> list[Check]:
+def check_equations(net: SmallNetwork) -> list[EquationCheck]:
     """Every quantity of the four equations for one network."""
-    dW, db = gradients(net)
-    layers = range(len(net.W))
-    found = []
-    for layer, delta in enumerate(errors(net)):
-        along = partial(_with_shift, net, layer)
-        equation = 1 if layer == len(net.W) - 1 else 2
-        measured = difference(along, np.zeros_like(delta))
-        found.append(Check(net.cost, equation, f"delta^{layer + 1}", delta, measured))
-    for layer in layers:
-        along = partial(_with_bias, net, layer)
-        measured = difference(along, net.b[layer])
-        found.append(Check(net.cost, 3, f"dC/db^{layer + 1}", db[layer], measured))
-    for layer in layers:
-        along = partial(_with_weight, net, layer)
-        measured = difference(along, net.W[layer])
-        found.append(Check(net.cost, 4, f"dC/dW^{layer + 1}", dW[layer], measured))
-    return sorted(found, key=lambda c: c.equation)
+    (dW, db), delta = gradients_by_equations(net), layer_errors(net)
+    checks = []
+    for layer, (W, b) in enumerate(zip(net.W, net.b, strict=True)):
+        number = layer + 1
+        first = 1 if number == len(net.W) else 2
+        own = np.repeat(b, len(net.x), axis=0)  # to move one sample's bias is to move its z
+        for equation, quantity, formula, difference in (
+            (first, f"delta^{number}", delta[layer], _moved(net, "b", layer, own)),
+            (3, f"dC/db^{number}", db[layer], _moved(net, "b", layer, b)),
+            (4, f"dC/dW^{number}", dW[layer], _moved(net, "W", layer, W)),
+        ):
+            checks.append(EquationCheck(net.cost, equation, quantity, formula, difference))
+    return sorted(checks, key=lambda check: check.equation)
 
 
-def _with_shift(net: Small, layer: int, value: Array) -> float:
-    return objective(net, [value if k == layer else 0.0 for k in range(len(net.W))])
+def _moved(net: SmallNetwork, name: Literal["W", "b"], layer: int, at: Array) -> Array:
+    """dC by central differences, with W or b of one layer moved about ``at``."""
+    values = net.W if name == "W" else net.b
+
+    def objective_at(value: Array) -> float:
+        moved = (*values[:layer], value, *values[layer + 1 :])
+        return objective(replace(net, W=moved) if name == "W" else replace(net, b=moved))
+
+    return central_difference(objective_at, at)
 
 
-def _with_bias(net: Small, layer: int, value: Array) -> float:
-    return objective(_replaced(net, layer, b=value))
-
-
-def _with_weight(net: Small, layer: int, value: Array) -> float:
-    return objective(_replaced(net, layer, W=value))
-
-
-def _replaced(net: Small, layer: int, W: Array | None = None, b: Array | None = None) -> Small:
-    weights, biases = list(net.W), list(net.b)
-    weights[layer] = weights[layer] if W is None else W
-    biases[layer] = biases[layer] if b is None else b
-    return Small(net.cost, net.x, net.t, tuple(weights), tuple(biases))
-
-
-def draw(found: Sequence[Check]) -> Figure:
+def draw_backpropagation(checks: Sequence[EquationCheck]) -> Figure:
     """Every entry by finite differences over the same by formula: all on the diagonal."""
     frame = Frame(width=3.4, height=3.0, left=0.72, right=0.25, top=0.42, bottom=0.5)
-    costs = list(dict.fromkeys(c.cost for c in found))
+    costs = list(dict.fromkeys(c.cost for c in checks))
     figure, axes = panels(len(costs), len(costs), frame)
     colours = {1: "#cf222e", 2: "#d9730d", 3: "#2da44e", 4: "#3b6fb6"}
     for axis, cost in zip(axes, costs, strict=True):
-        mine = [c for c in found if c.cost == cost]
+        mine = [c for c in checks if c.cost == cost]
         ends = [min(c.formula.min() for c in mine), max(c.formula.max() for c in mine)]
         axis.plot(ends, ends, color="#d0d7de", lw=3, zorder=0)
         for equation, colour in colours.items():
@@ -198,52 +189,50 @@ def draw(found: Sequence[Check]) -> Figure:
                 color=colour,
                 label=f"equation {equation}",
             )
-        axis.set_title(cost)
+        axis.set_title(f"{cost}, {OUTPUT_OF_COST[cost]} outputs")
         axis.set_xlabel("by the equation")
         axis.set_ylabel("by finite differences")
     axes[0].legend(frameon=False, fontsize=8.5)
     return figure
 
 
-def section() -> Section:
-    """The exhibit."""
-    found = [check for cost in COSTS for check in checks(small(cost))]
+def backpropagation_exhibit() -> Section:
+    """The four equations, and how far each is from finite differences."""
+    checks = [check for cost in OUTPUT_OF_COST for check in check_equations(small_network(cost))]
     table = pd.DataFrame(
         {
-            "cost": [c.cost for c in found],
-            "equation": [f"({c.equation})" for c in found],
-            "quantity": [c.quantity for c in found],
-            "entries": [c.formula.size for c in found],
-            "largest relative deviation": [f"{c.error:.1e}" for c in found],
+            "cost": [f"{c.cost}, {OUTPUT_OF_COST[c.cost]} outputs" for c in checks],
+            "equation": [f"({c.equation})" for c in checks],
+            "quantity": [c.quantity for c in checks],
+            "entries": [c.formula.size for c in checks],
+            "largest relative deviation": [f"{c.error:.1e}" for c in checks],
         }
     )
-    sizes = "-".join(map(str, SIZES))
-    net = small(COSTS[1])
+    sizes = "-".join(map(str, _SIZES))
+    net = small_network("cross-entropy")
     apart = max(
         float(np.abs(one - other).max())
-        for ours, backend in zip(gradients(net), of_backend(net), strict=True)
+        for ours, backend in zip(
+            gradients_by_equations(net), gradients_by_backend(net), strict=True
+        )
         for one, other in zip(ours, backend, strict=True)
     )
     return Section(
         "The four equations of back-propagation",
         text=[
-            f"Checked on a {sizes} network with {SAMPLES} samples: every quantity once by its equation "
-            f"and once by moving one number by ±{STEP:g} and looking at the cost. delta is found by "
-            f"moving z itself. The largest relative deviation is {max(c.error for c in found):.1e}; "
+            f"Checked on a {sizes} network with {_SAMPLES} samples: every quantity once by its equation "
+            f"and once by moving one number by ±{_STEP:g} and looking at the cost. delta is found by "
+            f"moving z itself. The largest relative deviation is {max(c.error for c in checks):.1e}; "
             "central differences in double precision promise about 1e-9.",
             f"For the cross-entropy, the gradients of the NumPy backend that trains the grid are the same "
             f"to {apart:.0e}.",
         ],
-        code="\n".join(
-            line.removeprefix("    ")
-            for line in (__doc__ or "").splitlines()
-            if line.startswith("    (")
-        ),
+        code=EQUATIONS,
         tables=[Table(table, "By equation and by finite differences", folded=True)],
         pictures=[
             Picture(
                 "backpropagation",
-                partial(draw, found),
+                partial(draw_backpropagation, checks),
                 "Every entry of delta, dC/db and dC/dW by both ways.",
                 "Two scatter plots in which all points lie on the diagonal.",
             )

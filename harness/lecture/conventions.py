@@ -1,4 +1,4 @@
-"""The conventions of a run's programs side by side, in words, read from their recipes."""
+"""What the programs of a run differ in: their conventions side by side, read from their recipes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from harness.document.section import Section, Table
 from harness.experiment.experiment import Experiment, Recipe
+from harness.results.result import Result
 
-WEIGHTS = {
+_WEIGHTS = {
     "glorot_uniform": "Glorot uniform",
     "normal": "N(0, 1)",
     "truncated_normal": "truncated N(0, 1)",
 }
-MINIBATCHES = {
+_MINIBATCHES = {
     "permutation": "a permutation an epoch",
     "reshuffle": "the last epoch's order, reshuffled",
     "independent": "n // B independent draws an epoch, each without replacement",
@@ -33,7 +35,7 @@ def _penalty(recipe: Recipe) -> str:
 
 def _weights(recipe: Recipe) -> str:
     scale = "" if recipe.weight_scale == 1 else f", times {recipe.weight_scale:.3g}"
-    return WEIGHTS[recipe.initial_weights] + scale
+    return _WEIGHTS[recipe.initial_weights] + scale
 
 
 def _biases(recipe: Recipe) -> str:
@@ -48,7 +50,7 @@ def _minibatches(recipe: Recipe) -> str:
     tail = "" if recipe.minibatches == "independent" else ", tail dropped"
     if recipe.keep_last_batch:
         tail = ", tail kept"
-    return f"{MINIBATCHES[recipe.minibatches]}, B = {recipe.batch_size}{tail}"
+    return f"{_MINIBATCHES[recipe.minibatches]}, B = {recipe.batch_size}{tail}"
 
 
 def _stopping(recipe: Recipe) -> str:
@@ -70,7 +72,7 @@ def _after_grid(recipe: Recipe) -> bool:
     return any(what.endswith(" grid") for what in recipe.drawn_before)
 
 
-QUANTITIES: dict[str, Callable[[Recipe], str]] = {
+_CONVENTIONS: dict[str, Callable[[Recipe], str]] = {
     "hidden layers": lambda recipe: ", ".join(map(str, recipe.hidden)),
     "cost": _cost,
     "gradient of the penalty": _penalty,
@@ -87,7 +89,19 @@ QUANTITIES: dict[str, Callable[[Recipe], str]] = {
 def conventions(experiment: Experiment, backends: Sequence[str]) -> pd.DataFrame:
     """A row for each convention, a column for each backend."""
     recipes = {name: experiment.recipe(name) for name in backends}
-    frame = pd.DataFrame({"convention": list(QUANTITIES)})
+    frame = pd.DataFrame({"convention": list(_CONVENTIONS)})
     for name, recipe in recipes.items():
-        frame[name] = [said(recipe) for said in QUANTITIES.values()]
+        frame[name] = [word(recipe) for word in _CONVENTIONS.values()]
     return frame
+
+
+def conventions_section(result: Result) -> Section:
+    """The table of the run's programs, for a report."""
+    return Section(
+        "What differs between the programs",
+        text=[
+            "The notes' programs look like one network written in several libraries. They differ in all "
+            "of this:"
+        ],
+        tables=[Table(conventions(result.experiment, result.backends))],
+    )

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from harness.document.section import Section
-from harness.document.title import Title
+from harness.document.section import Section, Title
 from harness.document.writer import write_sections
 from harness.errors import unknown
-from harness.lecture import (
-    activations,
-    backpropagation,
-    digits,
-    dying,
-    full_batch,
-    limits,
-    mismatch,
-    universal,
-    untrained,
-    vanishing,
-)
+from harness.lecture.activations import activations_exhibit
+from harness.lecture.backpropagation import backpropagation_exhibit
+from harness.lecture.dying_relu import dying_relu_exhibit
+from harness.lecture.full_batch_descent import full_batch_descent_exhibit
+from harness.lecture.limits import limits_exhibit
+from harness.lecture.mismatch import mismatch_exhibit
+from harness.lecture.notebook import digits_exhibit
+from harness.lecture.universal_approximation import universal_approximation_exhibit
+from harness.lecture.untrained_network import untrained_network_exhibit
+from harness.lecture.vanishing_gradients import vanishing_gradients_exhibit
 from harness.results.run_folder import RunFolder
 
 EXHIBITS: dict[str, Callable[[], Section]] = {
-    "activations": activations.section,
-    "digits": digits.section,
-    "untrained": untrained.section,
-    "full_batch": full_batch.section,
-    "universal": universal.section,
-    "backpropagation": backpropagation.section,
-    "vanishing": vanishing.section,
-    "dying": dying.section,
-    "mismatch": mismatch.section,
-    "limits": limits.section,
+    "activations": activations_exhibit,
+    "digits": digits_exhibit,
+    "untrained": untrained_network_exhibit,
+    "full_batch": full_batch_descent_exhibit,
+    "universal": universal_approximation_exhibit,
+    "backpropagation": backpropagation_exhibit,
+    "vanishing": vanishing_gradients_exhibit,
+    "dying": dying_relu_exhibit,
+    "mismatch": mismatch_exhibit,
+    "limits": limits_exhibit,
 }
-TITLE = Title(
+_TITLE = Title(
     "What the lecture shows",
     "the exhibits of the notes on neural networks, computed anew · "
     "python -m harness lecture makes this page",
@@ -59,4 +56,4 @@ def gallery(
     for name in names or EXHIBITS:
         begin(name)
         sections.append(EXHIBITS[name]())
-    return write_sections(TITLE, sections, RunFolder(output), "lecture")
+    return write_sections(_TITLE, sections, RunFolder(output), "lecture")

@@ -7,16 +7,16 @@ from functools import partial
 
 import pandas as pd
 
-from backends.formulas import predict
 from backends.network import Cells
-from backends.numpy_backend import NumPyBackend
 from harness.data.dataset import load_dataset
+from harness.document.score_lines import draw_score_lines
 from harness.document.section import Picture, Section, Table
 from harness.experiment.experiment import experiment_from
-from harness.report.reference_methods import draw, references
+from harness.lecture.accuracy import accuracies_on_test
 from harness.training.prepare import prepare
+from harness.training.reference_methods import reference_scores
 
-ETA, LMBD = 0.1, 1e-4  # a good cell of the fair grid
+_ETA, _LMBD = 0.1, 1e-4  # a good cell of the fair grid
 
 
 @dataclass(frozen=True)
@@ -24,30 +24,27 @@ class Limits:
     """Test accuracies on digits: of the fair preset's network, and of the reference methods by name."""
 
     network: float
-    methods: pd.DataFrame
+    methods: dict[str, float]
 
 
-def limits(epochs: int = 100) -> Limits:
+def measure_limits(epochs: int = 100) -> Limits:
     """The fair preset's network at one good cell, and the reference methods, on the same split."""
     experiment = experiment_from({"epochs": epochs})
     dataset = load_dataset(experiment)
-    p = prepare(experiment, dataset, "numpy", [0])
-    fit = NumPyBackend().train(p.x, p.y, p.network, p.training, Cells.of(ETA, LMBD), p.plan)
-    predicted = predict(p.x[p.split.test], p.network, fit.weights)[0].argmax(axis=1)
-    accuracy = float((predicted == p.y[p.split.test]).mean())
-    return Limits(accuracy, references(experiment, dataset))
+    prepared = prepare(experiment, dataset, "numpy", [0])
+    network = float(accuracies_on_test(prepared, Cells.of(_ETA, _LMBD))[0])
+    methods = reference_scores(experiment, dataset).set_index("model")["test_accuracy"]
+    return Limits(network, {str(name): float(value) for name, value in methods.items()})
 
 
-def section() -> Section:
-    """The exhibit."""
-    found = limits()
-    methods = found.methods.set_index("model")
+def limits_exhibit() -> Section:
+    """The network beside the reference methods, and what such networks need."""
+    limits = measure_limits()
+    scores = {"64-50-10 network": limits.network, **limits.methods}
     table = pd.DataFrame(
         {
-            "method": ["64-50-10 network", *methods.index],
-            "test accuracy": [
-                f"{100 * value:.2f} %" for value in (found.network, *methods["test_accuracy"])
-            ],
+            "method": list(scores),
+            "test accuracy": [f"{100 * value:.2f} %" for value in scores.values()],
         }
     )
     return Section(
@@ -55,7 +52,7 @@ def section() -> Section:
         text=[
             "On a small table of numbers a network is one method among others, and often neither the "
             "best nor the easiest. These are on the fair preset's split, with scikit-learn's defaults; "
-            f"the network is at eta {ETA:g}, lmbd {LMBD:g}.",
+            f"the network is at eta {_ETA:g}, lmbd {_LMBD:g}.",
         ],
         points=[
             "Networks need many labelled examples; on a few thousand rows other methods keep up.",
@@ -68,9 +65,7 @@ def section() -> Section:
         pictures=[
             Picture(
                 "limits",
-                partial(
-                    draw, {"network": found.network}, methods["test_accuracy"].to_dict(), "accuracy"
-                ),
+                partial(draw_score_lines, {"network": limits.network}, limits.methods, "accuracy"),
                 "The network's test accuracy and the reference methods as lines.",
                 "One point and four dashed lines close to each other at the top of the scale.",
             )

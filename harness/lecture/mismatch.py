@@ -10,17 +10,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from backends.formulas import predict
-from backends.network import Array, Cells, Network, Training, Weights
+from backends.network import Array, Cells, Network, Training
 from backends.numpy_backend import NumPyBackend
 from backends.plan import Plan
 from harness.document.canvas import Frame, panels
 from harness.document.section import Picture, Section, Table
-from harness.lecture.notebook import notebook
+from harness.lecture.accuracy import accuracies
+from harness.lecture.notebook import PIXELS_A_SIDE, notebook
 
-SIDE = 8
-EPOCHS = 60
-ETA = 0.3
+_EPOCHS = 60
+_ETA = 0.3
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,15 @@ class Mismatch:
         return self.train_dev - self.test_dev
 
 
-def shift(images: Array) -> Array:
+def shifted_right(images: Array) -> Array:
     """Images (samples, 64) moved one pixel to the right, the left column blank."""
-    grid = images.reshape(-1, SIDE, SIDE)
+    grid = images.reshape(-1, PIXELS_A_SIDE, PIXELS_A_SIDE)
     moved = np.zeros_like(grid)
     moved[:, :, 1:] = grid[:, :, :-1]
     return moved.reshape(images.shape)
 
 
-def mismatch(epochs: int = EPOCHS, seed: int = 0) -> Mismatch:
+def measure_mismatch(epochs: int = _EPOCHS, seed: int = 0) -> Mismatch:
     """Train a 64-50-10 network on digits and look at all five sets."""
     notes = notebook()
     x = (notes.dataset.x / 16).astype(np.float32)
@@ -67,33 +66,32 @@ def mismatch(epochs: int = EPOCHS, seed: int = 0) -> Mismatch:
     train, train_dev, plain_test, test_dev, test = parts
     network = Network.classifier(x.shape[1], [50], 10)
     plan = Plan.draw(network, train, [seed], epochs=epochs, batch_size=50)
-    fit = NumPyBackend().train(x, y, network, Training(), Cells.of(ETA, 1e-4), plan)
+    fit = NumPyBackend().train(x, y, network, Training(), Cells.of(_ETA, 1e-4), plan)
 
-    def accuracy(rows: NDArray[np.intp], images: Array, weights: Weights = fit.weights) -> float:
-        predicted = predict(images, network, weights)[0].argmax(axis=1)
-        return float((predicted == y[rows]).mean())
+    def accuracy(rows: NDArray[np.intp], images: Array) -> float:
+        return float(accuracies(network, fit.weights, images, y[rows])[0])
 
     return Mismatch(
         accuracy(train, x[train]),
         accuracy(train_dev, x[train_dev]),
         accuracy(plain_test, x[plain_test]),
-        accuracy(test_dev, shift(x[test_dev])),
-        accuracy(test, shift(x[test])),
+        accuracy(test_dev, shifted_right(x[test_dev])),
+        accuracy(test, shifted_right(x[test])),
         x[test[:4]],
-        shift(x[test[:4]]),
+        shifted_right(x[test[:4]]),
     )
 
 
-def draw(found: Mismatch) -> Figure:
+def draw_mismatch(measured: Mismatch) -> Figure:
     """Accuracies as bars, and four images of each kind."""
     frame = Frame(width=4.4, height=2.3, left=0.72, right=3.6, top=0.3, bottom=0.62)
     figure, (axis,) = panels(1, 1, frame)
     bars = {
-        "train": found.train,
-        "train-dev": found.train_dev,
-        "test, unshifted": found.plain_test,
-        "test-dev": found.test_dev,
-        "test": found.test,
+        "train": measured.train,
+        "train-dev": measured.train_dev,
+        "test, unshifted": measured.plain_test,
+        "test-dev": measured.test_dev,
+        "test": measured.test,
     }
     colours = ["#3b6fb6"] * 3 + ["#d9730d"] * 2
     axis.bar(range(len(bars)), list(bars.values()), color=colours)
@@ -103,11 +101,11 @@ def draw(found: Mismatch) -> Figure:
     axis.set_ylim(0, 1.12)
     axis.set_ylabel("accuracy")
     width, height = figure.get_size_inches()
-    for row, images in enumerate((found.images, found.shifted)):
+    for row, images in enumerate((measured.images, measured.shifted)):
         for column, image in enumerate(images):
             box = ((5.5 + 0.78 * column) / width, (1.85 - 1.1 * row) / height)
             small = figure.add_axes((*box, 0.7 / width, 0.7 / height))
-            small.imshow(image.reshape(SIDE, SIDE), cmap="gray_r", vmin=0, vmax=1)
+            small.imshow(image.reshape(PIXELS_A_SIDE, PIXELS_A_SIDE), cmap="gray_r", vmin=0, vmax=1)
             small.set_xticks([])
             small.set_yticks([])
             small.spines[:].set(visible=True, color="#d0d7de")
@@ -121,9 +119,9 @@ def draw(found: Mismatch) -> Figure:
     return figure
 
 
-def section() -> Section:
-    """The exhibit."""
-    found = mismatch()
+def mismatch_exhibit() -> Section:
+    """Five sets of images, two of them of another kind, and what the differences diagnose."""
+    measured = measure_mismatch()
     table = pd.DataFrame(
         {
             "comparison": ["train − train-dev", "train-dev − test-dev", "test-dev − test"],
@@ -134,7 +132,11 @@ def section() -> Section:
             ],
             "points": [
                 f"{100 * difference:+.1f}".replace("-", "−")
-                for difference in (found.variance, found.mismatch, found.test_dev - found.test)
+                for difference in (
+                    measured.variance,
+                    measured.mismatch,
+                    measured.test_dev - measured.test,
+                )
             ],
         }
     )
@@ -145,7 +147,7 @@ def section() -> Section:
             "set says in the end how good they are. That works as long as all three are of one kind.",
             "Here the test images are shifted by one pixel to the right, and with one dev set of the "
             "training kind all looks well: "
-            f"{100 * found.train_dev:.1f} % there, {100 * found.test:.1f} % in the test. A second dev "
+            f"{100 * measured.train_dev:.1f} % there, {100 * measured.test:.1f} % in the test. A second dev "
             "set of the test kind tells why: nearly all is lost between the two dev sets, so it is "
             "mismatch, and more training images of the old kind would not help.",
             "A fully connected network has no idea that neighbouring pixels belong together; to it, a "
@@ -155,7 +157,7 @@ def section() -> Section:
         pictures=[
             Picture(
                 "mismatch",
-                partial(draw, found),
+                partial(draw_mismatch, measured),
                 "Blue: images of the training kind. Orange: shifted.",
                 "Bars of accuracy on five sets, high on three and low on two, beside sample images.",
             )

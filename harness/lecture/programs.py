@@ -1,30 +1,42 @@
 """The notes' own programs for a single cell, each in the everyday way of its library.
 
 Nothing of :mod:`backends` is in them, and nothing is seeded: they are what the backends are held
-against, in time (``harness bench``) and in the spread of their accuracies (:mod:`harness.lecture.unseeded`).
-All of them are a network of sigmoid hidden layers and a softmax output, trained by SGD on the
-cross-entropy, and a fresh model for every cell.
+against, in time (``harness bench``) and in the spread of their accuracies
+(:mod:`harness.lecture.reproduction`). All of them are a network of sigmoid hidden layers and a softmax
+output, trained by SGD on the cross-entropy, and a fresh model for every cell.
+
+To train whole grids anew and print their accuracies as ``unseeded.csv`` has them, which takes minutes for
+TensorFlow and most of an hour for Keras:
+
+    python -m harness.lecture.programs tensorflow,keras 9
 """
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating]
+from backends.frameworks import set_threads
+from harness.data.dataset import load_dataset
+from harness.data.split import split_rows
+from harness.experiment.experiment import Experiment, experiment_from
+
+_Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Task:
+class ProgramTask:
     """What every cell shares: samples (rows, features), integer labels (rows,), network and epochs."""
 
-    x_train: Floats
+    x_train: _Floats
     y_train: NDArray[np.integer]
-    x_test: Floats
+    x_test: _Floats
     y_test: NDArray[np.integer]
     classes: int
     hidden: tuple[int, ...]
@@ -37,30 +49,30 @@ class Task:
         return (self.x_train.shape[1], *self.hidden, self.classes)
 
     @property
-    def one_hot(self) -> tuple[Floats, Floats]:
+    def one_hot(self) -> tuple[_Floats, _Floats]:
         """Training and test labels, one column a class."""
         unit = np.eye(self.classes, dtype=self.x_train.dtype)
         return unit[self.y_train], unit[self.y_test]
 
 
 Scores = tuple[float, float]  # accuracy on the training and on the test part
-Program = Callable[[Task, float, float], Scores]
+Program = Callable[[ProgramTask, float, float], Scores]
 
 
-def numpy_program(task: Task, eta: float, lmbd: float) -> Scores:
+def numpy_program(task: ProgramTask, eta: float, lmbd: float) -> Scores:
     """The network class: N(0, 1) weights, biases 0.01, gradients summed over the minibatch."""
     t, _ = task.one_hot
     W = [np.random.randn(*s).astype(t.dtype) for s in zip(task.sizes, task.sizes[1:], strict=False)]  # noqa: NPY002
     b = [np.full(units, 0.01, t.dtype) for units in task.sizes[1:]]
 
-    def forward(x: Floats) -> list[Floats]:
+    def forward(x: _Floats) -> list[_Floats]:
         a = [x]
         for W_l, b_l in zip(W[:-1], b[:-1], strict=True):
             a.append(1 / (1 + np.exp(-(a[-1] @ W_l + b_l))))
         e = np.exp(a[-1] @ W[-1] + b[-1])
         return [*a, e / e.sum(axis=1, keepdims=True)]
 
-    def accuracy(x: Floats, y: NDArray[np.integer]) -> float:
+    def accuracy(x: _Floats, y: NDArray[np.integer]) -> float:
         return float((forward(x)[-1].argmax(axis=1) == y).mean())
 
     with np.errstate(all="ignore"):
@@ -77,7 +89,7 @@ def numpy_program(task: Task, eta: float, lmbd: float) -> Scores:
         return accuracy(task.x_train, task.y_train), accuracy(task.x_test, task.y_test)
 
 
-def sklearn_program(task: Task, eta: float, lmbd: float) -> Scores:
+def sklearn_program(task: ProgramTask, eta: float, lmbd: float) -> Scores:
     """The classifier with everything but four arguments left at its default: Adam, stops early."""
     from sklearn.neural_network import MLPClassifier
 
@@ -94,7 +106,7 @@ def sklearn_program(task: Task, eta: float, lmbd: float) -> Scores:
         return model.score(task.x_train, task.y_train), model.score(task.x_test, task.y_test)
 
 
-def tensorflow_program(task: Task, eta: float, lmbd: float) -> Scores:
+def tensorflow_program(task: ProgramTask, eta: float, lmbd: float) -> Scores:
     """The class around a graph and a session, which also asks for accuracy and step after each step."""
     import tensorflow as tf
 
@@ -128,7 +140,7 @@ def tensorflow_program(task: Task, eta: float, lmbd: float) -> Scores:
     return float(scores[0][1]), float(scores[1][1])
 
 
-def keras_program(task: Task, eta: float, lmbd: float) -> Scores:
+def keras_program(task: ProgramTask, eta: float, lmbd: float) -> Scores:
     """The function that builds a Sequential with L2(lmbd), which is lmbd ||W||^2, on its hidden layers."""
     import keras
 
@@ -146,7 +158,7 @@ def keras_program(task: Task, eta: float, lmbd: float) -> Scores:
     return float(scores[0]), float(scores[1])
 
 
-def _independent_draws(task: Task) -> Sequence[NDArray[np.intp]]:
+def _independent_draws(task: ProgramTask) -> Sequence[NDArray[np.intp]]:
     """Rows of each minibatch: n // B draws an epoch, each without replacement, from the global stream."""
     rows = np.arange(len(task.x_train))
     return [
@@ -161,3 +173,35 @@ PROGRAMS: dict[str, Program] = {
     "tensorflow": tensorflow_program,
     "keras": keras_program,
 }
+
+
+def notes_task(experiment: Experiment, program: str) -> ProgramTask:
+    """The data and the network of one of the notes' programs."""
+    dataset, recipe = load_dataset(experiment), experiment.recipe(program)
+    split, x = split_rows(dataset, experiment), dataset.x.astype(recipe.dtype)
+    return ProgramTask(
+        *(x[split.train], dataset.y[split.train], x[split.test], dataset.y[split.test]),
+        classes=len(dataset.classes),
+        hidden=tuple(recipe.hidden),
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+    )
+
+
+def train_grids(program: str, runs: int) -> pd.DataFrame:
+    """Train the notes' grid ``runs`` times with one of their programs: a row a run and cell."""
+    experiment = experiment_from({"preset": "lecture"})
+    task, train = notes_task(experiment, program), PROGRAMS[program]
+    rows = [
+        (program, run, eta, lmbd, *train(task, eta, lmbd))
+        for run in range(runs)
+        for eta, lmbd in experiment.cells
+    ]
+    columns = ["program", "run", "eta", "lmbd", "train_accuracy", "test_accuracy"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+if __name__ == "__main__":
+    set_threads(1)
+    grids = [train_grids(program, int(sys.argv[2])) for program in sys.argv[1].split(",")]
+    pd.concat(grids).to_csv(sys.stdout, index=False, float_format="%.6g")

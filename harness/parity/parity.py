@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from backends.base import Backend
-from backends.frameworks import fewer_threads
-from backends.registry import Unavailable, find, known, start
+from backends.registry import Unavailable, UnusableBackend, find, known, start
 from harness.data.dataset import load_dataset
 from harness.errors import InputError, unknown
 from harness.executors.fork import beside, forks
+from harness.executors.threads import fewer_threads
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import cores
 from harness.experiment.experiment import Experiment
@@ -91,6 +91,8 @@ def parity(
     experiment, found = resolve(experiment)
     try:
         found = {**found, reference: find(reference)}
+    except UnusableBackend as missing_:
+        found = {**found, reference: missing_}
     except KeyError:
         raise unknown("reference", reference, [*known(), "package.module:Class"]) from None
     task = Task(experiment, load_dataset(experiment), {}, reference, steps, rtol, say)

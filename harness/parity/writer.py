@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.document.title import Title
+from harness.document.section import Title
 from harness.document.writer import write_sections
 from harness.parity.parity import Parity
 from harness.parity.record import as_json

@@ -4,42 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import combinations
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from harness.document import numbers
 from harness.document.heatmaps import Map, Scale, figure_of
 from harness.document.section import Picture, Section, Table
-from harness.report import agreement
+from harness.document.words import paragraphs
 from harness.report.agreement import CellAgreement
-from harness.report.heatmaps_section import columns_for, texts
+from harness.report.chosen_cells import Choice
+from harness.report.heatmaps_section import cell_texts, columns_for
 from harness.report.runs import Material
-from harness.roundoff.disputed_cells import kinds
+from harness.results.backend_grid import same_samples
+from harness.stats.agreement import label_agreement, value_agreement
+
+_LISTED = 5  # cells that the table of the least alike shows for each pair
 
 
-def agreed(material: Material) -> Section | None:
-    """Agreement between sides, in their chosen cells and cell by cell; None with nothing to compare."""
+def agreement_section(material: Material) -> Section | None:
+    """Agreement between backends, in their chosen cells and cell by cell; None with nothing to compare."""
     compared = [c for c in material.compared if c.both.any()]
     if not compared:
         return None
     tables = [
         Table(
-            agreement.chosen_agreement(material.choices),
+            _chosen_cells(material.choices),
             "Each backend in its own chosen cell, same test samples",
         ),
-        Table(agreement.summary(compared), "The same cell in both, over the whole grid"),
+        Table(_whole_grid(compared), "The same cell in both, over the whole grid"),
     ]
-    worst = agreement.least_alike(compared)
+    worst = _least_alike(compared)
     if len(worst):
-        tables.append(Table(worst, f"The cells least alike, up to {agreement.LISTED} a pair"))
-    text = [
-        "Differences are the first minus the second named, in percentage points of accuracy. Labels are "
-        "compared sample by sample on the test set, over all repeats together. Where eta is large, "
-        "training can be chaotic: two right implementations part there through round-off alone. Cells "
-        "that two backends do not label alike are trained again by the NumPy backend, as planned and "
-        "with its sums in other orders: that tells whether it is so. ~ marks such cells in the maps.",
-    ]
+        tables.append(Table(worst, f"The cells least alike, up to {_LISTED} a pair"))
     pictures = []
     for metric in dict.fromkeys(c.side.metric for c in compared):
         own = [c for c in compared if c.side.metric == metric]
@@ -47,7 +47,102 @@ def agreed(material: Material) -> Section | None:
             _difference_picture(material, metric, own),
             _alike_picture(material, metric, own),
         ]
+    text = paragraphs("report/sentences.jinja", "agreement")
     return Section("Agreement", text=text, tables=tables, pictures=pictures)
+
+
+def _chosen_cells(choices: Sequence[Choice]) -> pd.DataFrame:
+    """Every pair of backends, each in its own chosen cell."""
+    rows = []
+    for one, other in combinations(choices, 2):
+        if not same_samples(one.side, other.side):
+            continue
+        metric = one.side.metric
+        repeats = min(one.side.repeats, other.side.repeats)
+        row: dict[str, Any] = {
+            "pair": f"{one.side.label} and {other.side.label}",
+            "same cell": (one.eta, one.lmbd) == (other.eta, other.lmbd),
+            "test difference": numbers.points(one.test - other.test, metric),
+        }
+        if metric == "accuracy":
+            cell = label_agreement(*(c.labels[None, :repeats] for c in (one, other))).iloc[0]
+            row["labelled alike"] = numbers.score(cell["alike"], metric)
+            row["labels that differ"] = f"{cell['flips']:.0f} of {cell['labels']:.0f}"
+            row["Cohen's kappa"] = _or_undefined(cell["kappa"])
+        else:
+            cell = value_agreement(*(c.predicted[None, :repeats] for c in (one, other))).iloc[0]
+            row["correlation of predictions"] = _or_undefined(cell["alike"], 6)
+            row["largest difference of predictions"] = float(cell["apart"])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _whole_grid(compared: Sequence[CellAgreement]) -> pd.DataFrame:
+    """A line for every backend and its reference: how alike they are over all cells that both trained."""
+    rows = []
+    for c in compared:
+        metric = c.side.metric
+        row: dict[str, Any] = {
+            "backend": c.side.label,
+            "against": c.reference.label,
+            "cells both trained": f"{int(c.both.sum())} of {c.status.size}",
+        }
+        if c.both.any():
+            gap = np.nanmax(np.abs(c.difference))
+            row["largest test difference"] = numbers.span(float(gap), metric)
+            row["mean test difference"] = numbers.points(float(np.nanmean(c.difference)), metric)
+            if metric == "accuracy":
+                row["cells labelled identically"] = int((c.alike == 1).sum())
+                row["alike, median"] = numbers.score(float(np.nanmedian(c.alike)), metric)
+                row["alike, lowest"] = numbers.score(float(np.nanmin(c.alike)), metric)
+                row["kappa, lowest"] = _or_undefined(_least(c.kappa))
+            else:
+                row["correlation, median"] = _or_undefined(float(np.nanmedian(c.alike)), 6)
+                row["correlation, lowest"] = _or_undefined(_least(c.alike), 6)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _or_undefined(value: float, digits: int = 4) -> str:
+    return "undefined" if np.isnan(value) else f"{value:.{digits}f}"
+
+
+def _least(values: NDArray[np.float64]) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.min()) if len(finite) else float("nan")
+
+
+def _least_alike(compared: Sequence[CellAgreement]) -> pd.DataFrame:
+    """The cells in which backends and references differ most, up to five a pair.
+
+    ``training`` says what kind it is there, where that was looked at: chaotic, sensitive or stable.
+    """
+    rows = []
+    for c in compared:
+        metric = c.side.metric
+        kinds = c.kinds
+        gap = np.where(np.isnan(c.alike), np.inf, c.alike)
+        for at in zip(
+            *np.unravel_index(np.argsort(gap, axis=None)[:_LISTED], gap.shape), strict=True
+        ):
+            if not c.both[at] or c.alike[at] == 1:
+                continue
+            row = {
+                "backend": c.side.label,
+                "against": c.reference.label,
+                "eta": numbers.grid(c.side.eta[at[0]]),
+                "lmbd": numbers.grid(c.side.lmbd[at[1]]),
+                "test difference": numbers.points(float(c.difference[at]), metric),
+            }
+            if metric == "accuracy":
+                row["labelled alike"] = numbers.score(float(c.alike[at]), metric)
+                row["Cohen's kappa"] = _or_undefined(c.kappa[at])
+            else:
+                row["correlation of predictions"] = _or_undefined(c.alike[at], 6)
+            if kinds.any():
+                row["training"] = kinds[at] or "not looked at"
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _difference_picture(
@@ -58,10 +153,10 @@ def _difference_picture(
     maps = [
         Map(
             f"{c.side.label} − {c.reference.label}",
-            c.eta,
-            c.lmbd,
+            c.side.eta,
+            c.side.lmbd,
             c.difference * factor,
-            _marked(c, texts(c.difference, lambda v: numbers.difference(v, metric, digits))),
+            _marked(c, cell_texts(c.difference, lambda v: numbers.difference(v, metric, digits))),
             c.status,
         )
         for c in compared
@@ -84,12 +179,8 @@ def _difference_picture(
 
 def _marked(c: CellAgreement, shown: NDArray[np.object_]) -> NDArray[np.object_]:
     """The numbers of a map, with a sign in the cells whose training is chaotic."""
-    known = kinds(c.side.result) if c.side.result is c.reference.result else {}
-    for i, eta in enumerate(c.eta.tolist()):
-        for j, lmbd in enumerate(c.lmbd.tolist()):
-            if shown[i, j] and known.get((eta, lmbd)) == "chaotic":
-                shown[i, j] += "~"
-    return shown
+    chaotic = (c.kinds == "chaotic") & (shown != "")
+    return np.where(chaotic, shown + "~", shown)
 
 
 def _spread(maps: list[Map]) -> float:
@@ -103,10 +194,10 @@ def _alike_picture(material: Material, metric: str, compared: Sequence[CellAgree
     maps = [
         Map(
             f"{c.side.label} and {c.reference.label}",
-            c.eta,
-            c.lmbd,
+            c.side.eta,
+            c.side.lmbd,
             c.alike * factor,
-            _marked(c, texts(c.alike, _alike_text(share))),
+            _marked(c, cell_texts(c.alike, _alike_text(share))),
             c.status,
         )
         for c in compared

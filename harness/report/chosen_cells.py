@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.document import numbers
-from harness.report.backend_grid import Side
+from harness.results.backend_grid import BackendGrid
 from harness.stats import repeats
 
 
@@ -22,7 +22,7 @@ class Choice:
     ``edges`` are the edges of the grid it lies on, in words.
     """
 
-    side: Side
+    side: BackendGrid
     row: int
     column: int
     best: tuple[int, int]
@@ -42,6 +42,16 @@ class Choice:
 
     def mean(self, column: str) -> float:
         return float(self.values(column).mean())
+
+    @property
+    def predicted(self) -> NDArray[np.object_]:
+        """The predicted classes (values) of the test samples, an array in each of (repeat,)."""
+        return self.side.predicted[self.row, self.column]
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """The predicted classes, (repeats, samples), as :attr:`BackendGrid.labels` has them."""
+        return self.side.labels[self.row * len(self.side.lmbd) + self.column]
 
     @property
     def test(self) -> float:
@@ -69,25 +79,20 @@ class Choice:
         return repeats.standard_error(self.test, self.samples)
 
 
-def choices(sides: Sequence[Side]) -> list[Choice]:
+def grid_choices(sides: Sequence[BackendGrid]) -> list[Choice]:
     """The choice of every side that has a cell which is ok in every repeat."""
-    results = {id(side.result): side.result for side in sides}
-    chosen = {key: result.best() for key, result in results.items()}
-    found = []
+    made = []
     for side in sides:
-        best = chosen[id(side.result)]
-        own = best[best["backend"] == side.backend]
-        if len(own):
-            row = int(np.searchsorted(side.eta, own["eta"].iloc[0]))
-            column = int(np.searchsorted(side.lmbd, own["lmbd"].iloc[0]))
+        if side.chosen is not None:
+            row, column = side.chosen
             test = side.mean(f"test_{side.metric}")
             top = np.unravel_index(np.nanargmax(test), test.shape)
-            place = (int(top[0]), int(top[1]))
-            found.append(Choice(side, row, column, place, _edges(side, row, column)))
-    return found
+            best = (int(top[0]), int(top[1]))
+            made.append(Choice(side, row, column, best, _edges(side, row, column)))
+    return made
 
 
-def _edges(side: Side, row: int, column: int) -> tuple[str, ...]:
+def _edges(side: BackendGrid, row: int, column: int) -> tuple[str, ...]:
     """An axis of one value has no edge, and nothing lies below lmbd = 0."""
     edges = []
     for name, axis, k in (("eta", side.eta, row), ("lmbd", side.lmbd, column)):
@@ -128,9 +133,8 @@ def repeats_table(choices: Sequence[Choice]) -> pd.DataFrame:
     for choice in choices:
         metric = choice.side.metric
         test = choice.values(f"test_{metric}")
-        low, high = (
-            ends[choice.row, choice.column] for ends in choice.side.interval(f"test_{metric}")
-        )
+        ends = mean_interval(choice.side, f"test_{metric}")
+        low, high = (end[choice.row, choice.column] for end in ends)
         alone, optimism = _alone(choice)
         rows.append(
             {
@@ -148,10 +152,18 @@ def repeats_table(choices: Sequence[Choice]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def mean_interval(
+    side: BackendGrid, column: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper end of the 95 % interval of the mean over repeats, (eta, lmbd) each."""
+    frame = repeats.repeat_summary(side.records, column)
+    return frame["low"].to_numpy().reshape(side.shape), frame["high"].to_numpy().reshape(side.shape)
+
+
 def _alone(choice: Choice) -> tuple[int, float]:
     """How many repeats would have chosen this cell by themselves, and their mean selection optimism."""
     side = choice.side
-    picks = repeats.choices(side.records, side.metric)
+    picks = repeats.repeat_choices(side.records, side.metric)
     same = (picks["eta"] == choice.eta) & (picks["lmbd"] == choice.lmbd)
     highest = np.nanmax(side.values(f"test_{side.metric}"), axis=(0, 1))
     return int(same.sum()), float(np.mean(highest - picks["test"].to_numpy()))

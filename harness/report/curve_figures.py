@@ -17,10 +17,10 @@ from harness.document.heatmaps import annotate, name, thinned
 from harness.document.numbers import tick
 from harness.report.chosen_cells import Choice
 
-TRAIN, VALIDATION = "#3b6fb6", "#d9730d"
-COLUMNS = 4
-LETTERS = 14  # of a class name that are shown
-COUNTED = 12  # classes up to which a confusion matrix shows its counts
+_TRAIN, _VALIDATION = "#3b6fb6", "#d9730d"
+_COLUMNS = 4
+_LETTERS = 14  # of a class name that are shown
+_COUNTED = 12  # classes up to which a confusion matrix shows its counts
 
 
 def learning_curves(choices: Sequence[Choice]) -> Figure:
@@ -28,7 +28,7 @@ def learning_curves(choices: Sequence[Choice]) -> Figure:
 
     All losses have one scale and all scores another.
     """
-    columns = min(COLUMNS, len(choices))
+    columns = min(_COLUMNS, len(choices))
     frame = Frame(width=2.45, height=1.75, left=0.34, right=0.1, top=0.36, bottom=0.1)
     places = [(k // columns * 2 * columns + k % columns) for k in range(len(choices))]
     figure, axes = panels(max(places) + columns + 1, columns, frame, left=0.42, bottom=0.44)
@@ -114,7 +114,7 @@ def _decades(low: float, high: float) -> list[float]:
 
 
 def _pair(axis: Axes, curves: dict[str, pd.DataFrame], quantity: str) -> None:
-    for part, colour in (("train", TRAIN), ("validation", VALIDATION)):
+    for part, colour in (("train", _TRAIN), ("validation", _VALIDATION)):
         over = curves[f"{part}_{quantity}"]
         axis.plot(over.index, over["mean"], color=colour, lw=1.6, label=part)
         if not np.array_equal(over["min"], over["max"], equal_nan=True):
@@ -130,7 +130,7 @@ def _pair(axis: Axes, curves: dict[str, pd.DataFrame], quantity: str) -> None:
 
 def confusion_counts(choice: Choice, classes: int) -> NDArray[np.int64]:
     """Test samples by true class (rows) and predicted class (columns), over all repeats together."""
-    labels = choice.side.predicted[choice.row, choice.column]
+    labels = choice.predicted
     true = [choice.side.result.target(repeat) for repeat in range(choice.side.repeats)]
     pairs = np.concatenate(true) * classes + np.concatenate(list(labels))
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
@@ -139,8 +139,8 @@ def confusion_counts(choice: Choice, classes: int) -> NDArray[np.int64]:
 def confusion_matrices(choices: Sequence[Choice], classes: Sequence[str]) -> Figure:
     """A confusion matrix for every choice: counts, coloured by the share of the true class."""
     k = len(classes)
-    few = k <= COUNTED
-    names = [c if len(c) <= LETTERS else f"{c[: LETTERS - 1]}…" for c in classes]
+    few = k <= _COUNTED
+    names = [c if len(c) <= _LETTERS else f"{c[: _LETTERS - 1]}…" for c in classes]
     longest = max(len(c) for c in names)
     cell = max(0.29, 0.085 * longest) if few else 0.0
     width, height = (max(cell * k, 1.6), max(0.29 * k, 1.2)) if few else (3.6, 3.6)
@@ -179,7 +179,7 @@ def predicted_against_true(choices: Sequence[Choice]) -> Figure:
     frame = Frame(width=2.7, height=2.7, left=0.78, right=0.16)
     figure, axes = panels(len(choices), 2 if len(choices) in (2, 4) else 3, frame)
     for axis, choice in zip(axes, choices, strict=True):
-        labels = choice.side.predicted[choice.row, choice.column]
+        labels = choice.predicted
         predicted = np.concatenate(list(labels))
         true = np.concatenate([choice.side.result.target(r) for r in range(len(labels))])
         ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
@@ -189,7 +189,7 @@ def predicted_against_true(choices: Sequence[Choice]) -> Figure:
             predicted,
             s=14,
             alpha=0.6,
-            color=TRAIN,
+            color=_TRAIN,
             edgecolors="none",
             rasterized=len(true) > 2000,
         )

@@ -13,7 +13,7 @@ from harness.report.chosen_cells import Choice
 from harness.report.runs import Material
 
 
-def detail(material: Material) -> Section | None:
+def curves_section(material: Material) -> Section | None:
     """Learning curves, and confusion matrices or predictions over true values, of the chosen cells."""
     if not material.choices:
         return None

@@ -11,25 +11,27 @@ from numpy.typing import NDArray
 
 from harness.document import numbers
 from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
-from harness.document.section import Picture, Section
-from harness.report.backend_grid import Side
+from harness.document.section import Picture, Section, slug
+from harness.document.words import paragraphs
 from harness.report.chosen_cells import Choice
 from harness.report.runs import Material
+from harness.results.backend_grid import BackendGrid
 from harness.training.evaluate import PARTS
+from harness.training.status import Status
 
-STEP = 0.05  # the colour scale's ends are multiples of it
+_STEP = 0.05  # the colour scale's ends are multiples of it
 
 
-def side_by_side(material: Material) -> Section:
+def side_by_side_section(material: Material) -> Section:
     """The test heatmaps of all sides in one figure."""
     pictures = []
     for metric in material.metrics:
         own = [side for side in material.sides if side.metric == metric]
         name = numbers.NAMES[metric]
-        scale = score_scale(material, metric)
-        maps = [score_map(s, f"test_{metric}", s.label, material.chosen(s)) for s in own]
+        scale = _score_scale(material, metric)
+        maps = [_score_map(s, f"test_{metric}", s.label, material.chosen(s)) for s in own]
         words = "; ".join(
-            f"{s.label}: {described(s, f'test_{metric}', material.chosen(s))}" for s in own
+            f"{s.label}: {_described(s, f'test_{metric}', material.chosen(s))}" for s in own
         )
         pictures.append(
             Picture(
@@ -42,36 +44,33 @@ def side_by_side(material: Material) -> Section:
     return Section("Side by side", pictures=pictures)
 
 
-def heatmaps(material: Material) -> Section:
+def heatmaps_section(material: Material) -> Section:
     """A heatmap for every part and side, all on one scale."""
-    scales = {metric: score_scale(material, metric) for metric in material.metrics}
+    scales = {metric: _score_scale(material, metric) for metric in material.metrics}
     pictures = []
     for part in PARTS:
         for side in material.sides:
             choice, name = material.chosen(side), numbers.NAMES[side.metric]
             column = f"{part}_{side.metric}"
             title = f"{side.label}: {part} {name}"
-            drawn = score_map(side, column, title, choice)
+            drawn = _score_map(side, column, title, choice)
             pictures.append(
                 Picture(
-                    f"{side.slug}-{part}-{side.metric}",
+                    f"{slug(side.label)}-{part}-{side.metric}",
                     partial(figure_of, [drawn], scales[side.metric], 1),
                     f"{part.capitalize()} {name} of {side.label}.",
-                    f"Heatmap of {title}, eta down, lmbd across: {described(side, column, choice)}.",
+                    f"Heatmap of {title}, eta down, lmbd across: {_described(side, column, choice)}.",
                     wide=False,
                 )
             )
     return Section(
         "Heatmaps",
-        text=[
-            "Train, validation and test score of every backend, on one common colour scale. A cell "
-            "without a number is hatched and says why; no other number stands in for it.",
-        ],
+        text=paragraphs("report/sentences.jinja", "heatmaps"),
         pictures=pictures,
     )
 
 
-def score_scale(material: Material, metric: str) -> Scale:
+def _score_scale(material: Material, metric: str) -> Scale:
     """One scale for a score in all parts of all sides; a score below 0 (R²) has the lowest colour."""
     found = [
         side.mean(f"{part}_{metric}")[side.ok]
@@ -80,8 +79,8 @@ def score_scale(material: Material, metric: str) -> Scale:
         for part in PARTS
     ]
     values = np.clip(np.concatenate([*found, np.empty(0)]), 0, 1)
-    low = np.floor(values.min(initial=1.0) / STEP) * STEP
-    high = np.ceil(values.max(initial=0.0) / STEP) * STEP
+    low = np.floor(values.min(initial=1.0) / _STEP) * _STEP
+    high = np.ceil(values.max(initial=0.0) / _STEP) * _STEP
     if high <= low:
         low, high = 0.0, 1.0
     unit = " (%)" if metric == "accuracy" else ""
@@ -96,14 +95,14 @@ def score_scale(material: Material, metric: str) -> Scale:
     )
 
 
-def texts(values: NDArray[np.float64], form: Callable[[float], str]) -> NDArray[np.object_]:
+def cell_texts(values: NDArray[np.float64], form: Callable[[float], str]) -> NDArray[np.object_]:
     """The numbers of a small grid as text; large grids show none, so none are made."""
     if max(values.shape) > ANNOTATED:
         return np.full(values.shape, "", object)
     return np.vectorize(form, otypes=[object])(values)
 
 
-def score_map(side: Side, column: str, title: str, choice: Choice | None) -> Map:
+def _score_map(side: BackendGrid, column: str, title: str, choice: Choice | None) -> Map:
     values = side.mean(column)
     metric = side.metric
     return Map(
@@ -111,16 +110,16 @@ def score_map(side: Side, column: str, title: str, choice: Choice | None) -> Map
         side.eta,
         side.lmbd,
         values * numbers.factor(metric),
-        texts(values, lambda v: numbers.score(v, metric, 1).removesuffix(" %")),
+        cell_texts(values, lambda v: numbers.score(v, metric, 1).removesuffix(" %")),
         side.status,
         (choice.row, choice.column) if choice else None,
     )
 
 
-def described(side: Side, column: str, choice: Choice | None) -> str:
+def _described(side: BackendGrid, column: str, choice: Choice | None) -> str:
     """A heatmap in words."""
     values, metric = side.mean(column), side.metric
-    statuses = pd.Series(side.status.ravel()).value_counts().drop("ok", errors="ignore")
+    statuses = pd.Series(side.status.ravel()).value_counts().drop(Status.OK, errors="ignore")
     rest = "".join(f"; {number} {status}" for status, number in statuses.items())
     if not side.ok.any():
         return f"no cell trained{rest}"

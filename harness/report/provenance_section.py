@@ -9,41 +9,40 @@ import pandas as pd
 
 from harness.document import numbers
 from harness.document.section import Section, Table
-from harness.report.backend_grid import Side
+from harness.document.words import paragraphs
 from harness.report.runs import Material
-from harness.report.setup_section import regime, side_by_side
-from harness.results.result import Result
+from harness.report.setup_section import facts_table
+from harness.results.backend_grid import BackendGrid
+from harness.training.status import Status
 
-STATUSES = ("ok", "diverged", "unsupported", "unavailable", "failed", "timeout")
-NAMED = 12  # cells that a line of failures names
+_SENTENCES = "report/sentences.jinja"
+_NAMED = 12  # cells that a line of failures names
 
 
-def runs(material: Material) -> Section:
+def failures_section(material: Material) -> Section:
     """Networks planned and what became of them, with the reason of every failure."""
     rows = []
-    present = [s for s in STATUSES if any((side.statuses == s).any() for side in material.sides)]
+    present = [s for s in Status if any((side.statuses == s).any() for side in material.sides)]
     for side in material.sides:
-        counts = {s: int((side.statuses == s).sum()) for s in present}
+        counts = {str(s): int((side.statuses == s).sum()) for s in present}
         rows.append({"backend": side.label, "planned": side.statuses.size, **counts})
     tables = [Table(pd.DataFrame(rows), "Networks planned, and what became of them")]
     failures = [row for side in material.sides for row in _failures(side)]
     if failures:
         tables.append(Table(pd.DataFrame(failures), "What gave no result, and why"))
-        text = [f"Every single one is in `records.csv`; a line here names at most {NAMED} cells."]
-    else:
-        text = ["Nothing failed."]
+    text = paragraphs(_SENTENCES, "failures", failures=failures, named=_NAMED)
     return Section("Runs and failures", text=text, tables=tables)
 
 
-def _failures(side: Side) -> list[dict[str, Any]]:
-    bad = side.records[side.records["status"] != "ok"]
+def _failures(side: BackendGrid) -> list[dict[str, Any]]:
+    bad = side.records[side.records["status"] != Status.OK]
     rows = []
     for (status, reason), group in bad.groupby(["status", "reason"], sort=False):
         cells = [
             numbers.cell(eta, lmbd)
             for eta, lmbd in group[["eta", "lmbd"]].drop_duplicates().to_numpy()
         ]
-        where = "all" if len(cells) == side.cells else numbers.listed(cells, NAMED)
+        where = "all" if len(cells) == side.ok.size else numbers.listed(cells, _NAMED)
         rows.append(
             {
                 "backend": side.label,
@@ -56,29 +55,22 @@ def _failures(side: Side) -> list[dict[str, Any]]:
     return rows
 
 
-def time(material: Material) -> Section:
+def time_section(material: Material) -> Section:
     """Time and memory of each backend, and the regime they were taken under."""
-    text = []
+    runs = []
     for name, result in zip(material.names, material.results, strict=True):
-        wall = numbers.seconds(result.manifest.get("wall_seconds"))
-        prefix = f"{name}: w" if material.several else "W"
-        text.append(f"{prefix}all time {wall}; {regime(result)}.{_shared(result)}")
-    text.append(
-        "`import` counts each worker that loaded the library. `a network` is training time over "
-        "networks: a share of its stack's time where cells are trained together. `peak memory` is "
-        "the largest of the worker processes that trained the backend."
-    )
+        how = result.manifest.get("execution", {})
+        wall = result.manifest.get("wall_seconds")
+        executor = how.get("executor", "unknown")
+        jobs, threads = how.get("jobs"), how.get("threads")
+        runs.append(
+            {"name": name, "wall": wall, "executor": executor, "jobs": jobs, "threads": threads}
+        )
+    text = paragraphs(_SENTENCES, "time", runs=runs, several=material.several)
     return Section("Time and memory", text=text, tables=[Table(_times(material.sides))])
 
 
-def _shared(result: Result) -> str:
-    jobs = result.manifest.get("execution", {}).get("jobs") or 1
-    if jobs == 1 or result.manifest.get("execution", {}).get("executor") == "serial":
-        return ""
-    return " Workers shared the machine, so times include what they cost each other."
-
-
-def _times(sides: list[Side]) -> pd.DataFrame:
+def _times(sides: list[BackendGrid]) -> pd.DataFrame:
     rows = []
     for side in sides:
         units = [u for u in side.result.manifest.get("units", []) if u["backend"] == side.backend]
@@ -106,7 +98,7 @@ def _total(units: list[dict[str, Any]], key: str) -> float | None:
     return sum(values) if values else None
 
 
-def reproduction(material: Material) -> Section:
+def reproduction_section(material: Material) -> Section:
     """The commands, versions and machine."""
     code = []
     for result in material.results:
@@ -114,13 +106,10 @@ def reproduction(material: Material) -> Section:
             code.append(f"# {result.name}")
         if result.manifest.get("command"):
             code.append(shlex.join(result.manifest["command"]))
-    text = [
-        "The command that was given. `experiment.toml` in the run folder holds the same experiment in "
-        "full: `python -m harness run --config experiment.toml`."
-    ]
+    text = paragraphs(_SENTENCES, "reproduction")
     manifests = [result.manifest for result in material.results]
-    versions = side_by_side([m.get("versions", {}) for m in manifests], material.names, "library")
-    machines = side_by_side([_machine(m) for m in manifests], material.names, "machine")
+    versions = facts_table([m.get("versions", {}) for m in manifests], material.names, "library")
+    machines = facts_table([_machine(m) for m in manifests], material.names, "machine")
     return Section(
         "Reproduction",
         text=text,

@@ -10,20 +10,30 @@ import pandas as pd
 from harness.document import numbers
 from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
 from harness.document.section import Picture, Section, Table
-from harness.report.backend_grid import Side
-from harness.report.chosen_cells import repeats_table
-from harness.report.heatmaps_section import columns_for, texts
+from harness.document.words import paragraphs
+from harness.report.chosen_cells import mean_interval, repeats_table
+from harness.report.heatmaps_section import cell_texts, columns_for
 from harness.report.runs import Material
-from harness.stats.repeats import FORMULA, what_varies
+from harness.results.backend_grid import BackendGrid
+from harness.stats.repeats import FORMULA, SHARED_ROWS
+from harness.training.units import varies_split
 
 
-def repeats(material: Material) -> Section | None:
+def repeats_section(material: Material) -> Section | None:
     """Spread over repeats: of the chosen cell, of every cell; None with one repeat."""
     spread = [side for side in material.sides if side.repeats > 1 and side.ok.any()]
     if not spread:
         return None
     chosen = [c for c in material.choices if c.side in spread]
-    what = "; ".join(dict.fromkeys(what_varies(side.result.experiment) for side in spread))
+    experiments = [side.result.experiment for side in spread]
+    text = paragraphs(
+        "report/sentences.jinja",
+        "repeats",
+        what=list(dict.fromkeys(experiment.what_varies for experiment in experiments)),
+        formula=FORMULA,
+        shared_rows=any(varies_split(experiment) for experiment in experiments),
+        caveat=SHARED_ROWS,
+    )
     tables = [Table(repeats_table(chosen), "Test score of the chosen cells over repeats")]
     for side in spread:
         if max(side.ok.shape) <= ANNOTATED:
@@ -31,11 +41,7 @@ def repeats(material: Material) -> Section | None:
             tables.append(Table(_interval_table(side), caption, folded=True))
     return Section(
         "Repeats",
-        text=[
-            f"What varies between repeats: {what}.",
-            f"The 95 % interval is Student's t for the mean: {FORMULA}. It says how the mean over repeats "
-            "would move, not how another test set would score.",
-        ],
+        text=text,
         tables=tables,
         pictures=[
             _sd_picture(material, m, spread) for m in dict.fromkeys(s.metric for s in spread)
@@ -43,9 +49,9 @@ def repeats(material: Material) -> Section | None:
     )
 
 
-def _interval_table(side: Side) -> pd.DataFrame:
+def _interval_table(side: BackendGrid) -> pd.DataFrame:
     """Mean and half width in every cell, eta down, lmbd across."""
-    low, high = side.interval(f"test_{side.metric}")
+    low, high = mean_interval(side, f"test_{side.metric}")
     factor, digits = numbers.factor(side.metric), 1 if side.metric == "accuracy" else 3
     rows = []
     for i, eta in enumerate(side.eta):
@@ -61,13 +67,13 @@ def _interval_table(side: Side) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _sd_picture(material: Material, metric: str, spread: list[Side]) -> Picture:
+def _sd_picture(material: Material, metric: str, spread: list[BackendGrid]) -> Picture:
     own = [side for side in spread if side.metric == metric]
     factor, name = numbers.factor(metric), numbers.NAMES[metric]
     maps = []
     for side in own:
         sd, choice = side.sd(f"test_{metric}"), material.chosen(side)
-        form = texts(
+        form = cell_texts(
             sd * factor,
             lambda v: "" if np.isnan(v) else f"{v:.{1 if metric == 'accuracy' else 2}f}",
         )

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.document import numbers
-from harness.document.section import Section
-from harness.document.title import Title
+from harness.document.section import Section, Title
 from harness.document.writer import write_sections
 from harness.errors import InputError
-from harness.report import (
-    agreement_section,
-    curves_section,
-    heatmaps_section,
-    provenance_section,
-    repeats_section,
-    setup_section,
-    verdict_section,
+from harness.report.agreement_section import agreement_section
+from harness.report.curves_section import curves_section
+from harness.report.heatmaps_section import heatmaps_section, side_by_side_section
+from harness.report.provenance_section import (
+    failures_section,
+    reproduction_section,
+    time_section,
 )
-from harness.report.backend_grid import run_names
-from harness.report.runs import Material, material
+from harness.report.repeats_section import repeats_section
+from harness.report.runs import Material
+from harness.report.setup_section import data_section, grid_section, networks_section
+from harness.report.verdict_section import chosen_section, run_verdict, warning_section
+from harness.results.backend_grid import run_names
 from harness.results.result import Result
 from harness.results.run_folder import RunFolder
 
@@ -35,10 +36,10 @@ def write_results(
     if not results:
         raise InputError("run: none given; allowed: at least one run folder")
     folder = RunFolder(address or results[0].address)
-    return write_sections(title_of(results), sections(results, extra), folder)
+    return write_sections(report_title(results), report_sections(results, extra), folder)
 
 
-def title_of(results: Sequence[Result]) -> Title:
+def report_title(results: Sequence[Result]) -> Title:
     """The names of the runs, and data, backends, grid and day of the first."""
     first = results[0]
     experiment = first.experiment
@@ -54,27 +55,27 @@ def title_of(results: Sequence[Result]) -> Title:
     return Title(" · ".join(run_names(results)), " · ".join(a for a in about if a))
 
 
-def sections(results: Sequence[Result], extra: Sequence[Section] = ()) -> list[Section]:
+def report_sections(results: Sequence[Result], extra: Sequence[Section] = ()) -> list[Section]:
     """The sections of a report on one run or several, in their order.
 
     What came out stands first, then the ``extra`` sections, then on what and how it was run.
     """
-    m: Material = material(results)
-    found = [
-        verdict_section.verdict(m),
-        verdict_section.chosen(m),
-        heatmaps_section.side_by_side(m),
-        verdict_section.warned(m),
-        heatmaps_section.heatmaps(m),
-        repeats_section.repeats(m),
-        agreement_section.agreed(m),
-        curves_section.detail(m),
+    m = Material(tuple(results))
+    in_order = [
+        run_verdict(m),
+        chosen_section(m),
+        side_by_side_section(m),
+        warning_section(m),
+        heatmaps_section(m),
+        repeats_section(m),
+        agreement_section(m),
+        curves_section(m),
         *extra,
-        setup_section.data(m),
-        setup_section.grid(m),
-        setup_section.networks(m),
-        provenance_section.time(m),
-        provenance_section.runs(m),
-        provenance_section.reproduction(m),
+        data_section(m),
+        grid_section(m),
+        networks_section(m),
+        time_section(m),
+        failures_section(m),
+        reproduction_section(m),
     ]
-    return [section for section in found if section is not None]
+    return [section for section in in_order if section is not None]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.report import agreement
-from harness.report.backend_grid import Side, run_names, sides
-from harness.report.chosen_cells import Choice, choices
+from harness.report.agreement import CellAgreement, agreement_with, reference_pairs
+from harness.report.chosen_cells import Choice, grid_choices
+from harness.results.backend_grid import BackendGrid, backend_grids, run_names
 from harness.results.result import Result
 
 
@@ -24,18 +23,18 @@ class Material:
         return run_names(self.results)
 
     @cached_property
-    def sides(self) -> list[Side]:
-        return sides(self.results)
+    def sides(self) -> list[BackendGrid]:
+        return backend_grids(self.results)
 
     @cached_property
     def choices(self) -> list[Choice]:
-        return choices(self.sides)
+        return grid_choices(self.sides)
 
     @cached_property
-    def compared(self) -> list[agreement.CellAgreement]:
+    def compared(self) -> list[CellAgreement]:
         """Every side against its reference, cell by cell."""
-        pairs = agreement.pairs([side for side in self.sides if side.ok.any()])
-        return [agreement.cells(side, reference) for side, reference in pairs]
+        pairs = reference_pairs([side for side in self.sides if side.ok.any()])
+        return [agreement_with(side, reference) for side, reference in pairs]
 
     @property
     def several(self) -> bool:
@@ -47,13 +46,9 @@ class Material:
         """The scores that cells were chosen by, each once."""
         return list(dict.fromkeys(result.metric for result in self.results))
 
-    def of(self, result: Result) -> list[Side]:
+    def of(self, result: Result) -> list[BackendGrid]:
         return [side for side in self.sides if side.result is result]
 
-    def chosen(self, side: Side) -> Choice | None:
+    def chosen(self, side: BackendGrid) -> Choice | None:
         """The choice of one side, if it has one."""
         return next((c for c in self.choices if c.side is side), None)
-
-
-def material(results: Sequence[Result]) -> Material:
-    return Material(tuple(results))

@@ -7,33 +7,31 @@ from typing import Any
 
 import pandas as pd
 
-from harness.document import numbers
 from harness.document.section import NOTHING, Section, Table
 from harness.experiment.experiment import Experiment, Recipe
 from harness.report.runs import Material
 from harness.results.result import Result
-from harness.stats.repeats import what_varies
 
 # Settings of an experiment that have lines of their own; all others are listed as they are.
-ELSEWHERE = (
+_ELSEWHERE = (
     *("preset", "backends", "task", "dataset", "target", "test_size", "validation_size", "scale"),
     *("eta", "lmbd", "seed", "repeats", "vary", "folds", "overrides"),
 )
-WIDE = 12  # classes up to which a table has a column for each
-SCALES = {
+_WIDE = 12  # classes up to which a table has a column for each
+_SCALES = {
     "none": "none, raw values",
     "standard": "each feature minus its mean, over its standard deviation (of the training part)",
     "minmax": "each feature to 0..1 (by the training part's smallest and largest value)",
 }
 
 # settings that only a preset which copies another program changes
-CONVENTIONAL = (
+_CONVENTIONAL = (
     *("cost", "penalty_factor", "penalty_per_sample", "penalised", "minibatches"),
     *("initial_weights", "weight_scale", "initial_bias", "patience"),
 )
 
 
-def side_by_side(
+def facts_table(
     facts: Sequence[Mapping[str, Any]], names: Sequence[str], head: str
 ) -> pd.DataFrame:
     """Facts by name as rows, a column for each run (named ``value`` if there is only one)."""
@@ -49,31 +47,33 @@ def side_by_side(
     )
 
 
-def data(material: Material) -> Section:
+def data_section(material: Material) -> Section:
     """Source, sizes, hashes, preprocessing and class counts."""
     facts = [_data(result) for result in material.results]
-    tables = [Table(side_by_side(facts, material.names, "data"), "Data and split")]
+    tables = [Table(facts_table(facts, material.names, "data"), "Data and split")]
     for name, result in zip(material.names, material.results, strict=True):
         counts = result.manifest["dataset"].get("class_counts") or {}
         if counts:
             caption = "Samples of each class" + (f", {name}" if material.several else "")
-            tables.append(Table(_class_counts(counts), caption, folded=len(counts["train"]) > WIDE))
+            tables.append(
+                Table(_class_counts(counts), caption, folded=len(counts["train"]) > _WIDE)
+            )
     return Section("Data", tables=tables)
 
 
 def _class_counts(counts: Mapping[str, Mapping[str, int]]) -> pd.DataFrame:
     """Parts down and classes across; the other way round where there are many classes."""
     frame = pd.DataFrame(counts)
-    if len(frame) <= WIDE:
+    if len(frame) <= _WIDE:
         frame = frame.T
-    frame.insert(0, "class" if len(frame) > WIDE else "part", [str(c) for c in frame.index])
+    frame.insert(0, "class" if len(frame) > _WIDE else "part", [str(c) for c in frame.index])
     return frame
 
 
 def _data(result: Result) -> dict[str, str]:
     experiment, dataset = result.experiment, result.manifest["dataset"]
     parts = ", ".join(f"{part} {n}" for part, n in dataset["parts"].items())
-    scale = SCALES[experiment.scale]
+    scale = _SCALES[experiment.scale]
     if experiment.task == "regression" and experiment.scale != "none":
         scale += "; the target likewise"
     return {
@@ -103,7 +103,7 @@ def _split(experiment: Experiment, classes: bool) -> str:
     return f"test {test}, {validation}; {kind}"
 
 
-def grid(material: Material) -> Section:
+def grid_section(material: Material) -> Section:
     """The whole grid and every hyperparameter that is the same in all its cells."""
     facts = [_grid(result) for result in material.results]
     recipes = {
@@ -128,7 +128,7 @@ def grid(material: Material) -> Section:
             "regression. The table says where a setting departs from that.",
         ],
         tables=[
-            Table(side_by_side(facts, material.names, "grid"), "Grid and repeats"),
+            Table(facts_table(facts, material.names, "grid"), "Grid and repeats"),
             Table(frame, "Fixed hyperparameters"),
         ],
     )
@@ -136,7 +136,7 @@ def grid(material: Material) -> Section:
 
 def _grid(result: Result) -> dict[str, str]:
     experiment = result.experiment
-    elsewhere = {*ELSEWHERE, *Recipe.model_fields}
+    elsewhere = {*_ELSEWHERE, *Recipe.model_fields}
     rest = experiment.model_dump(mode="json", exclude=elsewhere)
     return {
         "preset": experiment.preset,
@@ -145,16 +145,16 @@ def _grid(result: Result) -> dict[str, str]:
         "lmbd": _axis(experiment.lmbd),
         "cells": f"{len(experiment.eta)} x {len(experiment.lmbd)} = {len(experiment.cells)}",
         "repeats": str(experiment.repeats),
-        "what varies between repeats": varies_in(result),
+        "what varies between repeats": _varies_in(result),
         "seed": str(experiment.seed),
     } | {key: _shown(value) for key, value in rest.items()}
 
 
-def varies_in(result: Result) -> str:
+def _varies_in(result: Result) -> str:
     """What differs between a run's repeats, or that there is one only."""
     if result.experiment.repeats == 1:
         return "nothing, there is one"
-    return what_varies(result.experiment)
+    return result.experiment.what_varies
 
 
 def _axis(values: Sequence[float]) -> str:
@@ -174,7 +174,7 @@ def _shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def networks(material: Material) -> Section:
+def networks_section(material: Material) -> Section:
     """Networks, parameter counts and libraries, and how each library is told the canonical quantities."""
     rows, conventions = [], []
     for side in material.sides:
@@ -208,14 +208,4 @@ def networks(material: Material) -> Section:
 def _departs(recipe: Recipe) -> bool:
     """Whether a backend trains on another objective or other draws than the canonical ones."""
     canonical = Recipe()
-    return any(getattr(recipe, key) != getattr(canonical, key) for key in CONVENTIONAL)
-
-
-def regime(result: Result) -> str:
-    """How a run was carried out, in words."""
-    execution = result.manifest.get("execution", {})
-    jobs, threads = execution.get("jobs"), execution.get("threads")
-    executor = execution.get("executor", "unknown")
-    workers = f", {numbers.count(jobs, 'worker')}" if jobs and executor != "serial" else ""
-    each = f", {numbers.count(threads, 'thread')} each" if threads else ""
-    return f"executor {executor}{workers}{each}"
+    return any(getattr(recipe, key) != getattr(canonical, key) for key in _CONVENTIONAL)

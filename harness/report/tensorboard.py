@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.base import Backend
 from backends.frameworks import load
-from backends.registry import find
+from backends.registry import UnusableBackend, usable
 from harness.document.numbers import NAMES
 from harness.errors import InputError
 from harness.results.result import KEY
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from harness.results.result import Result
 
-HYPERPARAMETERS = ("backend", "eta", "lmbd", "repeat")
+_HYPERPARAMETERS = ("backend", "eta", "lmbd", "repeat")
 
 
 def check_tensorboard(directory: str) -> None:
@@ -74,18 +73,18 @@ def _write_graphs(tf: Any, result: Result, directory: str) -> None:
     """The graph of every backend that has one."""
     experiment, about = result.experiment, result.manifest["dataset"]
     for name in result.backends:
-        backend = find(name)
-        if not isinstance(backend, Backend):
+        try:
+            backend = usable(name)
+        except (KeyError, UnusableBackend):  # of a run on another machine
             continue
         network = experiment.network(name, about["features"], len(about["classes"]))
         training = experiment.training(name)
         if backend.unsupported(network, training):
             continue
         rows = min(experiment.recipe(name).batch_size, about["parts"]["train"])
-        graph = backend.graph(network, training, rows)
-        if graph is not None:
+        if draw := getattr(backend, "graph", None):  # of the libraries that compute along a graph
             with tf.summary.create_file_writer(f"{directory}/graphs/{name}").as_default():
-                tf.summary.graph(graph)
+                tf.summary.graph(draw(network, training, rows))
 
 
 def _write_config(tf: Any, plugin: Any, result: Result, directory: str) -> None:
@@ -102,7 +101,7 @@ def _write_config(tf: Any, plugin: Any, result: Result, directory: str) -> None:
 def _varied(result: Result) -> list[str]:
     """The names of what makes one network of the run differ from another."""
     several = result.experiment.repeats > 1
-    return [name for name in HYPERPARAMETERS if several or name != "repeat"]
+    return [name for name in _HYPERPARAMETERS if several or name != "repeat"]
 
 
 def _scores(result: Result) -> list[str]:

@@ -21,6 +21,7 @@ from harness.data.dataset import Dataset
 from harness.data.split import Split
 from harness.experiment.execution import Execution, cores
 from harness.experiment.experiment import Experiment
+from harness.training.unit_digest import bit_environment
 
 LIBRARIES = (
     "numpy",
@@ -34,15 +35,16 @@ LIBRARIES = (
 )
 
 
-def begin(
+def begin_manifest(
     experiment: Experiment,
     execution: Execution,
+    *,
     dataset: Dataset,
     split: Split,
     backends: Mapping[str, Backend | Unavailable],
     created: str,
 ) -> dict[str, Any]:
-    """The manifest of a run begun at ``created``; :mod:`harness.runner` adds ``finished`` and ``units``."""
+    """The manifest of a run begun at ``created``; :mod:`harness.runner` adds how it went."""
     return {
         "created": created,
         "finished": None,
@@ -50,14 +52,13 @@ def begin(
         "git_commit": git_commit(),
         "versions": versions([b for b in backends.values() if isinstance(b, Backend)]),
         "machine": machine(),
+        "environment": bit_environment(),
         "execution": execution.model_dump(mode="json", exclude={"fresh", "name", "output"}),
         "dataset": _dataset(dataset, split),
         "backends": {
             name: _backend(name, backend, experiment, dataset) for name, backend in backends.items()
         },
-        "notes": notes(experiment, list(backends), len(split.train)),
-        "units": [],
-        "wall_seconds": 0.0,
+        "notes": setting_notes(experiment, list(backends), len(split.train)),
     }
 
 
@@ -157,7 +158,7 @@ def _backend(
     }
 
 
-def notes(experiment: Experiment, backends: Sequence[str], samples: int) -> list[str]:
+def setting_notes(experiment: Experiment, backends: Sequence[str], samples: int) -> list[str]:
     """What was asked for but could not be done so, once each."""
     found = []
     if not experiment.validation_size:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,13 +25,15 @@ class RunDifference:
     second: Any
 
 
-def run_differences(first: Result, second: Result) -> list[RunDifference]:
+def run_differences(
+    first: Result, second: Result, ignore: Collection[str] = EXTENT
+) -> list[RunDifference]:
     """Everything that two runs do not have in common and that can change a result, gravest first.
 
-    Data and split by their hashes; settings but those of ``EXTENT``; versions, machine and threads only
+    Data and split by their hashes; settings but those to ``ignore``; versions, machine and threads only
     where both runs recorded them.
     """
-    return [*_held_out(first, second), *_settings(first, second), *_around(first, second)]
+    return [*_held_out(first, second), *_settings(first, second, ignore), *_around(first, second)]
 
 
 def _held_out(first: Result, second: Result) -> Iterator[RunDifference]:
@@ -43,9 +45,9 @@ def _held_out(first: Result, second: Result) -> Iterator[RunDifference]:
             return  # of other data the split is another one in any case
 
 
-def _settings(first: Result, second: Result) -> Iterator[RunDifference]:
+def _settings(first: Result, second: Result, ignore: Collection[str]) -> Iterator[RunDifference]:
     for name, (one, two) in first.experiment.differences(second.experiment).items():
-        if name not in EXTENT:
+        if name not in ignore:
             yield RunDifference("setting", name, one, two)
 
 

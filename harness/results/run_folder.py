@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 import uuid
 from collections.abc import Iterator
@@ -29,8 +30,8 @@ import tomli_w
 from harness.errors import InputError
 from harness.experiment.experiment import Experiment, experiment_from
 
-LISTS = ("predicted",)
-TIMINGS = b"timings"
+_METADATA = b"timings"
+_HALF_WRITTEN = re.compile(r"\.[0-9a-f]{32}\.tmp$")
 
 
 class RunFolder:
@@ -57,12 +58,12 @@ class RunFolder:
             self.fs.pipe_file(target, data)
             return
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        beside = f"{target}.{uuid.uuid4().hex}.tmp"
-        with open(beside, "wb") as file:
+        half = f"{target}.{uuid.uuid4().hex}.tmp"
+        with open(half, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, target)
+        os.replace(half, target)
 
     def read(self, name: str) -> bytes:
         """The file's content; FileNotFoundError if there is none."""
@@ -73,8 +74,19 @@ class RunFolder:
         """Names of the files in a sub-folder, sorted; none if it does not exist."""
         if not self.fs.exists(self.path(folder)):
             return []
-        found = self.fs.ls(self.path(folder), detail=False)
-        return sorted(str(f).rstrip("/").rsplit("/", 1)[-1] for f in found)
+        paths = self.fs.ls(self.path(folder), detail=False)
+        return sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in paths)
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        self.fs.rm_file(self.path(name))
+
+    def remove_half_written(self) -> None:
+        """Remove what a run that was killed had not written whole; only for who holds the lock."""
+        for folder in ("", "parts/", "figures/"):
+            for name in self.names(folder):
+                if _HALF_WRITTEN.search(name):
+                    self.remove(f"{folder}{name}")
 
     def clear_contents(self) -> None:
         """Remove all that the folder holds, except its lock."""
@@ -134,14 +146,19 @@ class RunFolder:
         table = pa.Table.from_pandas(frame, preserve_index=False)
         if metadata is not None:
             table = table.replace_schema_metadata(
-                {**(table.schema.metadata or {}), TIMINGS: json.dumps(metadata).encode()}
+                {**(table.schema.metadata or {}), _METADATA: json.dumps(metadata).encode()}
             )
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         self.write(name, sink.getvalue().to_pybytes())
 
+    def read_metadata(self, name: str) -> dict[str, Any]:
+        """What was stored with a Parquet file, without its rows."""
+        schema = pq.read_schema(pa.BufferReader(self.read(name)))
+        return dict(json.loads((schema.metadata or {}).get(_METADATA, b"{}")))
+
     def read_frame(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         """A Parquet file and the metadata stored with it."""
         table = pq.read_table(pa.BufferReader(self.read(name)))
-        metadata = json.loads((table.schema.metadata or {}).get(TIMINGS, b"{}"))
+        metadata = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
         return table.to_pandas(), metadata

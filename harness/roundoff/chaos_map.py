@@ -25,7 +25,7 @@ from backends.base import Backend
 from backends.distance import Errors, Tolerance, relative_errors
 from backends.formulas import predict
 from backends.network import Weights
-from backends.registry import Unavailable, find
+from backends.registry import UnusableBackend, find
 from harness.data.dataset import Dataset
 from harness.errors import InputError
 from harness.executors.fork import beside
@@ -161,9 +161,10 @@ def chaos_map(
     ``chaotic``, a bool; and ``swing``, how much the test score moved. ``dtype`` is by default that of
     the backend's recipe. :class:`~harness.errors.InputError` for a backend that cannot be used.
     """
-    found = find(backend)
-    if isinstance(found, Unavailable):
-        raise InputError(f"backend: {found.reason}")
+    try:
+        found = find(backend)
+    except UnusableBackend as missing:
+        raise InputError(f"backend: {missing.reason}") from None
     frames = []
     for repeat in repeats:
         own = recipe or backend

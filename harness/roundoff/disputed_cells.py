@@ -67,14 +67,14 @@ def _apart(predictions: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     both = pd.concat(sides, axis=1, join="inner", keys=["a", "b"])
     sizes = both.map(len)
     apart = (sizes["a"] != sizes["b"]).astype(float)
-    whole = (sizes > 0).all(axis=1)
-    if whole.any():
-        one, other = (np.stack(list(both.loc[whole, side])) for side in ("a", "b"))
+    whole = both[(sizes > 0).all(axis=1)]
+    for _, alike in whole.groupby(whole["a"].map(len)):  # folds may differ by a sample
+        one, other = (np.stack(list(alike[side])) for side in ("a", "b"))
         if one.dtype.kind == "f":
             allowed = PARTED * one.std(axis=1, keepdims=True)
-            apart[whole] = (np.abs(one - other) > allowed).mean(axis=1)
+            apart[alike.index] = (np.abs(one - other) > allowed).mean(axis=1)
         else:
-            apart[whole] = (one != other).mean(axis=1)
+            apart[alike.index] = (one != other).mean(axis=1)
     return apart.rename("apart").reset_index()
 
 

@@ -16,6 +16,7 @@ from harness.data.dataset import Dataset
 from harness.data.split import Split
 from harness.experiment.experiment import Experiment
 from harness.training.prepare import prepare
+from harness.training.units import even_chunks
 
 LOOKED_AT = (1, 10, 100, 1000)
 TOGETHER = 98  # cells trained at a time, at most
@@ -55,9 +56,7 @@ class Trial:
 
     def chunks(self) -> list[slice]:
         """The cells in stretches of nearly equal length that are trained together."""
-        pieces = -(-len(self.cells) // TOGETHER)
-        size = -(-len(self.cells) // pieces)
-        return [slice(first, first + size) for first in range(0, len(self.cells), size)]
+        return [slice(c.start, c.stop) for c in even_chunks(len(self.cells), TOGETHER)]
 
     def train(self, backend: Backend) -> tuple[Weights, ...]:
         """The weights after every checkpoint."""

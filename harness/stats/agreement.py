@@ -1,6 +1,6 @@
-"""Agreement of predicted labels: flips, kappa, and tests on per-sample correctness.
+"""Agreement of two sides on the same test samples: labels that differ, kappa, tests on what is right.
 
-Labels are integer arrays (cells, repeats, samples); -1 marks what was not measured.
+Labels are integer arrays (cells, repeats, samples); ``NO_LABEL`` marks what was not predicted.
 """
 
 from __future__ import annotations
@@ -10,23 +10,62 @@ import warnings
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 from statsmodels.stats.contingency_tables import cochrans_q
+from statsmodels.stats.contingency_tables import mcnemar as mcnemar_test
 from statsmodels.stats.inter_rater import cohens_kappa
 
-MISSING = -1
+from harness.results.backend_grid import NO_LABEL
+from harness.stats.differences import Floats
 
 Labels = NDArray[np.integer]
-Floats = NDArray[np.float64]
 
 
-def flips(left: Labels, right: Labels) -> Floats:
-    """Share of samples with different labels, for each cell and repeat; (cells, repeats).
+def label_agreement(left: Labels, right: Labels) -> pd.DataFrame:
+    """How far two sides label alike in each cell, all repeats together.
 
-    NaN where one side was not measured.
+    A row a cell. Columns: labels (how many both sides have), flips (those that differ), alike (the share
+    that does not), kappa (Cohen's); NaN where undefined.
     """
-    measured = (left[..., 0] != MISSING) & (right[..., 0] != MISSING)
-    return np.where(measured, (left != right).mean(axis=-1), np.nan)
+    differ, labels = flips(left, right)
+    classes = int(max(left.max(initial=0), right.max(initial=0))) + 1
+    alike = 1 - differ / np.where(labels > 0, labels, np.nan)
+    kappas = kappa(left, right, classes)
+    return pd.DataFrame({"labels": labels, "flips": differ, "alike": alike, "kappa": kappas})
+
+
+def value_agreement(left: NDArray[np.object_], right: NDArray[np.object_]) -> pd.DataFrame:
+    """How far two sides predict alike in each cell, all repeats together.
+
+    left, right: (cells, repeats), an array of real predictions in each, empty where there are none. A row
+    a cell. Columns: alike, Pearson's r, and apart, the largest difference; NaN where undefined.
+    """
+    both = [_pooled(a, b) for a, b in zip(left, right, strict=True)]
+    alike = [_correlation(a, b) for a, b in both]
+    apart = [float(np.abs(a - b).max()) if len(a) else np.nan for a, b in both]
+    return pd.DataFrame({"alike": alike, "apart": apart})
+
+
+def _pooled(a: NDArray[np.object_], b: NDArray[np.object_]) -> tuple[Floats, Floats]:
+    """Two sides' predictions of the repeats that both have, one after the other."""
+    both = [(x, y) for x, y in zip(a, b, strict=True) if len(x) and len(y)]
+    one, other = (
+        np.concatenate([np.empty(0), *(pair[k] for pair in both)]).astype(np.float64)
+        for k in (0, 1)
+    )
+    return one, other
+
+
+def _correlation(a: Floats, b: Floats) -> float:
+    """Pearson's r; NaN where one side is constant or there is nothing."""
+    if not len(a) or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def flips(left: Labels, right: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many labels of each cell differ, and how many both sides have; (cells,) each."""
+    both = (left != NO_LABEL) & (right != NO_LABEL)
+    return ((left != right) & both).sum(axis=(1, 2)), both.sum(axis=(1, 2))
 
 
 def kappa(left: Labels, right: Labels, classes: int) -> Floats:
@@ -35,10 +74,10 @@ def kappa(left: Labels, right: Labels, classes: int) -> Floats:
     NaN where nothing was measured, or where both sides name one and the same class throughout.
     """
     tables = np.zeros((len(left), classes * classes), dtype=np.int64)
-    measured = (left != MISSING) & (right != MISSING)
-    code = np.where(measured, left.astype(np.int64) * classes + right, classes * classes)
-    for cell, row in enumerate(code.reshape(len(left), -1)):
-        tables[cell] = np.bincount(row, minlength=classes * classes + 1)[:-1]
+    for cell, (a, b) in enumerate(zip(left, right, strict=True)):
+        both = (a != NO_LABEL) & (b != NO_LABEL)
+        codes = a[both].astype(np.int64) * classes + b[both]
+        tables[cell] = np.bincount(codes, minlength=classes * classes)
     return _kappas(tables.reshape(-1, classes, classes))
 
 
@@ -64,15 +103,16 @@ def mcnemar(left: Labels, right: Labels, target: Labels) -> pd.DataFrame:
     """McNemar's exact test of each cell's one run: does one side get more samples right?
 
     left, right: (cells, samples); target: (samples,). Columns: only_left, only_right (samples that
-    only this side gets right), p, min(1, 2 F(min; only_left + only_right, 1/2)) with F the binomial
-    distribution, as ``statsmodels.stats.contingency_tables.mcnemar(exact=True)`` has it. NaN where a
-    side was not measured. Not for pooling over repeats: they share their test samples.
+    only this side gets right), p. NaN where a side was not measured. Not for pooling over repeats: they
+    share their test samples.
     """
-    measured = (left[:, 0] != MISSING) & (right[:, 0] != MISSING)
+    measured = (left[:, 0] != NO_LABEL) & (right[:, 0] != NO_LABEL)
     a, b = left == target, right == target
     only_left, only_right = (a & ~b).sum(axis=1), (b & ~a).sum(axis=1)
-    discordant = only_left + only_right
-    p = np.minimum(1.0, 2 * stats.binom.cdf(np.minimum(only_left, only_right), discordant, 0.5))
+    p = [  # the test takes nothing from the diagonal, on which both sides do the same
+        mcnemar_test([[0, one], [other, 0]], exact=True).pvalue
+        for one, other in zip(only_left, only_right, strict=True)
+    ]
     columns = {"only_left": only_left, "only_right": only_right, "p": p}
     return pd.DataFrame(columns).astype(np.float64).where(pd.Series(measured), np.nan)
 
@@ -85,7 +125,7 @@ def cochran(labels: Labels, target: Labels) -> Floats:
     """
     p = np.full(len(labels), np.nan)
     right = labels == target
-    undecided = (labels[..., 0] != MISSING).all(axis=1) & (right != right[:, :1]).any(axis=(1, 2))
+    undecided = (labels[..., 0] != NO_LABEL).all(axis=1) & (right != right[:, :1]).any(axis=(1, 2))
     for cell in np.flatnonzero(undecided):
         p[cell] = cochrans_q(right[cell].T.astype(int)).pvalue
     return p

@@ -16,24 +16,32 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-LEVEL = 0.95
-CONSTANT = 3  # repeats from which a difference without any spread decides by its size alone
-RESAMPLES = 9999  # of a permutation test, where not all sign changes can be gone through
-BUDGET = 2e8  # numbers that all permutation tests of one call may draw
+CONFIDENCE = 0.95
+_CONSTANT = 3  # repeats from which a difference without any spread decides by its size alone
+_RESAMPLES = 9999  # of a permutation test, where not all sign changes can be gone through
+_BUDGET = 2e8  # numbers that all permutation tests of one call may draw
 
 Floats = NDArray[np.float64]
 Alternative = Literal["two-sided", "less", "greater"]
 
 
-def paired(left: Floats, right: Floats, margin: float, level: float = LEVEL) -> pd.DataFrame:
+def paired(
+    left: Floats,
+    right: Floats,
+    margin: float,
+    level: float = CONFIDENCE,
+    quantum: float | None = None,
+) -> pd.DataFrame:
     """Differences left - right of every cell; arrays (cells, repeats), NaN where not measured.
+
+    quantum: what all scores are whole multiples of, if they are (accuracies), for the permutation test.
 
     Columns: n; difference (mean), sd, low and high (Student's interval); p_difference (paired t test),
     p_permutation (sign changes), p_equivalent (TOST: the larger of the two one-sided p values against
     -margin and +margin), p_beyond (twice the smaller one-sided p value of being outside the margin);
     identical, whether all differences are 0. There p values of differences are NaN: nothing is left to
     test. A difference that is the same in all repeats has no spread to be held against: from
-    ``CONSTANT`` repeats on its size decides (p is 0 or 1), below that nothing does (NaN).
+    ``_CONSTANT`` repeats on its size decides (p is 0 or 1), below that nothing does (NaN).
     """
     d = np.asarray(left - right, dtype=np.float64)
     frame = pd.DataFrame(np.nan, index=np.arange(len(d)), columns=_COLUMNS)
@@ -48,7 +56,7 @@ def paired(left: Floats, right: Floats, margin: float, level: float = LEVEL) -> 
         beyond = one_sample(values, margin, "greater"), one_sample(values, -margin, "less")
         tested = {
             "p_difference": one_sample(values, 0.0, "two-sided"),
-            "p_permutation": permutation(values),
+            "p_permutation": permutation(values, quantum),
             "p_equivalent": np.maximum(*above),
             "p_beyond": np.minimum(1.0, 2 * np.minimum(*beyond)),
         }
@@ -78,7 +86,7 @@ _COLUMNS = [
 def one_sample(values: Floats, mean: float, alternative: Alternative) -> Floats:
     """p values of the t test of each row's mean against ``mean``; values (rows, repeats >= 2).
 
-    A row without spread: 0 or 1 by the side it lies on, NaN with fewer than ``CONSTANT`` repeats.
+    A row without spread: 0 or 1 by the side it lies on, NaN with fewer than ``_CONSTANT`` repeats.
     """
     constant = flat(values)
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
@@ -87,7 +95,7 @@ def one_sample(values: Floats, mean: float, alternative: Alternative) -> Floats:
         p = np.array(stats.ttest_1samp(values, mean, axis=1, alternative=alternative).pvalue)
     shift = values[constant, 0] - mean
     on_side = {"greater": shift > 0, "less": shift < 0, "two-sided": shift != 0}[alternative]
-    p[constant] = np.where(on_side, 0.0, 1.0) if values.shape[1] >= CONSTANT else np.nan
+    p[constant] = np.where(on_side, 0.0, 1.0) if values.shape[1] >= _CONSTANT else np.nan
     return p
 
 
@@ -96,16 +104,20 @@ def flat(values: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.ptp(values, axis=-1) < 1e-12)
 
 
-def permutation(values: Floats, seed: int = 0) -> Floats:
+def permutation(values: Floats, quantum: float | None = None, seed: int = 0) -> Floats:
     """p values of the sign-change permutation test of each row's mean against 0; (rows, repeats >= 2).
 
     Exact for up to 13 repeats; above, by random sign changes from a fixed seed, fewer of them where
-    there are very many rows.
+    there are very many rows. Values that are multiples of a ``quantum`` are counted in it: sums of whole
+    numbers tie where they are equal, those of fractions only where they round alike, and a tie that is
+    lost makes p too small.
     """
+    if quantum is not None:
+        values = np.rint(values / quantum)
     rows, repeats = values.shape
-    affordable = int(BUDGET / max(1, rows * repeats))
-    draws = min(RESAMPLES, max(999, affordable))
-    if 2**repeats <= max(RESAMPLES, 999):
+    affordable = int(_BUDGET / max(1, rows * repeats))
+    draws = min(_RESAMPLES, max(999, affordable))
+    if is_exact(repeats):
         draws = 2**repeats  # all of them: SciPy then counts instead of drawing
     step = max(1, int(2e6 / (draws * repeats)))
     p = np.empty(rows)
@@ -121,6 +133,11 @@ def permutation(values: Floats, seed: int = 0) -> Floats:
             rng=np.random.default_rng(seed),
         ).pvalue
     return p
+
+
+def is_exact(repeats: int) -> bool:
+    """Whether :func:`permutation` goes through all sign changes of so many repeats."""
+    return 2**repeats <= _RESAMPLES
 
 
 def holm(p: Floats) -> Floats:

@@ -18,39 +18,65 @@ new repeats, alarms twice as often as it says.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from harness.stats.differences import flat, holm, one_sample
+from harness.stats.alpha_spending import sequential_p
+from harness.stats.differences import Floats, flat, holm, one_sample
 
-Outcome = Literal["pass", "fail", "inconclusive"]
-Floats = NDArray[np.float64]
+Decision = Literal["pass", "fail", "inconclusive"]
 
 
 def non_inferiority(
-    base: Floats, new: Floats, margin: float, paired: bool
+    base: Floats, new: Floats, margin: float, paired: bool, looks: Sequence[int] = ()
 ) -> tuple[Floats, Floats]:
     """p values for "worse by more than the margin" and for "as good within the margin".
 
-    base: (quantities, repeats); new: (quantities, repeats), no more than base has. Paired, the first
-    repeats of base belong to those of new. Fewer than two repeats give NaN.
+    base: (quantities, repeats); new: (quantities, repeats). Paired, the first repeats of base belong to
+    those of new. Fewer than two repeats give NaN. ``looks``: the numbers of new repeats at which the
+    test was or will be looked at, by default once, at all there are; p values then allow for those so
+    far (:mod:`harness.stats.alpha_spending`).
     """
-    pooled = two_samples(base, new, margin)
+    planned = tuple(looks) or (new.shape[1],)
+    have = base.shape[1]
+    both = _over_looks(
+        two_samples, base, new, margin, [(n, 1 / (1 / n + 1 / have)) for n in planned]
+    )
     if not paired:
-        return pooled
-    both = zip(pooled, in_pairs(base, new, margin), strict=True)
-    worse, good = (np.minimum(1.0, 2 * np.fmin(one, other)) for one, other in both)
+        return both
+    pairs = _over_looks(in_pairs, base, new, margin, [(n, n) for n in planned if n <= have])
+    worse, good = (np.minimum(1.0, 2 * np.fmin(*sides)) for sides in zip(both, pairs, strict=True))
+    return worse, good
+
+
+def _over_looks(
+    test: Callable[[Floats, Floats, float], tuple[Floats, Floats]],
+    base: Floats,
+    new: Floats,
+    margin: float,
+    looks: Sequence[tuple[int, float]],
+) -> tuple[Floats, Floats]:
+    """A test's two p values over the looks so far; looks are numbers of repeats, with the information."""
+    done = [n for n, _ in looks if n <= new.shape[1]]
+    if not done:
+        return _untested(new)
+    tested = [test(base, new[:, :n], margin) for n in done]
+    information = [known for _, known in looks]
+    worse, good = (
+        sequential_p(np.stack(side, axis=1), information) for side in zip(*tested, strict=True)
+    )
     return worse, good
 
 
 def in_pairs(base: Floats, new: Floats, margin: float) -> tuple[Floats, Floats]:
-    """The p values of the paired test alone."""
-    if new.shape[1] < 2:
+    """The p values of the paired test alone, over the repeats that both have."""
+    both = min(new.shape[1], base.shape[1])
+    if both < 2:
         return _untested(new)
-    d = new - base[:, : new.shape[1]]
+    d = new[:, :both] - base[:, :both]
     return one_sample(d, -margin, "less"), one_sample(d, -margin, "greater")
 
 
@@ -73,10 +99,12 @@ def _untested(new: Floats) -> tuple[Floats, Floats]:
     return np.full(len(new), np.nan), np.full(len(new), np.nan)
 
 
-def decide(worse: Floats, good: Floats, alpha: float) -> tuple[Outcome, list[Outcome], Floats]:
+def gate_decisions(
+    worse: Floats, good: Floats, alpha: float
+) -> tuple[Decision, list[Decision], Floats]:
     """The gate's answer, that of each quantity, and Holm's adjusted p values for "worse"."""
     adjusted = holm(worse)
-    each: list[Outcome] = [
+    each: list[Decision] = [
         "fail" if w < alpha else "pass" if g < alpha else "inconclusive"
         for w, g in zip(adjusted, good, strict=True)
     ]

@@ -7,12 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
+from harness.stats.differences import Floats
 from harness.stats.gate import non_inferiority
 
-MOST = 1000  # repeats beyond which a question counts as undecidable
-NUMBERS = np.unique(np.geomspace(2, MOST, 120).round().astype(int))  # that are tried, in this order
-
-Floats = NDArray[np.float64]
+MOST_REPEATS = 1000  # repeats beyond which a question counts as undecidable
+_TRIED = np.unique(
+    np.geomspace(2, MOST_REPEATS, 120).round().astype(int)
+)  # that are tried, in this order
 
 
 def repeats_needed(
@@ -22,7 +23,7 @@ def repeats_needed(
 
     Inside the margin it is the number with which TOST would say so with this power (the error of
     type II is halved between its two sides), outside it that of the one-sided test. -1 where more
-    than ``MOST`` would be needed or where nothing is known (NaN).
+    than ``MOST_REPEATS`` would be needed or where nothing is known (NaN).
     """
     difference, sd = np.atleast_1d(difference).astype(float), np.atleast_1d(sd).astype(float)
     inside = np.abs(difference) < margin
@@ -31,7 +32,7 @@ def repeats_needed(
         effect = np.abs(margin - np.abs(difference)) / sd
     needed = np.where(np.isinf(effect), 2, -1)
     left = np.flatnonzero(np.isfinite(effect) & (effect > 0))
-    for n in NUMBERS:
+    for n in _TRIED:
         if not len(left):
             break
         reached = TTestPower().power(effect[left], n, alpha, alternative="larger") >= wanted[left]
@@ -52,12 +53,12 @@ def new_repeats_needed(
     """Repeats of a run with which the gate would decide, if this difference is the true one.
 
     difference: new - base; sd: of paired differences, else of single repeats; ratio: repeats of the
-    baseline to one of the run. -1 if more than ``MOST`` would be needed or nothing is known.
+    baseline to one of the run. -1 if more than ``MOST_REPEATS`` would be needed or nothing is known.
     """
     effect = abs(difference + margin) / sd if sd > 0 else float("nan")
     if not np.isfinite(effect) or effect == 0:
         return -1
-    for n in NUMBERS:
+    for n in _TRIED:
         if paired:
             reached = TTestPower().power(effect, n, alpha, alternative="larger")
         else:

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
 from harness.errors import unknown
+from harness.stats.differences import CONFIDENCE
 
-if TYPE_CHECKING:
-    from harness.experiment.experiment import Experiment
-    from harness.results.result import Result
-
-CELL = ["backend", "eta", "lmbd"]
-LEVEL = 0.95
+_CELL = ["backend", "eta", "lmbd"]
 FORMULA = "mean ± t(0.975, n − 1) · sd / √n over n repeats; sd with n − 1"
-GUESSING = 0.001  # how often guessing may be taken for learning
+# where the split varies; a t test takes repeats to be independent, and these have rows in common
+SHARED_ROWS = "Repeats share rows: intervals describe these runs and claim nothing about new data."
+_GUESSING = 0.001  # how often guessing may be taken for learning
 
 
-def what_varies(experiment: Experiment) -> str:
-    """What differs between repeats, in words: what their spread is the spread of."""
-    if experiment.folds:
-        return f"initial weights, order and the test fold (of {experiment.folds})"
-    if experiment.vary == "split":
-        return "initial weights, order and the stratified split"
-    return "initial weights and order; split fixed"
-
-
-def table(records: pd.DataFrame, column: str) -> pd.DataFrame:
+def repeat_table(records: pd.DataFrame, column: str) -> pd.DataFrame:
     """One column with a row for each backend x eta x lmbd and a column for each repeat.
 
     NaN where the record is not ok.
@@ -39,17 +26,17 @@ def table(records: pd.DataFrame, column: str) -> pd.DataFrame:
         raise unknown("column", column, records.columns)
     values = records[column].where(records["status"] == "ok").astype(np.float64)
     named = records.assign(value=values)
-    wide = named.pivot(index=CELL, columns="repeat", values="value")  # a record twice is an error
+    wide = named.pivot(index=_CELL, columns="repeat", values="value")  # a record twice is an error
     return wide.reindex(list(dict.fromkeys(records["backend"])), level="backend")
 
 
-def summary(records: pd.DataFrame, column: str, level: float = LEVEL) -> pd.DataFrame:
+def repeat_summary(records: pd.DataFrame, column: str, level: float = CONFIDENCE) -> pd.DataFrame:
     """Centre, spread and interval of every cell over its repeats that are ok.
 
     Columns: backend, eta, lmbd, n (repeats that count), planned, mean, sd, low, high. The interval is
     Student's, see ``FORMULA``; with one repeat sd and interval are NaN.
     """
-    values = table(records, column)
+    values = repeat_table(records, column)
     frame = pd.DataFrame(index=values.index)
     frame["n"] = values.count(axis=1)
     frame["planned"] = values.shape[1]
@@ -61,7 +48,7 @@ def summary(records: pd.DataFrame, column: str, level: float = LEVEL) -> pd.Data
     return frame.reset_index()
 
 
-def choices(records: pd.DataFrame, metric: str) -> pd.DataFrame:
+def repeat_choices(records: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The cell that each repeat alone would choose on its validation part.
 
     Columns: backend, repeat, eta, lmbd, validation, test. Ties as in
@@ -77,40 +64,14 @@ def choices(records: pd.DataFrame, metric: str) -> pd.DataFrame:
     return named[columns].reset_index(drop=True)
 
 
-def selection_optimism(result: Result) -> pd.DataFrame:
-    """For each backend, the cell chosen on validation against the cell that is best on the test part.
+def selection_optimism(test: pd.DataFrame, chosen: pd.DataFrame, metric: str) -> pd.Series[float]:
+    """By how much choosing a cell on the test part would flatter, for each row of ``chosen``.
 
-    Columns: backend; eta, lmbd, validation, test (means over repeats at the chosen cell); sd (of its
-    test score over repeats); best_eta, best_lmbd, best_test; optimism = best_test - test, by how much
-    choosing on the test part would flatter; same_choice, the share of repeats that alone would have
-    chosen that cell. Backends without a cell that is ok throughout have no row.
+    test: the test scores as :func:`repeat_table` lays them out; chosen: a row a backend, with its chosen
+    cell's eta, lmbd and mean ``test_`` score. Cells that are not ok in every repeat do not count.
     """
-    metric = result.metric
-    test = summary(result.records, f"test_{metric}")
-    whole = test[test["n"] == test["planned"]]
-    own = choices(result.records, metric)
-    rows = []
-    for chosen in result.best().to_dict("records"):
-        cells = whole[whole["backend"] == chosen["backend"]].set_index(["eta", "lmbd"])
-        here = (chosen["eta"], chosen["lmbd"])
-        best = cells["mean"].idxmax()
-        picks = own[own["backend"] == chosen["backend"]]
-        rows.append(
-            {
-                "backend": chosen["backend"],
-                "eta": here[0],
-                "lmbd": here[1],
-                "validation": chosen[f"validation_{metric}"],
-                "test": chosen[f"test_{metric}"],
-                "sd": cells.loc[here, "sd"],
-                "best_eta": best[0],
-                "best_lmbd": best[1],
-                "best_test": cells.loc[best, "mean"],
-                "optimism": cells.loc[best, "mean"] - chosen[f"test_{metric}"],
-                "same_choice": ((picks["eta"] == here[0]) & (picks["lmbd"] == here[1])).mean(),
-            }
-        )
-    return pd.DataFrame(rows)
+    highest = test.mean(axis=1, skipna=False).groupby(level="backend").max()
+    return chosen["backend"].map(highest) - chosen[f"test_{metric}"]
 
 
 def standard_error(accuracy: float, samples: int) -> float:
@@ -124,7 +85,7 @@ def guessing(targets: NDArray[np.integer]) -> tuple[float, float]:
     A run at or below the first has collapsed, or never learned; one above the second did learn.
     """
     share = float(np.bincount(targets).max() / len(targets))
-    return share, float(stats.binom.isf(GUESSING, len(targets), share) / len(targets))
+    return share, float(stats.binom.isf(_GUESSING, len(targets), share) / len(targets))
 
 
 def collapsed(values: NDArray[np.float64], chance: float, learned: float) -> NDArray[np.bool_]:

@@ -15,7 +15,9 @@ from backends.base import Backend
 from backends.formulas import logits, sample_cost
 from backends.network import Array, Fit, Network, Weights
 from harness.experiment.experiment import Experiment
+from harness.training.contract import check_outputs
 from harness.training.prepare import Prepared
+from harness.training.status import Status
 
 CURVE_POINTS = 12  # checkpoints of a learning curve
 EVALUATION_BUDGET = 32 * 2**20  # bytes of activations held while evaluating
@@ -40,6 +42,7 @@ def evaluate_final(
     predicted: list[NDArray[Any]] = []
     for block in _blocks(prepared, len(weights)):
         outputs = backend.predict_proba(prepared.x, prepared.network, weights[block])
+        check_outputs(outputs, prepared.network, block.stop - block.start, len(prepared.x))
         losses = _costs(prepared.x, prepared.y, prepared.network, weights[block])
         finite[block] &= np.isfinite(outputs).all(axis=(1, 2)) & np.isfinite(losses).all(axis=1)
         labels, true = outputs.argmax(axis=2), prepared.y
@@ -54,7 +57,7 @@ def evaluate_final(
         values[~finite] = np.nan
     kind = predicted_dtype(experiment)
     return {
-        "status": np.where(finite, "ok", "diverged"),
+        "status": np.where(finite, str(Status.OK), str(Status.DIVERGED)),
         "reason": np.where(finite, "", "weights or outputs are not finite"),
         **scores,
         "predicted": [

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 
-from backends.base import Backend
-from backends.network import Cells, Fit, Weights
-from backends.registry import Unavailable, find, start
+from backends.base import UnsupportedPlan
+from backends.network import Cells
+from backends.registry import UnusableBackend, usable
 from harness.data.dataset import Dataset
-from harness.data.notebook_stream import NotebookStream
+from harness.data.notebook_stream import NotebookStream, draws_in_turn, train_in_turn
 from harness.experiment.experiment import Experiment
+from harness.training.contract import check_fit
 from harness.training.evaluate import (
     PARTS,
     curve_columns,
@@ -25,100 +26,76 @@ from harness.training.evaluate import (
     evaluate_final,
     predicted_dtype,
 )
-from harness.training.prepare import Prepared, prepare
-from harness.training.units import Unit, in_turn
+from harness.training.prepare import prepare
+from harness.training.status import Status
+from harness.training.units import Unit, UnitOutcome
 
 
-def run_unit(
-    unit: Unit, experiment: Experiment, dataset: Dataset
-) -> tuple[pd.DataFrame, dict[str, float]]:
-    """The rows of a unit, one for each repeat and cell, and its timings in seconds and bytes."""
+def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcome:
+    """Train and evaluate a unit; what its backend raises, or gives back wrongly, is raised."""
     begun = time.perf_counter()
-    backend = find(unit.backend)
-    missing = backend if isinstance(backend, Unavailable) else start(backend)
-    if missing is not None:
-        return without_result(unit, experiment, "unavailable", missing.reason), {}
-    assert isinstance(backend, Backend)
-    loaded = time.perf_counter()
-    turns = in_turn(experiment, unit.backend)
-    drawn_for = range(1) if turns else range(unit.first, unit.last)
-    prepared = prepare(experiment, dataset, unit.backend, unit.repeats, drawn_for)
-    if reason := backend.unsupported(prepared.network, prepared.training):
-        return without_result(unit, experiment, "unsupported", reason), {}
-    grid = experiment.cells[unit.first : unit.last]
-    plan = prepared.plan
-    cells = Cells.of(
-        [eta for eta, _ in grid] * len(unit.repeats),
-        [lmbd for _, lmbd in grid] * len(unit.repeats),
-        np.repeat(np.arange(plan.streams), max(1, unit.size // plan.streams)).tolist(),
-    )
-    epochs = experiment.recipe(unit.backend).epochs
-    curve = curve_epochs(epochs)
-    points = [epoch * (plan.steps // epochs) for epoch in curve]
-    ready = time.perf_counter()
-    if turns:
-        stream = NotebookStream(experiment, dataset.counts, unit.repeats[0])
-        stream.wind(unit.backend, prepared.split.train)
-        fit = train_in_turn(backend, prepared, stream, unit.backend, cells, points)
-    else:
-        fit = backend.train(
-            prepared.x, prepared.y, prepared.network, prepared.training, cells, plan.at(points)
+    try:
+        backend = usable(unit.backend)
+    except UnusableBackend as error:
+        return UnitOutcome(
+            unit,
+            "done",
+            rows=without_result(unit, experiment, Status.UNAVAILABLE, error.reason),
         )
+    loaded = time.perf_counter()
+    cells = range(unit.first, unit.last)
+    prepared = prepare(experiment, dataset, unit.backend, unit.repeats, cells)
+    network, training = prepared.network, prepared.training
+    if reason := backend.unsupported(network, training):
+        return UnitOutcome(
+            unit, "done", rows=without_result(unit, experiment, Status.UNSUPPORTED, reason)
+        )
+    plan, epochs = prepared.plan, experiment.recipe(unit.backend).epochs
+    curve = curve_epochs(epochs)
+    plan = plan.at([epoch * (plan.steps // epochs) for epoch in curve])
+    stack = _stack(unit, experiment, plan.streams)
+    train = partial(backend.train, prepared.x, prepared.y, network, training)
+    ready = time.perf_counter()
+    try:
+        if draws_in_turn(experiment, unit.backend):
+            stream = NotebookStream(experiment, dataset.counts, unit.repeats[0])
+            fit = train_in_turn(train, stream, unit.backend, stack, plan.checkpoints)
+        else:
+            fit = train(stack, plan)
+    except UnsupportedPlan as refused:
+        nothing = without_result(unit, experiment, Status.UNSUPPORTED, str(refused))
+        return UnitOutcome(unit, "done", rows=nothing)
     trained = time.perf_counter()
+    check_fit(fit, network, training.dtype, len(stack), plan)
     rows = _identity(unit, experiment)
     rows |= evaluate_final(backend, prepared, fit.weights, experiment)
     rows |= evaluate_curves(prepared, fit, curve, experiment)
     frame = pd.DataFrame(rows)
-    frame["seconds"] = (trained - ready) / len(cells)
-    done = time.perf_counter()
-    return frame, {
+    frame["seconds"] = (trained - ready) / len(stack)
+    timings = {
         "import_seconds": loaded - begun,
         "prepare_seconds": ready - loaded,
         "train_seconds": trained - ready,
-        "evaluate_seconds": done - trained,
+        "evaluate_seconds": time.perf_counter() - trained,
         "peak_memory_bytes": float(peak_memory()),
     }
+    return UnitOutcome(unit, "done", rows=frame, timings=timings)
 
 
-def train_in_turn(
-    backend: Backend,
-    prepared: Prepared,
-    stream: NotebookStream,
-    name: str,
-    cells: Cells,
-    checkpoints: Sequence[int],
-) -> Fit:
-    """Train the grid's cells one after the other, each on what the stream holds after the last.
-
-    A network that stops early leaves the rest of its draws to the next one. ``stream`` must stand at
-    the grid's start; checkpoints are numbers of steps.
-    """
-    pool, epochs = prepared.split.train, stream.experiment.recipe(name).epochs
-    fits = []
-    for cell, (eta, lmbd) in enumerate(zip(cells.eta, cells.lmbd, strict=True)):
-        before = stream.state
-        plan = stream.plan(name, pool, [cell])
-        fit = backend.train(
-            prepared.x,
-            prepared.y,
-            prepared.network,
-            prepared.training,
-            Cells.of(float(eta), float(lmbd)),
-            plan.at(checkpoints),
-        )
-        fits.append(fit)
-        taken = (fit.steps or (plan.steps,))[0] * epochs // plan.steps
-        if taken < epochs:
-            stream.state = before
-            stream.plan(name, pool, [cell], epochs=taken)
-    path = tuple(Weights.concatenate(point) for point in zip(*(f.path for f in fits), strict=True))
-    return Fit(path, tuple(step for fit in fits for step in fit.steps or ()) or None)
+def _stack(unit: Unit, experiment: Experiment, streams: int) -> Cells:
+    """The unit's cells, those of the first repeat first, and which of the plan's streams each is on."""
+    grid = experiment.cells[unit.first : unit.last] * len(unit.repeats)
+    return Cells.of(
+        [eta for eta, _ in grid],
+        [lmbd for _, lmbd in grid],
+        np.repeat(np.arange(streams), unit.size // streams).tolist(),
+    )
 
 
-def without_result(unit: Unit, experiment: Experiment, status: str, reason: str) -> pd.DataFrame:
+def without_result(unit: Unit, experiment: Experiment, status: Status, reason: str) -> pd.DataFrame:
     """The rows of a unit that gave no result: status and reason, everything measured missing."""
     rows: dict[str, Any] = _identity(unit, experiment)
-    rows |= {"status": status, "reason": reason}
+    rows |= {"status": str(status), "reason": reason}
     for part in PARTS:
         rows |= {f"{part}_{metric}": np.nan for metric in (*experiment.metrics, "loss")}
     rows["predicted"] = [np.empty(0, predicted_dtype(experiment))] * unit.size
@@ -139,5 +116,9 @@ def _identity(unit: Unit, experiment: Experiment) -> dict[str, Any]:
 
 def peak_memory() -> int:
     """The largest resident size of this process so far, in bytes."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

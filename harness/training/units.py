@@ -6,15 +6,18 @@ computes the same units and with them the same bytes.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
 
 from backends.base import Backend
 from backends.network import Network
-from backends.registry import version
-from harness.data.dataset import Dataset
-from harness.experiment.experiment import Experiment, Recipe
+from harness.data.notebook_stream import draws_in_turn
+from harness.experiment.experiment import Experiment
+from harness.training.status import Status
 
 MEMORY_BUDGET = 256 * 2**20  # bytes that one unit's training may hold
 STACKED_CELLS = 49  # at most, in one unit of a backend that stacks; more fall out of the cache
@@ -41,74 +44,72 @@ class Unit:
         return f"{self.backend}, {repeats}, cells {self.first}-{self.last - 1}"
 
 
+@dataclass(frozen=True)
+class UnitOutcome:
+    """What became of a unit: ``done`` with its rows and timings, or a status with a reason.
+
+    ``rows`` are one for each repeat and cell, ``timings`` in seconds and bytes; ``finished`` is the time
+    in UTC at which the rows were on disk.
+    """
+
+    unit: Unit
+    status: Literal["done"] | Status
+    reason: str = ""
+    rows: pd.DataFrame | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    finished: str = ""
+
+
+def failed_by(unit: Unit, error: BaseException) -> UnitOutcome:
+    """The outcome of a unit that raised."""
+    message = " ".join(str(error).split()) or "no message"
+    return UnitOutcome(unit, Status.FAILED, f"{type(error).__name__}: {message}")
+
+
+def even_chunks(total: int, most: int) -> list[range]:
+    """0 .. total - 1 cut into as few stretches of at most ``most`` as possible, of nearly equal length."""
+    size = math.ceil(total / math.ceil(total / most))
+    return [range(first, min(first + size, total)) for first in range(0, total, size)]
+
+
 def bytes_per_cell(network: Network, batch: int, itemsize: int) -> int:
     """Memory that the training of one cell takes, estimated: weights and activations, with copies."""
     return COPIES * itemsize * (network.parameters + batch * sum(network.sizes))
 
 
-def cut(
-    experiment: Experiment, name: str, backend: Backend, network: Network, samples: int
+def cut_units(
+    experiment: Experiment,
+    name: str,
+    backend: Backend,
+    network: Network,
+    samples: int,
+    bounds: Sequence[int] = (),
 ) -> list[Unit]:
     """The units of one backend, in order of repeats and cells.
 
     Repeats share a unit where they share their split and fit together into one stack. A grid whose
-    cells must be trained in turn is one unit.
+    cells must be trained in turn is one unit. ``bounds``: numbers of repeats that no unit goes beyond on
+    both sides, so that a run of so many can be added to without training anything twice.
     """
     cells = len(experiment.cells)
-    if in_turn(experiment, name):
+    if draws_in_turn(experiment, name):
         return [Unit(name, (repeat,), 0, cells) for repeat in range(experiment.repeats)]
     recipe = experiment.recipe(name)
     batch = min(recipe.batch_size, samples)
     itemsize = 4 if recipe.dtype == "float32" else 8
     fits = max(1, MEMORY_BUDGET // bytes_per_cell(network, batch, itemsize))
     most = min(fits, STACKED_CELLS if backend.stacks else LOOPED_CELLS)
-    pieces = -(-cells // most)
-    size = -(-cells // pieces)  # chunks of nearly equal size compile once
-    together = 1 if varies_split(experiment) or pieces > 1 else max(1, most // cells)
+    chunks = even_chunks(cells, most)  # a library compiles once for all of one length
+    together = 1 if varies_split(experiment) or len(chunks) > 1 else max(1, most // cells)
+    ends = [*sorted(n for n in bounds if n < experiment.repeats), experiment.repeats]
     return [
-        Unit(
-            name,
-            tuple(range(repeat, min(repeat + together, experiment.repeats))),
-            first,
-            min(first + size, cells),
-        )
-        for repeat in range(0, experiment.repeats, together)
-        for first in range(0, cells, size)
+        Unit(name, tuple(range(repeat, min(repeat + together, end))), chunk.start, chunk.stop)
+        for begin, end in zip([0, *ends], ends, strict=False)
+        for repeat in range(begin, end, together)
+        for chunk in chunks
     ]
 
 
 def varies_split(experiment: Experiment) -> bool:
     """Whether each repeat has a split of its own."""
     return experiment.vary == "split" or experiment.folds is not None
-
-
-def in_turn(experiment: Experiment, backend: str) -> bool:
-    """Whether what is drawn for one cell depends on when the training of the cell before stopped."""
-    recipe = experiment.recipe(backend)
-    return (
-        experiment.draws == "notebook"
-        and recipe.patience is not None
-        and "minibatches" in recipe.shared_stream
-    )
-
-
-def digest(unit: Unit, experiment: Experiment, dataset: Dataset, backend: Backend) -> str:
-    """The name of a unit's part: a hash of everything that its result depends on."""
-    grid = experiment.cells[unit.first : unit.last]
-    defining = {
-        "unit": {"backend": unit.backend, "repeats": unit.repeats, "cells": grid},
-        "library": version(backend),
-        "recipe": experiment.recipe(unit.backend).model_dump(mode="json"),
-        "experiment": experiment.digest(
-            "preset", "backends", "overrides", "eta", "lmbd", "repeats", *recipe_settings()
-        ),
-        "dataset": dataset.sha256,
-    }
-    if experiment.draws == "notebook":  # a cell's draws depend on the whole grid before it
-        defining["stream"] = experiment.digest("preset", "backends", "repeats")
-    return hashlib.sha256(json.dumps(defining, sort_keys=True).encode()).hexdigest()[:20]
-
-
-def recipe_settings() -> tuple[str, ...]:
-    """The settings that a recipe holds; a backend's own values of them count, not the common ones."""
-    return tuple(Recipe.model_fields)

@@ -1,0 +1,96 @@
+"""What a setting of a training may be, and the words in which anything else is refused."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Range:
+    """Finite numbers: from ``least`` on, or only those above it; and below another number."""
+
+    least: float = 0.0
+    above: bool = False
+    below: float = math.inf
+    whole: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
+            return False
+        number = float(value)
+        low = number > self.least if self.above else number >= self.least
+        return low and number < self.below and math.isfinite(number)
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a finite number"
+        if self.above:
+            return f"{kind} above {self.least:g}"
+        if self.below < math.inf:
+            return f"{kind} from {self.least:g} to below {self.below:g}"
+        return f"{kind}, {self.least:g} or above"
+
+
+COUNT = Range(least=1, whole=True)
+NOT_NEGATIVE = Range()
+FRACTION = Range(below=1)
+
+RANGES = {
+    "eta": Range(above=True),
+    "lmbd": NOT_NEGATIVE,
+    "hidden": COUNT,
+    "momentum": FRACTION,
+    "beta_1": FRACTION,
+    "beta_2": FRACTION,
+    "epsilon": NOT_NEGATIVE,
+    "epochs": COUNT,
+    "batch_size": COUNT,
+    "penalty_factor": NOT_NEGATIVE,
+    "patience": COUNT,
+    "tol": NOT_NEGATIVE,
+}
+CHOICES = {
+    "dtype": ("float32", "float64"),
+    "cost": ("mean", "sum"),
+    "penalised": ("all", "hidden"),
+}
+
+
+def check_setting(name: str, value: Any) -> None:
+    """Refuse a value that the setting of this name may not have.
+
+    Raises ValueError with the setting, what was found and what is allowed.
+    """
+    if name in CHOICES:
+        if value not in CHOICES[name]:
+            raise ValueError(not_known(name, str(value), CHOICES[name]))
+    elif value not in RANGES[name]:
+        raise ValueError(f"{name}: found {value!r}; allowed: {RANGES[name]}")
+
+
+def check_hidden(hidden: Any) -> None:
+    """Refuse what is no list of units of hidden layers; ValueError as of :func:`check_setting`."""
+    if not isinstance(hidden, Sequence | np.ndarray) or isinstance(hidden, str) or not len(hidden):
+        raise ValueError(f"hidden: found {hidden!r}; allowed: a whole number for each layer")
+    for units in hidden:
+        check_setting("hidden", units)
+
+
+def check_nesterov(nesterov: bool, momentum: float) -> None:
+    """Refuse Nesterov's form of a momentum that is zero; ValueError."""
+    if nesterov and not momentum:
+        raise ValueError(f"nesterov: needs a momentum above 0, found momentum {momentum:g}")
+
+
+def not_known(what: str, found: str, allowed: Iterable[str]) -> str:
+    """The sentence on a name that is not among the allowed ones, with the nearest right spelling."""
+    names = list(allowed)
+    near = difflib.get_close_matches(found, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{what}: {found!r} is not known; {hint}allowed: {', '.join(names)}"

@@ -1,0 +1,83 @@
+"""Sentences from templates.
+
+A room's sentences lie in a ``.jinja`` file beside its code, each in a block of its own; what they say of
+what is decided in Python, and only the English is there. Filters, beside Jinja's own:
+
+``count`` (``3|count("cell")``: 3 cells), ``plural`` (``n|plural("is", "are")``: the form alone), ``series``
+(a, b and c), ``listed`` (a; b; and 3 more), and the numbers of :mod:`harness.document.numbers`:
+``amount``, ``score``, ``difference``, ``points``, ``span`` (all with the metric), ``seconds``, ``size``,
+``grid`` and ``metric``, the name of a score.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import jinja2
+
+from harness.document import numbers
+
+
+def render(template: str, block: str = "", /, **values: Any) -> str:
+    """The words of a template, or of one of its blocks, on one line.
+
+    template: its place in the package, such as ``compare/sentences.jinja``. A name that a template uses
+    and ``values`` lack is an error (``jinja2.UndefinedError``).
+    """
+    return " ".join(_rendered(template, block, values).split())
+
+
+def paragraphs(template: str, block: str = "", /, **values: Any) -> list[str]:
+    """The words of a template, or of one of its blocks, as paragraphs: what blank lines separate."""
+    parts = re.split(r"\n\s*\n", _rendered(template, block, values))
+    return [" ".join(part.split()) for part in parts if part.strip()]
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """The form of a word that goes with a number: ``many``, by default with an s, unless it is 1."""
+    return one if number == 1 else many or f"{one}s"
+
+
+def series(items: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *rest, last = [str(item) for item in items] or [""]
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def _rendered(template: str, block: str, values: dict[str, Any]) -> str:
+    text = _environment().get_template(template)
+    if not block:
+        return text.render(values)
+    if block not in text.blocks:
+        raise KeyError(f"{template} has no block {block!r}")
+    return "".join(text.blocks[block](text.new_context(values)))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("harness", ""),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "count": numbers.count,
+        "plural": plural,
+        "series": series,
+        "listed": numbers.listed,
+        "amount": numbers.amount,
+        "score": numbers.score,
+        "difference": numbers.difference,
+        "points": numbers.points,
+        "span": numbers.span,
+        "seconds": numbers.seconds,
+        "size": numbers.size,
+        "grid": numbers.grid,
+        "metric": numbers.NAMES.__getitem__,
+    }
+    environment.globals["cell"] = numbers.cell
+    return environment

@@ -1,0 +1,81 @@
+"""Reference lines: what other methods score on the same split, for a sense of scale.
+
+Logistic (for regression: linear) regression, a random forest, gradient boosting and k nearest
+neighbours, all of scikit-learn with its defaults, each trained on the same rows as the networks and
+scored on the same parts. Nothing is tuned; the validation part is only scored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.data.dataset import Dataset
+from harness.data.scaling import scaled
+from harness.data.split import Split, split_rows
+from harness.experiment.experiment import Experiment
+from harness.training.evaluate import score
+from harness.training.units import varies_split
+
+
+def reference_models(task: str, seed: int) -> dict[str, Any]:
+    """The reference methods by name, unfitted. Those that measure distances see standardised features."""
+    from sklearn import ensemble, linear_model, neighbors
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if task == "regression":
+        return {
+            "linear regression": linear_model.LinearRegression(),
+            "random forest": ensemble.RandomForestRegressor(random_state=seed),
+            "gradient boosting": ensemble.HistGradientBoostingRegressor(random_state=seed),
+            "k nearest neighbours": make_pipeline(
+                StandardScaler(), neighbors.KNeighborsRegressor()
+            ),
+        }
+    return {
+        "logistic regression": make_pipeline(
+            StandardScaler(), linear_model.LogisticRegression(max_iter=1000)
+        ),
+        "random forest": ensemble.RandomForestClassifier(random_state=seed),
+        "gradient boosting": ensemble.HistGradientBoostingClassifier(random_state=seed),
+        "k nearest neighbours": make_pipeline(StandardScaler(), neighbors.KNeighborsClassifier()),
+    }
+
+
+def reference_scores(
+    experiment: Experiment, dataset: Dataset, names: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """The reference methods on the experiment's split or splits, one row each.
+
+    Columns: model, repeat, then ``{train,validation,test}_{metric}`` for the experiment's metrics, and
+    seconds. Repeats that share their split share a row, repeat 0.
+    """
+    repeats = range(experiment.repeats) if varies_split(experiment) else range(1)
+    rows = []
+    for repeat in repeats:
+        split = split_rows(dataset, experiment, repeat)
+        x = scaled(dataset, split, experiment)
+        for name, model in reference_models(experiment.task, experiment.seed).items():
+            if names is None or name in names:
+                measured = _measured(model, x, dataset, split, experiment)
+                rows.append({"model": name, "repeat": repeat, **measured})
+    return pd.DataFrame(rows)
+
+
+def _measured(
+    model: Any, x: Any, dataset: Dataset, split: Split, experiment: Experiment
+) -> dict[str, float]:
+    begun = time.perf_counter()
+    model.fit(x[split.train], dataset.y[split.train])
+    seconds = time.perf_counter() - begun
+    scores = {}
+    for part, rows in split.items():
+        predicted = np.asarray(model.predict(x[rows]))[None]
+        for metric in experiment.metrics:
+            scores[f"{part}_{metric}"] = float(score(metric, predicted, dataset.y[rows])[0])
+    return scores | {"seconds": seconds}
