@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
-
-import numpy as np
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def check_setting(name: str, value: Any) -> None:
 
 def check_hidden(hidden: Any) -> None:
     """Refuse what is no list of units of hidden layers; ValueError as of :func:`check_setting`."""
-    if not isinstance(hidden, Sequence | np.ndarray) or isinstance(hidden, str) or not len(hidden):
+    if not isinstance(hidden, Collection) or isinstance(hidden, str) or not len(hidden):
         raise ValueError(f"hidden: found {hidden!r}; allowed: a whole number for each layer")
     for units in hidden:
         check_setting("hidden", units)

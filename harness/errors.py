@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
+
+from backends.settings import not_known
 
 
 class InputError(ValueError):
@@ -12,7 +13,4 @@ class InputError(ValueError):
 
 def unknown(what: str, found: str, allowed: Iterable[str]) -> InputError:
     """The error for a name that is not among the allowed ones, with the nearest right spelling."""
-    names = list(allowed)
-    near = difflib.get_close_matches(found, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return InputError(f"{what}: {found!r} is not known; {hint}allowed: {', '.join(names)}")
+    return InputError(not_known(what, found, allowed))

@@ -137,6 +137,10 @@ class Summed(Told, NumPyBackend):
     told: ClassVar[dict[str, Any]] = {"cost": "sum"}
 
 
+class SummedToo(Summed):
+    """The same mistake again."""
+
+
 class WithoutNesterov(Told, NumPyBackend):
     told: ClassVar[dict[str, Any]] = {"nesterov": False}
 
@@ -251,3 +255,16 @@ class Nudged(Plain):
             change = change * np.ones_like(g)
             change[0, 0] -= 2.0**-50
         return change
+
+
+class NudgedAndHalved(Nudged):
+    """As well, and the third step is half as long as it should be."""
+
+    def change(self, g, memory, index, eta, step):
+        change = super().change(g, memory, index, eta, step)
+        return change / 2 if step == 2 else change
+
+
+class Raises(Plain):
+    def gradients(self, x, t, W, b):
+        raise TypeError("no gradients today")

@@ -10,7 +10,7 @@ import copy
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -74,9 +74,9 @@ class Mutant:
         return f"{name}:NumPyBackend"
 
 
-def mutants() -> Iterator[Mutant]:
-    """Every mutant of every target."""
-    for module, functions in TARGETS.items():
+def mutants(targets: Mapping[str, Sequence[str]] = TARGETS) -> Iterator[Mutant]:
+    """Every mutant of every target: of functions by the module that they are in."""
+    for module, functions in targets.items():
         original = _tree(module)
         source = inspect.getsource(importlib.import_module(module)).splitlines()
         for function in functions:

@@ -77,10 +77,11 @@ class EtaTooSmall(NumPyBackend):
 
 
 class FewerEpochs(NumPyBackend):
-    """Training ends after 80 % of its steps."""
+    """Training ends after 80 % of its epochs, in whole ones."""
 
     def train(self, x, y, network, training, cells, plan):
-        last = max(1, round(0.8 * plan.steps))
+        each = plan.steps_per_epoch or 1
+        last = max(1, int(0.8 * plan.steps) // each * each)
         short = plan.at([min(point, last) for point in plan.checkpoints])
         fit = super().train(x, y, network, training, cells, short)
         after = dict(zip(short.checkpoints, fit.path, strict=True))

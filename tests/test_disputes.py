@@ -56,7 +56,7 @@ def test_chaotic_cells_are_known_for_what_they_are(small):
 
 def test_a_difference_in_a_stable_cell_is_not_put_down_to_round_off(small):
     predictions = relabelled(small, "sklearn", 0.01, samples=9)
-    found = disputes(SMALL, small.records, predictions)
+    found = disputes(SMALL, load_dataset(SMALL), small.records, predictions)
     calm = found[found["eta"] == 0.01]
     assert calm["apart"].tolist() == [9 / 360, 9 / 360]
     again = looked_at_again(SMALL, load_dataset(SMALL), found)
@@ -90,19 +90,21 @@ def test_a_cell_that_diverged_in_one_backend_only_is_disputed(small):
     (row, *_) = records.index[(records["backend"] == "numpy") & (records["eta"] == 0.01)]
     records.loc[row, "status"] = "diverged"
     predictions = changed(small, records.index == row, lambda labels: labels[:0])
-    found = disputes(SMALL, records, predictions)
+    found = disputes(SMALL, load_dataset(SMALL), records, predictions)
     assert found.loc[found["eta"] == 0.01, "apart"].tolist() == [1.0]
 
 
 def test_backends_that_train_otherwise_are_not_held_against_each_other(small):
     own = SMALL.model_copy(update={"overrides": {"sklearn": {"epochs": 30}}})
-    found = disputes(own, small.records, relabelled(small, "sklearn", 0.01, samples=9))
+    found = disputes(
+        own, load_dataset(own), small.records, relabelled(small, "sklearn", 0.01, samples=9)
+    )
     assert found.empty
     assert not list(agreement_words(replace(small, experiment=own, disputes=found)))
 
 
 def test_of_too_many_cells_the_furthest_apart_are_looked_at(small, monkeypatch):
-    monkeypatch.setattr("harness.roundoff.disputed_cells.MOST", 1)
+    monkeypatch.setattr("harness.roundoff.disputed_cells.MOST_CELLS", 1)
     cells = pd.DataFrame(
         {
             "recipe": "numpy, sklearn",
@@ -140,4 +142,19 @@ def test_real_predictions_differ_from_a_thousandth_of_their_spread_on(tmp_path):
     (said,) = agreement_words(result)
     assert said == "In 1 of 1 cell the 2 backends predict alike, to a thousandth of the spread."
     moved = changed(result, result.predictions["backend"] == "numpy", lambda values: values + 1)
-    assert disputes(experiment, result.records, moved)["apart"].tolist() == [1.0]
+    dataset = load_dataset(experiment)
+    assert disputes(experiment, dataset, result.records, moved)["apart"].tolist() == [1.0]
+
+
+def test_collapsed_predictions_are_measured_by_the_targets_spread(tmp_path):
+    """One unit in the last place of predictions that are all the same is nothing."""
+    given = {"task": "regression", "dataset": "diabetes", "epochs": 1, "eta": [1e-9], "lmbd": [0.0]}
+    experiment = experiment_from({**given, "backends": ["numpy", "sklearn"]})
+    result = run(experiment, Execution(executor="serial", output=str(tmp_path)))
+    everywhere = result.predictions["backend"].notna()
+    flat = changed(result, everywhere, lambda values: np.full_like(values, 150.0))
+    nearly = replace(result, predictions=flat)
+    moved = changed(
+        nearly, flat["backend"] == "numpy", lambda values: np.nextafter(values, np.float32(np.inf))
+    )
+    assert disputes(experiment, load_dataset(experiment), result.records, moved).empty

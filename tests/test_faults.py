@@ -83,9 +83,10 @@ def test_a_fault_is_caught_blamed_and_named(fault):
     backends = ["numpy", "sklearn", suspect]
     found = parity(experiment_from(SMALL | fault.settings | {"backends": backends}))
     assert found.exit_code == 1
-    wrong = {(v.backend, v.dtype) for v in found.of("disagrees")}
+    wrong = {(v.backend, v.dtype) for v in found.disagreeing}
     assert wrong == {(suspect, dtype) for dtype in fault.dtypes}
-    assert all(found.apart[dtype] == [suspect] for dtype in fault.dtypes)
+    right = {v.backend for v in found.agreeing}
+    assert {"numpy", "sklearn"} <= right
     (divergence,) = found.divergences
     assert (divergence.backend, divergence.dtype) == (suspect, "float64")
     assert (divergence.step, divergence.first) == (fault.step, fault.tensor)
@@ -97,7 +98,7 @@ def test_a_fault_in_a_real_library_is_caught_blamed_and_named():
     """Keras with L2(lmbd) in place of L2(lmbd / 2)."""
     backends = ["numpy", "sklearn", "faults:TwiceThePenalty"]
     found = parity(experiment_from(SMALL | {"backends": backends}))
-    assert {v.backend for v in found.of("disagrees")} == {"faults:TwiceThePenalty"}
+    assert {v.backend for v in found.disagreeing} == {"faults:TwiceThePenalty"}
     (divergence,) = found.divergences
     assert divergence.first == "penalty of W1"
     assert "2 lmbd W" in divergence.explanation.words
@@ -124,15 +125,24 @@ def test_the_right_backend_that_faults_are_planted_in_agrees():
     assert found.exit_code == 0
 
 
-def test_a_faulty_reference_is_found_out_by_the_others():
+def test_a_faulty_backend_in_the_references_place_loses_it():
     experiment = experiment_from(SMALL | {"backends": ["numpy", "sklearn"]})
     found = parity(experiment, reference="faults:StaleBatch")
+    assert found.reference == "the reference"
+    assert "faults:StaleBatch does not take the path" in found.notes[0]
+    assert found.exit_code == 0
+
+
+def test_a_right_backend_may_take_the_references_place():
+    experiment = experiment_from(SMALL | {"backends": ["sklearn", "faults:Summed"]})
+    found = parity(experiment, reference="numpy")
     assert found.reference == "numpy"
-    assert "the reference faults:StaleBatch stands apart" in found.notes[0]
-    assert {v.backend for v in found.of("disagrees")} == {"faults:StaleBatch"}
+    assert {v.backend for v in found.agreeing} == {"sklearn"}
+    assert {v.backend for v in found.disagreeing} == {"faults:Summed"}
 
 
-def test_with_two_backends_nobody_is_said_to_stand_apart():
-    found = parity(experiment_from(SMALL | {"backends": ["numpy", "faults:Summed"]}))
+def test_backends_that_make_one_mistake_are_said_to_agree_with_each_other():
+    backends = ["numpy", "faults:Summed", "faults:SummedToo"]
+    found = parity(experiment_from(SMALL | {"backends": backends}), locate=False)
     assert found.exit_code == 1
-    assert not any(found.apart.values())
+    assert found.alike["float64"] == [("faults:Summed", "faults:SummedToo")]

@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection, QuadMesh
 from PIL import Image
 
 from harness.api import run
-from harness.document import canvas, heatmaps, numbers
+from harness.document import canvas, heatmaps, number_words
 from harness.document.heatmaps import Map, Scale, figure_of, marks
 from harness.document.text_artist import Words
 from harness.experiment.execution import Execution
@@ -204,7 +204,7 @@ def test_drawing_leaves_matplotlib_as_it_was():
     ],
 )
 def test_axis_values_are_short(value, text):
-    assert numbers.tick(value) == text
+    assert number_words.tick(value) == text
 
 
 @pytest.mark.parametrize(
@@ -212,4 +212,4 @@ def test_axis_values_are_short(value, text):
     [(0.0123, "+1.23"), (-0.5, "−50.00"), (0.0, "0"), (1e-17, "0"), (-1e-6, "0.00"), (np.nan, "–")],
 )
 def test_differences_of_accuracy_are_in_points(value, text):
-    assert numbers.difference(value, "accuracy") == text
+    assert number_words.difference(value, "accuracy") == text

@@ -18,14 +18,15 @@ from harness.errors import InputError
 from harness.experiment.experiment import experiment_from
 from harness.parity.parity import parity
 from harness.parity.probe import observed
+from harness.parity.record import write_parity
 from harness.parity.reference_step import Batch, Rules, tensors, walked
-from harness.parity.verdict import standing_apart
-from harness.parity.words import headline, points
-from harness.parity.writer import write
+from harness.parity.section import parity_headline, parity_points
+from harness.parity.verdict import ParityOutcome
 from harness.roundoff.chaos_map import chaos_map
+from harness.roundoff.reference import reference_path
+from harness.roundoff.round_off import TIMES_ROUND_OFF, twin_path
 from harness.roundoff.stable_cells import by_backend, chaos_maps
 from harness.roundoff.trial import trial
-from harness.roundoff.twin import twin
 
 SMALL: dict[str, Any] = {
     "dataset": "iris",
@@ -83,18 +84,33 @@ def test_the_tolerance_grows_with_the_steps(dtype, first, thousandth):
     assert tolerance.at(1) < tolerance.at(10) < tolerance.at(100) < tolerance.at(2000)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "sklearn"])
-def test_a_twin_takes_the_same_path_with_other_round_off(backend):
-    settings = experiment(backends=backend, hidden=[8, 6], momentum=0.9)
-    whole = trial(settings, load_dataset(settings), backend, "float64")
-    plain, other = whole.train(find(backend))[-1], twin(whole, 1).train(find(backend))[-1]
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_twin_takes_the_same_path_with_other_round_off(dtype):
+    settings = experiment(backends="numpy", hidden=[8, 6], momentum=0.9)
+    whole = trial(settings, load_dataset(settings), "numpy", dtype)
+    plain, other = reference_path(whole)[-1], twin_path(whole, 1)[-1]
     apart = furthest(other, plain, whole.plan.initial).max()
-    assert 0 < apart < 1e-13  # a few hundred units in the last place, over 12 steps
+    assert 0 < apart < 500 * np.finfo(dtype).eps  # over 12 steps
+
+
+def test_round_off_is_that_of_the_libraries_to_a_factor():
+    """Where Adam divides a gradient that cancels by its own size, reordered sums alone show too little."""
+    settings = experiment(
+        dataset="digits",
+        scale="none",
+        hidden=[30, 20],
+        activation="tanh",
+        optimizer="adam",
+        eta=[0.1],
+    )
+    found = parity(experiment_from(settings.model_dump() | {"backends": ["sklearn"]}), steps=10)
+    assert found.exit_code == 0, parity_points(found)
+    assert found.errors["relative"].max() > 100 * Tolerance("float64").at(10)
 
 
 def test_the_chaos_map_tells_calm_cells_from_wild_ones():
     settings = experiment(**WILD | {"eta": [0.01, 8.0]})
-    found = chaos_map(settings, load_dataset(settings)).set_index("eta")
+    found = chaos_map(settings, load_dataset(settings), "numpy").set_index("eta")
     assert found["status"].to_dict() == {0.01: "stable", 8.0: "chaotic"}
     assert found["chaotic"].to_dict() == {0.01: False, 8.0: True}
     assert found.loc[8.0, "growth"] > 1e4 * found.loc[0.01, "growth"]
@@ -102,7 +118,7 @@ def test_the_chaos_map_tells_calm_cells_from_wild_ones():
 
 def test_the_chaos_map_has_a_row_for_every_repeat_and_cell():
     settings = experiment(repeats=2)
-    found = chaos_map(settings, load_dataset(settings), repeats=range(2))
+    found = chaos_map(settings, load_dataset(settings), "numpy", repeats=range(2))
     assert len(found[["repeat", "eta", "lmbd"]].drop_duplicates()) == len(found) == 8
 
 
@@ -119,11 +135,6 @@ def test_a_backends_stability_is_that_of_its_recipes_worst_repeat():
     assert found.loc["sklearn", "difference"].max() == shared["difference"].max()
 
 
-def test_a_chaos_map_of_a_backend_that_is_missing_is_an_input_error():
-    with pytest.raises(InputError, match="cannot be imported"):
-        chaos_map(experiment(), load_dataset(experiment()), "no_such_module:Backend")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
@@ -135,12 +146,10 @@ def test_a_chaos_map_of_a_backend_that_is_missing_is_an_input_error():
 )
 def test_the_four_backends_take_the_same_path(settings):
     found = parity(experiment(backends="all", **settings), steps=200)
-    assert found.exit_code == 0, points(found)
-    judged = {(v.backend, v.dtype) for v in found.of("agrees")}
-    assert judged == {(b, d) for b in find_all() for d in ("float32", "float64")} - {
-        ("numpy", "float64")
-    }
-    assert all(v.values > 1000 for v in found.of("agrees"))
+    assert found.exit_code == 0, parity_points(found)
+    judged = {(v.backend, v.dtype) for v in found.agreeing}
+    assert judged == {(b, d) for b in find_all() for d in ("float32", "float64")}
+    assert all(v.values > 1000 for v in found.agreeing)
 
 
 def find_all():
@@ -161,7 +170,7 @@ def test_scikit_learn_meets_the_bar_over_a_thousand_steps(settings):
     """1e-14 after one step and 1e-12 after a thousand in float64, 1e-6 and 1e-5 in float32."""
     common = {"eta": [0.01], "lmbd": [0.0, 1.0], "hidden": [7, 6], "keep_last_batch": True}
     found = parity(experiment(backends="sklearn", **common | settings), steps=1000)
-    assert found.exit_code == 0, points(found)
+    assert found.exit_code == 0, parity_points(found)
     assert found.steps == (1, 10, 100, 1000)
 
 
@@ -170,43 +179,56 @@ def test_a_regression_is_compared_as_well():
     assert parity(experiment(backends="sklearn", **settings)).exit_code == 0
 
 
-def test_comparing_nothing_is_a_failure():
-    alone = parity(experiment(backends="numpy"), dtypes=["float64"])
-    assert alone.exit_code == 3
-    assert "nobody to compare the reference with" in headline(alone)
+def test_a_backend_alone_is_judged_by_the_reference():
+    alone = parity(experiment(backends="numpy"))
+    assert alone.exit_code == 0
+    assert {v.dtype for v in alone.of(ParityOutcome.ROUND_OFF)} == {"float32", "float64"}
+    assert parity(experiment(backends="faults:Summed"), locate=False).exit_code == 1
 
 
 def test_cells_that_are_all_chaotic_are_nothing_to_compare():
-    found = parity(experiment(backends="sklearn", **WILD), rtol=1e-15, dtypes=["float64"])
+    found = parity(experiment(backends="sklearn", **WILD), rtol=1e-16, dtypes=["float64"])
     assert found.exit_code == 3
-    assert found.of("nothing comparable")[0].values == 0
-    assert "Nothing comparable" in headline(found)
+    assert found.of(ParityOutcome.NOT_COMPARABLE)[0].values == 0
+    assert "Nothing comparable" in parity_headline(found)
+
+
+def test_what_a_backend_raises_is_its_verdict_and_the_others_get_theirs():
+    found = parity(experiment(backends="sklearn,faults:Raises"), dtypes=["float64"])
+    assert found.exit_code == 3
+    (failed,) = found.of(ParityOutcome.FAILED)
+    assert failed.reason.startswith("faults.py:")
+    assert "TypeError: no gradients today" in failed.reason
+    assert [v.backend for v in found.agreeing] == ["sklearn"]
+    assert any("failed in float64: faults.py:" in point for point in parity_points(found))
 
 
 def test_a_backend_that_is_not_installed_leaves_parity_unfinished():
     found = parity(experiment(backends="sklearn,no_such_module:Backend"))
     assert found.exit_code == 3
-    assert [v.backend for v in found.of("unavailable")] == ["no_such_module:Backend"] * 2
+    assert [v.backend for v in found.of(ParityOutcome.UNAVAILABLE)] == [
+        "no_such_module:Backend"
+    ] * 2
 
 
 def test_a_backend_that_cannot_train_the_network_says_why():
     found = parity(experiment(backends="sklearn,faults:Plain", activation="elu"))
-    reasons = {v.backend: v.reason for v in found.of("unsupported")}
+    reasons = {v.backend: v.reason for v in found.of(ParityOutcome.UNSUPPORTED)}
     assert "has no activation 'elu'" in reasons["sklearn"]
     assert found.exit_code == 3
 
 
 def test_a_tighter_tolerance_is_enforced():
     loose = parity(experiment(backends="sklearn"), rtol=1e-6, dtypes=["float64"], locate=False)
-    needed = loose.of("agrees")[0].needed
+    needed = loose.agreeing[0].needed
     assert 0 < needed < 1e-14
     tight = parity(
         experiment(backends="sklearn"), rtol=needed * 6, dtypes=["float64"], locate=False
     )
-    assert tight.of("agrees", "nothing comparable")
+    assert not tight.disagreeing
 
 
-def test_chaotic_cells_are_not_held_to_the_tolerance():
+def test_what_round_off_carries_away_is_not_judged():
     wild = WILD | {"eta": [0.01, 8.0]}
     found = parity(experiment(backends="sklearn", **wild))
     last = found.errors[found.errors["step"] == found.steps[-1]]
@@ -221,7 +243,7 @@ def test_every_backend_is_judged_by_its_own_recipe():
         backends="sklearn,faults:Plain", overrides={"sklearn": {"hidden": [5], "epochs": 2}}
     )
     found = parity(settings)
-    assert found.exit_code == 0, points(found)
+    assert found.exit_code == 0, parity_points(found)
     assert set(found.chaos["recipe"]) == {"sklearn", "faults:Plain"}
 
 
@@ -230,15 +252,13 @@ def test_more_steps_than_the_epochs_have_can_be_taken():
     assert found.steps == (1, 10, 50)
 
 
-def test_a_majority_is_needed_to_stand_apart_from():
-    near, far = 0.5, 1e6
-    three = np.array([[0, near, far], [near, 0, far], [far, far, 0]])
-    assert standing_apart(["a", "b", "c"], three) == ["c"]
-    assert standing_apart(["a", "c"], three[np.ix_([0, 2], [0, 2])]) == []
-    pairs = np.array(
-        [[0, near, far, far], [near, 0, far, far], [far, far, 0, near], [far, far, near, 0]]
+def test_what_is_allowed_follows_round_off_tensor_by_tensor():
+    found = parity(
+        experiment(backends="sklearn", **WILD | {"eta": [0.01, 8.0]}), dtypes=["float64"]
     )
-    assert standing_apart(list("abcd"), pairs) == []
+    judged = found.errors[found.errors["enforced"] & (found.errors["tensor"] != "output")]
+    assert judged["tolerance"].min() == TIMES_ROUND_OFF * np.finfo("float64").eps
+    assert judged["tolerance"].max() > 1e3 * judged["tolerance"].min()
 
 
 @pytest.mark.parametrize("network", [[8], [8, 7, 6]])
@@ -292,14 +312,31 @@ def on_a_kink(folder):
     return one
 
 
-def test_trainings_that_part_at_a_kink_are_nobodys_fault(tmp_path):
+def test_a_kink_is_nobodys_fault_and_where_nothing_is_left_to_judge_nothing_is_shown(tmp_path):
     found = parity(on_a_kink(tmp_path), steps=3, dtypes=["float64"])
-    (note,) = found.notes
-    assert "part in step 2 at a kink" in note
-    assert found.exit_code == 0
+    (kink,) = found.kinks
+    assert (kink.step, kink.layer, kink.unit) == (2, 1, 1)
+    assert max(abs(kink.z), abs(kink.reference_z)) <= kink.allowed < 1e-12
     assert not found.divergences
     held = found.errors.groupby("step")["enforced"].any()
     assert held.to_dict() == {1: True, 3: False}
+    (verdict,) = found.of(ParityOutcome.NOT_COMPARABLE)
+    assert "1 cells part at a kink" in verdict.reason
+    assert found.exit_code == 3
+
+
+def test_no_kink_is_granted_to_a_backend_whose_steps_are_wrong(tmp_path):
+    wrong = on_a_kink(tmp_path).model_copy(update={"backends": ("faults:NudgedAndHalved",)})
+    found = parity(wrong, steps=3, dtypes=["float64"])
+    assert found.exit_code == 1
+    assert not found.kinks
+
+
+def test_a_function_without_a_kink_is_granted_none(tmp_path):
+    smooth = on_a_kink(tmp_path).model_copy(
+        update={"activation": "sigmoid", "backends": ("faults:NudgedAndHalved",)}
+    )
+    assert not parity(smooth, steps=3, dtypes=["float64"]).kinks
 
 
 @pytest.fixture(scope="module")
@@ -309,7 +346,7 @@ def stale(tmp_path_factory):
     found = parity(
         experiment(backends="numpy,sklearn,faults:StaleBatch"), check=["faults:StaleBatch"]
     )
-    write(found, str(folder))
+    write_parity(found, str(folder))
     return folder
 
 
@@ -318,7 +355,7 @@ def test_the_outcome_is_stored_as_json(stale):
     assert (found["outcome"], found["exit_code"]) == ("disagree", 1)
     verdicts = {(v["backend"], v["dtype"]): v for v in found["verdicts"]}
     wrong = verdicts["faults:StaleBatch", "float64"]
-    assert wrong["outcome"] == "disagrees"
+    assert wrong["outcome"] == "another objective"
     assert wrong["values"] > 1000
     assert wrong["needed"] > 1e-3
     (divergence,) = found["divergences"]
@@ -330,9 +367,8 @@ def test_the_outcome_is_stored_as_json(stale):
 
 def test_the_outcome_is_told_in_markdown(stale):
     text = (stale / "parity.md").read_text()
-    assert "Disagree: faults:StaleBatch does not take the path of numpy." in text
+    assert "Disagree: faults:StaleBatch does not take the path of the reference." in text
     assert "it takes the minibatch of step 7 for that of step 8" in text
-    assert "stands apart from all the others in float32 and float64" in text
     assert "## Chaos map" in text
 
 

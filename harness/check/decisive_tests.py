@@ -13,7 +13,7 @@ from scipy import stats
 
 from harness.check.baseline import Baseline
 from harness.check.changes import score_levels
-from harness.document.numbers import cell, count
+from harness.document.number_words import cell, count
 from harness.errors import InputError
 from harness.results.result import CELL, Result
 from harness.stats.differences import Floats, flat

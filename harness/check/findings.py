@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.check.baseline import Baseline
 from harness.check.decisive_tests import Primary, Quantity
-from harness.document.numbers import cell, change, count, probability
+from harness.document.number_words import cell, change, count, probability
 from harness.results.result import Result
 from harness.stats.repeats import repeat_table
 

@@ -11,7 +11,7 @@ from harness.check.findings import Finding
 from harness.check.section import check_headline, check_points, check_section, run_name
 from harness.check.verdict import CheckVerdict
 from harness.document.markdown import markdown
-from harness.document.numbers import change, probability
+from harness.document.number_words import change, probability
 from harness.document.plain import plain
 from harness.document.section import Title
 

@@ -16,7 +16,7 @@ from backends.registry import usable
 from harness.check.baseline import Baseline
 from harness.check.changes import loss_tolerance, shift_of
 from harness.data.dataset import load_dataset
-from harness.document.numbers import cell, grid
+from harness.document.number_words import cell, grid
 from harness.results.result import CELL, Result
 from harness.training.evaluate import curve_epochs, evaluate_curves
 from harness.training.prepare import prepare

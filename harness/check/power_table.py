@@ -10,8 +10,8 @@ import pandas as pd
 
 from harness.check.baseline import Baseline
 from harness.check.decisive_tests import CheckRules, Quantity, quantities
-from harness.document import numbers
-from harness.document.numbers import count
+from harness.document import number_words
+from harness.document.number_words import count
 from harness.document.section import Section, Table
 from harness.document.words import render
 from harness.stats.differences import Floats
@@ -129,21 +129,21 @@ def power_section(
     rows = [
         {
             "quantity": f"{', '.join(names)}: {e.quantity.what}",
-            "sd": numbers.span(e.sd, metric),
-            "caught, 80 %": numbers.span(e.drop80, metric),
-            "caught, 95 %": numbers.span(e.drop95, metric),
+            "sd": number_words.span(e.sd, metric),
+            "caught, 80 %": number_words.span(e.drop80, metric),
+            "caught, 95 %": number_words.span(e.drop95, metric),
         }
         for names, e in _alike(found)
     ]
     each = _seconds(baseline, backends)
     table = pd.DataFrame(
         {
-            "loss": "none" if not c.loss else numbers.amount(c.loss, metric),
+            "loss": "none" if not c.loss else number_words.amount(c.loss, metric),
             "pass": _share(c.passed),
             "fail": _share(c.failed),
             "inconclusive": _share(c.undecided),
             "repeats": f"{c.repeats:.0f}",
-            "training": numbers.seconds(c.repeats * each),
+            "training": number_words.seconds(c.repeats * each),
         }
         for c in _expected(primaries, looks, rules, metric)
     )
@@ -211,7 +211,7 @@ def _time(each: float, looks: Sequence[int]) -> list[str]:
     """How long a check trains; nothing where its baseline does not know."""
     if not np.isfinite(each):
         return ["How long a repeat trains was not kept in this baseline; one saved anew keeps it."]
-    ends = " to ".join(numbers.seconds(n * each) for n in dict.fromkeys((looks[0], looks[-1])))
+    ends = " to ".join(number_words.seconds(n * each) for n in dict.fromkeys((looks[0], looks[-1])))
     return [
         f"Training takes {ends}, all workers together, on the machine the baseline was made on."
     ]

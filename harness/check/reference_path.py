@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.check.baseline import Baseline
 from harness.check.findings import Finding
-from harness.document.numbers import cell
+from harness.document.number_words import cell
 from harness.experiment.experiment import Experiment
 from harness.parity.parity import parity
 
@@ -48,7 +48,10 @@ def reference_paths(experiment: Experiment) -> dict[str, dict[str, Any]]:
             else ""
         )
         needed = float(f"{verdict.needed:.3g}") if verdict.needed < float("inf") else None
-        facts[verdict.backend] = {"outcome": verdict.outcome, "needed": needed, "where": where}
+        outcome = (
+            "agrees" if verdict.agrees else "disagrees" if verdict.disagrees else verdict.outcome
+        )
+        facts[verdict.backend] = {"outcome": str(outcome), "needed": needed, "where": where}
     return facts
 
 

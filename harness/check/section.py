@@ -7,16 +7,17 @@ from itertools import groupby
 import pandas as pd
 
 from harness.check.baseline import Baseline
-from harness.check.decisive_tests import Primary
+from harness.check.decisive_tests import STABLE_CELL, Primary
 from harness.check.verdict import CheckVerdict
-from harness.document import numbers
-from harness.document.numbers import cell, change, probability
+from harness.document import number_words
+from harness.document.number_words import cell, change, probability
 from harness.document.section import NOTHING, Section, Table
 from harness.document.words import render
 from harness.results.result import CELL
 from harness.stats.repeats import FORMULA, repeat_summary, repeat_table, selection_optimism
 
 _SENTENCES = "check/sentences.jinja"
+_POINTS = 2  # lines of failures, and of what is open
 _SHOWN = 8  # rows of a listing
 
 
@@ -48,16 +49,23 @@ def check_section(verdict: CheckVerdict) -> Section:
         "Check",
         text=[f"{check_headline(verdict)}.", *([] if verdict.obstacles else [_method(verdict)])],
         points=check_points(verdict),
-        tables=[table for table in (_tests(verdict), _changed(verdict)) if len(table.frame)],
+        tables=[table for table in _tables(verdict) if len(table.frame)],
         kind="verdict" if verdict.outcome == "pass" else "warning",
     )
+
+
+def _tables(verdict: CheckVerdict) -> list[Table]:
+    """What was tested; and where that leaves nothing to explain, the cells that moved all the same."""
+    passed = all(primary.outcome == "pass" for primary in verdict.primaries)
+    return [_tests(verdict), *([_changed(verdict)] if passed else [])]
 
 
 def check_points(verdict: CheckVerdict) -> list[str]:
     """What failed or hinders, what else a person should see; one line each."""
     said = [f"not comparable: {obstacle}" for obstacle in verdict.obstacles[1:]]
-    said += [f"FAIL {finding}" for finding in verdict.failures]
-    said += [_open(p, verdict) for p in verdict.primaries if p.outcome == "inconclusive"]
+    said += _first([f"FAIL {finding}" for finding in verdict.failures], "FAIL")
+    open_ = tuple(p for p in verdict.primaries if p.outcome == "inconclusive")
+    said += _first([_open(names, p, verdict) for names, p in _alike(open_)], "OPEN")
     if len(verdict.changed):
         first = verdict.changed.iloc[0]
         said.append(_say("changed", cells=len(verdict.changed), first=first))
@@ -78,12 +86,18 @@ def _say(block: str, /, **values: object) -> str:
     return render(_SENTENCES, block, **values)
 
 
-def _open(primary: Primary, verdict: CheckVerdict) -> str:
-    """Where a quantity stands that is not decided, and what would decide it."""
+def _first(lines: list[str], mark: str) -> list[str]:
+    """The first lines of many; the table has them all."""
+    left = len(lines) - _POINTS
+    return [*lines[:_POINTS], f"{mark} {left} more, below"] if left > 1 else lines
+
+
+def _open(backends: list[str], primary: Primary, verdict: CheckVerdict) -> str:
+    """Where quantities stand that are not decided, and what would decide them."""
     return _say(
         "open",
-        name=primary.quantity.name,
-        change=change(primary.difference, primary.low, primary.high, verdict.metric),
+        name=f"{', '.join(backends)}, {primary.quantity.what}",
+        change=change(primary.difference, primary.low, primary.low, verdict.metric),
         needed=primary.needed,
         repeats=verdict.repeats,
         ends=len(verdict.looks) > 1,
@@ -140,23 +154,24 @@ def _tests(verdict: CheckVerdict) -> Table:
     tested = tuple(p for p in verdict.primaries if p.test != "none needed")
     rows = [
         {
-            "quantity": f"{', '.join(backends)}: {primary.quantity.what}",
-            "verdict": primary.outcome,
-            "baseline": numbers.score(primary.then, metric),
-            "now": numbers.score(primary.now, metric),
-            "change": _interval(primary, metric),
-            "p (worse)": probability(primary.p_worse).removeprefix("p = "),
-            "repeats": _repeats(primary),
+            "backend": ", ".join(backends),
+            "quantity": _short(primary),
+            "verdict": "open" if primary.outcome == "inconclusive" else primary.outcome,
+            "baseline": number_words.shown_score(primary.then, metric),
+            "now": number_words.shown_score(primary.now, metric),
+            "change": _change(primary, metric),
         }
         for backends, primary in _alike(tested)
     ]
-    return Table(pd.DataFrame(rows), "What was tested")
+    return Table(pd.DataFrame(rows), "What was tested, with the change's 95 % interval")
 
 
-def _repeats(primary: Primary) -> str:
-    """Of how many repeats a row's numbers are."""
-    then, now = primary.repeats
-    return f"{now} pairs" if primary.test == "paired" else f"{now} to {then}"
+def _short(primary: Primary) -> str:
+    """A quantity in few words, and whether the numbers are of the same repeats on both sides."""
+    quantity = primary.quantity
+    one = "best stable" if quantity.kind == STABLE_CELL else "chosen"
+    what = one if len(quantity.cells) == 1 else f"{len(quantity.cells)} stable"
+    return f"{what}, {primary.repeats[0]} pairs" if primary.test == "paired" else what
 
 
 def _changed(verdict: CheckVerdict) -> Table:
@@ -165,8 +180,8 @@ def _changed(verdict: CheckVerdict) -> Table:
     rows = [
         {
             "cell": f"{row['backend']}, {cell(row['eta'], row['lmbd'])}",
-            "baseline": numbers.score(row["then"], metric),
-            "now": numbers.score(row["now"], metric),
+            "baseline": number_words.shown_score(row["then"], metric),
+            "now": number_words.shown_score(row["now"], metric),
             "loss moved by": NOTHING if row["shift"] != row["shift"] else f"{row['shift']:.1e}",
         }
         for row in shown.to_dict("records")
@@ -176,11 +191,10 @@ def _changed(verdict: CheckVerdict) -> Table:
     return Table(pd.DataFrame(rows), caption, folded=True)
 
 
-def _interval(primary: Primary, metric: str) -> str:
-    mean, low, high = (
-        numbers.difference(v, metric) for v in (primary.difference, primary.low, primary.high)
-    )
-    return mean if low == high else f"{mean} [{low}, {high}]"
+def _change(primary: Primary, metric: str) -> str:
+    mean = number_words.difference(primary.difference, metric)
+    half = (primary.high - primary.low) / 2
+    return f"{mean} ± {number_words.difference(half, metric).lstrip('+')}" if half else mean
 
 
 def _method(verdict: CheckVerdict) -> str:
@@ -257,10 +271,12 @@ def _chosen(baseline: Baseline) -> pd.DataFrame:
             {
                 "backend": backend,
                 "cell": cell(eta, lmbd),
-                "mean": numbers.score(own["mean"], metric),
-                "sd": numbers.span(own["sd"], metric),
-                "interval": " to ".join(numbers.score(own[k], metric) for k in ("low", "high")),
-                "selection optimism": numbers.points(flattery, metric),
+                "mean": number_words.shown_score(own["mean"], metric),
+                "sd": number_words.span(own["sd"], metric),
+                "interval": " to ".join(
+                    number_words.shown_score(own[k], metric) for k in ("low", "high")
+                ),
+                "selection optimism": number_words.points(flattery, metric),
                 "stable": "no" if key in baseline.chaotic else "yes",
             }
         )

@@ -29,7 +29,7 @@ from harness.check.decisive_tests import (
 )
 from harness.check.findings import Finding
 from harness.check.reference_path import FirstSigns
-from harness.document.numbers import cell, count
+from harness.document.number_words import cell, count
 from harness.document.words import plural
 from harness.experiment.experiment import Recipe
 from harness.results.result import Result

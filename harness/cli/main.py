@@ -31,7 +31,7 @@ app = typer.Typer(
 VERBS: dict[str, Callable[..., None]] = {
     "run": run.run,
     "report": report.report,
-    "parity": parity.parity,
+    "parity": parity.parity_command,
     "compare": compare.compare_command,
     "check": check.check_command,
     "bench": bench.bench,

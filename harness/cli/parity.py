@@ -8,44 +8,45 @@ import typer
 
 from harness.cli.options import takes_experiment
 
-PANEL = "How to compare"
+_PANEL = "How to compare"
 
 
 @takes_experiment
-def parity(
+def parity_command(
     settings: dict[str, Any],
     *,
     steps: Annotated[
         int | None,
         typer.Option(
             help="Optimiser steps to take; by default those of all epochs.",
-            rich_help_panel=PANEL,
+            rich_help_panel=_PANEL,
             show_default=False,
         ),
     ] = None,
     rtol: Annotated[
         float | None,
         typer.Option(
-            help="Largest relative error that passes; by default 1e-6 after one step to 1e-5 after a "
-            "thousand in float32, 1e-14 to 1e-12 in float64.",
-            rich_help_panel=PANEL,
+            help="Largest relative error that passes; by default what round-off explains, measured "
+            "tensor by tensor.",
+            rich_help_panel=_PANEL,
             show_default=False,
         ),
     ] = None,
     reference: Annotated[
         str,
         typer.Option(
-            help="Backend whose float64 run the others are compared with.",
+            help="Backend whose float64 run takes the place of the written-out reference.",
             metavar="BACKEND",
-            rich_help_panel=PANEL,
+            rich_help_panel=_PANEL,
+            show_default=False,
         ),
-    ] = "numpy",
+    ] = "",
     output: Annotated[
         str | None,
         typer.Option(
             help="Folder for parity.md, .html, .json, errors, chaos map and figures; by default "
             "parity/ in the run's folder.",
-            rich_help_panel=PANEL,
+            rich_help_panel=_PANEL,
             show_default=False,
         ),
     ] = None,
@@ -54,14 +55,14 @@ def parity(
         typer.Option(
             "--conformance/--no-conformance",
             help="Also run the checks of backends.testing; by default on backends not built in.",
-            rich_help_panel=PANEL,
+            rich_help_panel=_PANEL,
             show_default=False,
         ),
     ] = None,
     json: Annotated[
         bool,
         typer.Option(
-            "--json", help="Print the outcome as JSON.", rich_help_panel=PANEL, show_default=False
+            "--json", help="Print the outcome as JSON.", rich_help_panel=_PANEL, show_default=False
         ),
     ] = False,
     quiet: Annotated[
@@ -71,19 +72,19 @@ def parity(
 ) -> None:
     """Train every backend along one plan and compare every weight, step by step, with a reference.
 
-    Each backend is judged in float32 and in float64, where round-off alone stays below the tolerance.
-    One that disagrees is followed to the first step and the first tensor that differ, and the mistake is
-    named if one of those known explains it.
+    Each backend is judged in float32 and in float64 by what round-off alone does to a training that is
+    written out for this. One that disagrees is followed to the first step and the first tensor that differ,
+    and the mistake is named if one of those known explains it.
 
-    Exit codes: 0 all agree; 1 somebody disagrees; 3 nothing could be compared.
+    Exit codes: 0 all agree; 1 somebody disagrees; 3 not everybody could be judged.
     """
     from backends.registry import BUILT_IN
     from harness.cli.console import console
     from harness.experiment.chosen_backends import resolve
     from harness.experiment.execution import Execution
     from harness.experiment.experiment import experiment_from
-    from harness.parity.parity import parity as compare
-    from harness.parity.writer import write
+    from harness.parity.parity import parity
+    from harness.parity.record import parity_json, write_parity
     from harness.runner import address_of
 
     experiment, _ = resolve(experiment_from(settings))
@@ -97,7 +98,7 @@ def parity(
         status.update(f"training {text}")
 
     try:
-        result = compare(
+        result = parity(
             experiment,
             steps=steps,
             rtol=rtol,
@@ -107,17 +108,15 @@ def parity(
         )
     finally:
         status.stop()
-    page = write(result, output or f"{address_of(experiment, Execution())}/parity")
+    page = write_parity(result, output or f"{address_of(experiment, Execution())}/parity")
     if json:
         from json import dumps
 
-        from harness.parity.record import as_json
-
-        print(dumps(as_json(result), indent=2, allow_nan=False))
+        print(dumps(parity_json(result), indent=2, allow_nan=False))
     else:
         from harness.cli.sections import show_section
-        from harness.parity.section import verdict_section
+        from harness.parity.section import parity_section
 
-        show_section(verdict_section(result), out)
+        show_section(parity_section(result), out)
         out.print(f"{result.seconds:.1f} s; parity: {page}", highlight=False, soft_wrap=True)
     raise typer.Exit(result.exit_code)

@@ -15,7 +15,7 @@ from harness.compare.section import (
     pair_words,
     verdict_counts,
 )
-from harness.document.numbers import amount
+from harness.document.number_words import amount
 from harness.document.plain import plain
 from harness.document.section import Title
 from harness.document.writer import write_sections

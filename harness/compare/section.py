@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.compare.comparison import AGAINST, AGREEING, APART, VERDICTS, Comparison
-from harness.document import numbers
+from harness.document import number_words
 from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
 from harness.document.section import NOTHING, Picture, Section, Table
 from harness.document.words import paragraphs, render
@@ -87,7 +87,7 @@ def pair_words(comparison: Comparison, left: str, right: str) -> str:
         labelled="flips" in cells,
         flips=int(same["flips"].sum()) if "flips" in cells else 0,
         different=len(different),
-        worst=", ".join(numbers.cell(*c) for c in largest[["eta", "lmbd"]].to_numpy()),
+        worst=", ".join(number_words.cell(*c) for c in largest[["eta", "lmbd"]].to_numpy()),
         largest=float(largest["difference"].abs().max()),
         diverged_once=int(number.get("one diverged", 0)),
         undecided=len(undecided),
@@ -173,12 +173,16 @@ def _tables(comparison: Comparison) -> list[Table]:
     pair = counts["left"] + " − " + counts["right"]
     shown = counts[[v for v in VERDICTS if counts[v].any()]].copy()
     shown.insert(0, "pair", pair)
-    shown["largest difference"] = [numbers.span(v, metric) for v in counts["largest"]]
+    shown["largest difference"] = [number_words.span(v, metric) for v in counts["largest"]]
     made = [Table(shown, "Cells by verdict")]
     if "flip_share" in counts:
         alike = pd.DataFrame({"pair": pair})
-        alike["labels that differ"] = [numbers.score(v, "accuracy") for v in counts["flip_share"]]
-        alike["between own repeats"] = [numbers.score(v, "accuracy") for v in counts["own_flips"]]
+        alike["labels that differ"] = [
+            number_words.shown_score(v, "accuracy") for v in counts["flip_share"]
+        ]
+        alike["between own repeats"] = [
+            number_words.shown_score(v, "accuracy") for v in counts["own_flips"]
+        ]
         alike["kappa"] = [_to_places(v) for v in counts["kappa"]]
         alike["of own repeats"] = [_to_places(v) for v in counts["own_kappa"]]
         made.append(Table(alike, "Labels, in stable cells that learned"))
@@ -201,10 +205,10 @@ def _chosen(comparison: Comparison) -> pd.DataFrame:
         [
             {
                 "pair": f"{row['left']} − {row['right']}",
-                "left": numbers.cell(row["eta_left"], row["lmbd_left"]),
-                "right": numbers.cell(row["eta_right"], row["lmbd_right"]),
-                "scores": f"{numbers.score(row['score_left'], metric)}, "
-                f"{numbers.score(row['score_right'], metric)}",
+                "left": number_words.cell(row["eta_left"], row["lmbd_left"]),
+                "right": number_words.cell(row["eta_right"], row["lmbd_right"]),
+                "scores": f"{number_words.shown_score(row['score_left'], metric)}, "
+                f"{number_words.shown_score(row['score_right'], metric)}",
                 "difference": _interval(row, metric),
             }
             for row in comparison.chosen.to_dict("records")
@@ -221,7 +225,7 @@ def _cells(comparison: Comparison) -> pd.DataFrame:
         rows.append(
             {
                 "pair": f"{row['left']} − {row['right']}",
-                "cell": numbers.cell(row["eta"], row["lmbd"]),
+                "cell": number_words.cell(row["eta"], row["lmbd"]),
                 "verdict": row["verdict"],
                 "difference": _interval(row, comparison.metric),
                 p_name: row.get(p_column, np.nan),
@@ -233,10 +237,10 @@ def _cells(comparison: Comparison) -> pd.DataFrame:
 
 
 def _interval(row: Mapping[Hashable, Any], metric: str) -> str:
-    mean = numbers.difference(row["difference"], metric)
+    mean = number_words.difference(row["difference"], metric)
     if np.isnan(row["low"]):
         return mean
-    low, high = (numbers.difference(row[side], metric) for side in ("low", "high"))
+    low, high = (number_words.difference(row[side], metric) for side in ("low", "high"))
     return f"{mean} [{low}, {high}]"
 
 
@@ -253,12 +257,12 @@ def _difference_map(comparison: Comparison) -> Picture:
 
 def _draw_differences(comparison: Comparison) -> Figure:
     """The figure; its colours reach to the largest difference, and at least to the margin."""
-    factor = numbers.factor(comparison.metric)
+    factor = number_words.factor(comparison.metric)
     maps = [_map(comparison, left, right) for left, right in comparison.pairs]
     drawn = np.concatenate([np.abs(one.values[one.status == "ok"]) for one in maps])
     largest = float(np.nanmax(drawn, initial=comparison.margin * factor))
     ends = {"ticks": [-largest, 0, largest], "format": "%.2g"}
-    unit = "points" if comparison.metric == "accuracy" else numbers.NAMES[comparison.metric]
+    unit = "points" if comparison.metric == "accuracy" else number_words.NAMES[comparison.metric]
     scale = Scale("vlag", -largest, largest, f"difference ({unit})", ends)
     return figure_of(maps, scale, columns=3 if len(maps) > 4 else 2)
 
@@ -273,12 +277,12 @@ def _map(comparison: Comparison, left: str, right: str) -> Map:
         signs = cells["verdict"].map(_SIGNS).fillna("")
         for place, (sign, value) in enumerate(zip(signs, values, strict=True)):
             digits = 2 if abs(value) < 0.01 else 1  # what fits into a cell
-            texts[place] = f"{sign}{numbers.difference(value, comparison.metric, digits)}"
+            texts[place] = f"{sign}{number_words.difference(value, comparison.metric, digits)}"
     return Map(
         f"{left} − {right}",
         np.unique(cells["eta"]),
         np.unique(cells["lmbd"]),
-        values.reshape(shape) * numbers.factor(comparison.metric),
+        values.reshape(shape) * number_words.factor(comparison.metric),
         texts.reshape(shape),
         cells["verdict"].where(apart, "ok").to_numpy(object).reshape(shape),
         dotted=(cells["q"] < comparison.alpha).to_numpy().reshape(shape),

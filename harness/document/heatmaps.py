@@ -15,7 +15,7 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from harness.document.canvas import FAINT, INK, Frame, bar_axes, panels
-from harness.document.numbers import tick
+from harness.document.number_words import tick
 from harness.document.text_artist import Words
 
 ANNOTATED = 12  # the longest side of a grid whose cells carry their numbers

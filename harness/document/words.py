@@ -4,7 +4,7 @@ A room's sentences lie in a ``.jinja`` file beside its code, each in a block of 
 what is decided in Python, and only the English is there. Filters, beside Jinja's own:
 
 ``count`` (``3|count("cell")``: 3 cells), ``plural`` (``n|plural("is", "are")``: the form alone), ``series``
-(a, b and c), ``listed`` (a; b; and 3 more), and the numbers of :mod:`harness.document.numbers`:
+(a, b and c), ``listed`` (a; b; and 3 more), and the numbers of :mod:`harness.document.number_words`:
 ``amount``, ``score``, ``difference``, ``points``, ``span`` (all with the metric), ``seconds``, ``size``,
 ``grid`` and ``metric``, the name of a score.
 """
@@ -18,7 +18,7 @@ from typing import Any
 
 import jinja2
 
-from harness.document import numbers
+from harness.document import number_words
 
 
 def render(template: str, block: str = "", /, **values: Any) -> str:
@@ -65,19 +65,19 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {
-        "count": numbers.count,
+        "count": number_words.count,
         "plural": plural,
         "series": series,
-        "listed": numbers.listed,
-        "amount": numbers.amount,
-        "score": numbers.score,
-        "difference": numbers.difference,
-        "points": numbers.points,
-        "span": numbers.span,
-        "seconds": numbers.seconds,
-        "size": numbers.size,
-        "grid": numbers.grid,
-        "metric": numbers.NAMES.__getitem__,
+        "listed": number_words.listed,
+        "amount": number_words.amount,
+        "score": number_words.shown_score,
+        "difference": number_words.difference,
+        "points": number_words.points,
+        "span": number_words.span,
+        "seconds": number_words.seconds,
+        "size": number_words.size,
+        "grid": number_words.grid,
+        "metric": number_words.NAMES.__getitem__,
     }
-    environment.globals["cell"] = numbers.cell
+    environment.globals["cell"] = number_words.cell
     return environment

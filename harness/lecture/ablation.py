@@ -18,8 +18,8 @@ from threadpoolctl import threadpool_limits
 from backends.network import Cells
 from harness.data.dataset import Dataset
 from harness.document.canvas import Frame, panels
-from harness.document.numbers import grid as grid_value
-from harness.document.numbers import score
+from harness.document.number_words import grid as grid_value
+from harness.document.number_words import shown_score
 from harness.document.section import Picture, Section, Table
 from harness.document.words import paragraphs
 from harness.experiment.execution import cores
@@ -175,7 +175,7 @@ def ablation_section(result: Result, dataset: Dataset) -> Section:
                     "switched to the fair convention": grid.switched,
                     "best eta": f"{eta:g}",
                     "best lmbd": f"{lmbd:g}",
-                    "test accuracy": score(accuracy, "accuracy"),
+                    "test accuracy": shown_score(accuracy, "accuracy"),
                     "eta that reach 90 %": ", ".join(f"{v:g}" for v in grid.working) or "none",
                 }
             )

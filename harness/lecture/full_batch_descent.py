@@ -18,7 +18,7 @@ from backends.network import Cells, Training, Weights
 from backends.numpy_backend import NumPyBackend
 from backends.plan import Plan
 from harness.document.canvas import Frame, panels
-from harness.document.numbers import score
+from harness.document.number_words import shown_score
 from harness.document.section import Picture, Section, Table
 from harness.lecture.accuracy import accuracies
 from harness.lecture.notebook import Notebook, notebook
@@ -160,8 +160,8 @@ def full_batch_descent_exhibit() -> Section:
             f"The code adds up the gradient over the images, where the formulas average it. Averaged, "
             f"this is a learning rate of 0.01 x {samples} = {0.01 * samples:.2f}; every step overshoots. "
             "With the gradient averaged and eta 0.1 the same network reaches "
-            f"{score(working.accuracy[-1], 'accuracy')} on the training part and "
-            f"{score(working.test, 'accuracy')} on the test part.",
+            f"{shown_score(working.accuracy[-1], 'accuracy')} on the training part and "
+            f"{shown_score(working.test, 'accuracy')} on the test part.",
             f"Raw pixels up to 16 make it worse: with weights from N(0, 1) "
             f"{100 * raw:.0f} % of the hidden activations lie within {_SATURATED:g} of 0 or 1 from the "
             "start, where the sigmoid has next to no slope "

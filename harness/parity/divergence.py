@@ -8,18 +8,19 @@ import numpy as np
 import pandas as pd
 
 from backends.base import Backend
-from backends.distance import Tolerance, relative_errors
+from backends.distance import Errors, Tolerance, relative_errors
 from backends.network import Weights
-from harness.parity.group import Found, Task
+from harness.parity.comparison import ParityComparison, ParityTask
 from harness.parity.known_mistakes import Explanation, explained
 from harness.parity.reference_step import walked
 from harness.parity.step_tensors import taken_apart
+from harness.roundoff.round_off import allowed_by, round_off
 from harness.roundoff.trial import Trial
 
-POINTS = 8  # checkpoints of one training that a bisection looks at, where it costs nothing
-JUMP = 3.0  # a difference that only builds up grows less than this in one step
-TOGETHER = "together"
-NOT_TRAINED = ("loss", "output")  # what is compared beside weights and biases
+BISECTED = 8  # checkpoints of one training that a bisection looks at, where it costs nothing
+CLOSE_TWINS = range(6)  # that round-off is measured by in the one cell that is looked into
+ONLY_TOGETHER = "together"
+_NOT_WEIGHTS = ("loss", "output")  # what is compared beside weights and biases
 
 
 @dataclass(frozen=True)
@@ -46,53 +47,47 @@ class Divergence:
     first: str
     explanation: Explanation | None
 
-    @property
-    def at_a_kink(self) -> bool:
-        """Whether weights jump apart in a step that is right: from its own weights nothing differs."""
-        jumps = self.step > 0 and self.after > JUMP * self.before
-        return jumps and self.explanation is None and not self.tensors["differs"].any()
 
-
-def divergence_of(task: Task, found: Found, name: str) -> Divergence:
+def divergence_of(task: ParityTask, comparison: ParityComparison, name: str) -> Divergence:
     """Look where a backend that disagrees first does so: in its worst cell, in float64 if it can."""
-    errors = found.errors[(found.errors["backend"] == name) & found.errors["enforced"]]
+    errors = comparison.errors
+    errors = errors[(errors["backend"] == name) & errors["enforced"].astype(bool)]
     wrong = errors[~(errors["relative"] <= errors["tolerance"])]
     dtype = "float64" if (wrong["dtype"] == "float64").any() else "float32"
     wrong = wrong[wrong["dtype"] == dtype]
-    weights = wrong[~wrong["tensor"].isin(NOT_TRAINED)]
+    weights = wrong[~wrong["tensor"].isin(_NOT_WEIGHTS)]
     early = (weights if len(weights) else wrong).query("step == step.min()")
     shares = (early["relative"] / early["tolerance"]).fillna(np.inf)
     row = early.iloc[int(shares.to_numpy().argmax())]
-    known = (name, task.reference, dtype, float(row["eta"]), float(row["lmbd"]))
+    known = (name, task.reference or "the reference", dtype, float(row["eta"]), float(row["lmbd"]))
     alike = Divergence(
         *known, 0, None, 0.0, float(row["relative"]), pd.DataFrame(), str(row["tensor"]), None
     )
     if not len(weights):
         return alike
-    task.say(f"where {name} {dtype} parts from {task.reference}")
-    same = (errors[["dtype", "step", "eta", "lmbd"]] == row[["dtype", "step", "eta", "lmbd"]]).all(
-        axis=1
+    task.say(f"where {name} {dtype} parts from the reference")
+    index, high = np.array([int(row["cell"])]), int(row["step"])
+    both = _Both(
+        task, name, task.trial(name, dtype).of(index), task.trial(name, "float64").of(index)
     )
-    both = _both(task, known, bool(row["held"]), set(errors.loc[same, "tensor"]))
-    tolerance, high = task.tolerance(dtype), int(row["step"])
-    if both.apart(high)[0] <= tolerance.at(high):
-        return replace(alike, first=TOGETHER)
+    if not both.beyond(high)[0]:
+        return replace(alike, first=ONLY_TOGETHER)
     low = max((k for k in both.trial.checkpoints if k < high), default=0)
-    return _looked_into(known, both, first_step(both, low, high, tolerance), tolerance)
+    return _looked_into(known, both, first_step(both, low, high), Tolerance(dtype, task.rtol))
 
 
 @dataclass(frozen=True)
 class _Both:
-    """A suspect and the reference, each with its trial of one cell.
+    """A suspect and the reference, each with its trial of one cell."""
 
-    ``tensors``: the places of those that are held to the tolerance.
-    """
-
-    suspect: Backend
-    reference: Backend
+    task: ParityTask
+    name: str
     trial: Trial
-    truth: Trial
-    tensors: list[int]
+    exact: Trial
+
+    @property
+    def suspect(self) -> Backend:
+        return self.task.backends[self.name]
 
     def seen(self, *steps: int) -> tuple[Weights, ...]:
         """The suspect's weights after these numbers of steps.
@@ -103,38 +98,36 @@ class _Both:
         end = min(-(-max(steps) // per_epoch) * per_epoch, self.trial.plan.steps)
         return self.trial.at(*steps, end).train(self.suspect)[: len(steps)]
 
-    def apart(self, *steps: int) -> list[float]:
-        """The largest relative error of any tensor after each of these numbers of steps."""
+    def apart(self, *steps: int) -> list[Errors]:
+        """The relative error of every tensor after each of these numbers of steps."""
         start = self.trial.plan.initial
-        paths = (self.seen(*steps), self.truth.at(*steps).train(self.reference))
+        paths = (self.seen(*steps), self.task.reference_path(self.exact.at(*steps)))
+        return [relative_errors(mine, true, start)[:, 0] for mine, true in zip(*paths, strict=True)]
+
+    def beyond(self, *steps: int) -> list[bool]:
+        """Whether the suspect is further off than it may be after each of these numbers of steps."""
+        if self.task.rtol is not None:
+            return [not (apart <= self.task.rtol).all() for apart in self.apart(*steps)]
+        path = self.task.reference_path(self.exact.at(*steps))
+        measured = round_off(self.trial.at(*steps), path, CLOSE_TWINS)
+        allowed = allowed_by(measured.distance, self.trial.dtype)[:, :, 0]
         return [
-            float(relative_errors(mine, true, start)[self.tensors].max())
-            for mine, true in zip(*paths, strict=True)
+            not (apart <= most).all()
+            for apart, most in zip(self.apart(*steps), allowed, strict=True)
         ]
 
 
-def _both(
-    task: Task, known: tuple[str, str, str, float, float], held: bool, tensors: set[str]
-) -> _Both:
-    name, _, dtype, *cell = known
-    index = np.array([task.experiment.cells.index((cell[0], cell[1]))])
-    trial = task.trial(name, dtype).of(index)
-    truth = task.trial(name, "float64" if held else dtype).of(index)
-    places = [k for k, tensor in enumerate(trial.plan.initial.named()) if tensor in tensors]
-    return _Both(task.backends[name], task.backends[task.reference], trial, truth, places)
-
-
-def first_step(both: _Both, low: int, high: int, tolerance: Tolerance) -> int:
+def first_step(both: _Both, low: int, high: int) -> int:
     """The number of steps after which weights first differ, by bisection.
 
     After ``low`` steps they agree, after ``high`` they do not.
     """
-    points = POINTS if both.suspect.stacks else 1
+    points = BISECTED if both.suspect.stacks else 1
     while high - low > 1:
         between = np.linspace(low, high, points + 2)[1:-1].round().astype(int)
         steps = sorted({min(max(int(k), low + 1), high - 1) for k in between})
-        for k, apart in zip(steps, both.apart(*steps), strict=True):
-            if not apart <= tolerance.at(k):
+        for k, beyond in zip(steps, both.beyond(*steps), strict=True):
+            if beyond:
                 high = k
                 break
             low = k
@@ -148,7 +141,10 @@ def _looked_into(
     trial, index = both.trial, step - 1
     start = trial.plan.initial
     before, after = both.seen(index, step) if index else (start, *both.seen(step))
-    apart = both.apart(index, step) if index else [0.0, *both.apart(step)]
+    after_it = [
+        float(errors.max()) for errors in both.apart(*((index, step) if index else (step,)))
+    ]
+    apart = after_it if index else [0.0, *after_it]
     state = walked(trial, index).moved(before)
     table = taken_apart(both.suspect, trial, index, state, before, after, tolerance)
     why = explained(trial, index, state, after, 10 * tolerance.at(1))

@@ -1,15 +1,16 @@
-"""Parity: whether every backend takes the same path as a reference, weight by weight."""
+"""Parity: whether every backend takes the path of the written-out reference, weight by weight."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 
 from backends.base import Backend
-from backends.registry import Unavailable, UnusableBackend, find, known, start
+from backends.registry import UnusableBackend, import_library, known, usable
+from backends.testing import conformance
 from harness.data.dataset import load_dataset
 from harness.errors import InputError, unknown
 from harness.executors.fork import beside, forks
@@ -17,50 +18,69 @@ from harness.executors.threads import fewer_threads
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import cores
 from harness.experiment.experiment import Experiment
-from harness.parity.conformance import checked
-from harness.parity.divergence import Divergence
-from harness.parity.group import Found, Task, compared
-from harness.parity.kinks import settled
-from harness.parity.verdict import Verdict
+from harness.parity.comparison import ParityComparison, ParityTask, compare_group
+from harness.parity.divergence import Divergence, divergence_of
+from harness.parity.kinks import Kink, grant_kinks
+from harness.parity.verdict import (
+    UNDECIDED,
+    BackendVerdict,
+    ParityOutcome,
+)
 from harness.roundoff.trial import recipes
 
-DTYPES = ("float32", "float64")
+_DTYPES = ("float32", "float64")
+WRITTEN_OUT = "the reference"
+CHECK_COLUMNS = ["backend", "check", "verdict", "words", "share", "needed"]
+BLAMED_BY = 3  # backends that agree with each other and not with the reference, if nobody does
 
 
 @dataclass(frozen=True)
 class Parity:
     """What came out.
 
+    ``reference``: what the backends were compared with, ``WRITTEN_OUT`` or the name of a backend.
     ``steps``: the numbers of steps that were looked at. ``verdicts``: one for each backend and dtype.
-    ``apart``: who stands apart from a majority, by dtype. ``errors``: as
-    :func:`harness.parity.measure.measured` gives them; ``chaos``: as
-    :func:`harness.roundoff.chaos_map.chaos_map` does, of the reference, for every recipe and dtype.
-    ``checks``: what the conformance kit found, where it was asked for.
+    ``alike``: pairs that disagree with the reference and agree with each other, by dtype. ``fault``: what
+    is wrong with the reference itself. ``errors`` and ``chaos``: as in
+    :class:`~harness.parity.comparison.ParityComparison`. ``kinks``: where trainings part through nobody's
+    fault. ``checks``: what the conformance kit found, where it was asked for.
     """
 
     experiment: Experiment
     reference: str
     steps: tuple[int, ...]
     rtol: float | None
-    verdicts: tuple[Verdict, ...]
-    apart: Mapping[str, Sequence[str]]
+    verdicts: tuple[BackendVerdict, ...]
+    alike: Mapping[str, Sequence[tuple[str, str]]]
+    fault: str
     divergences: tuple[Divergence, ...]
+    kinks: tuple[Kink, ...]
     errors: pd.DataFrame
     chaos: pd.DataFrame
     checks: pd.DataFrame
     notes: tuple[str, ...]
     seconds: float
 
-    def of(self, *outcomes: str) -> list[Verdict]:
+    def of(self, *outcomes: ParityOutcome) -> list[BackendVerdict]:
         """The verdicts with one of these outcomes."""
         return [verdict for verdict in self.verdicts if verdict.outcome in outcomes]
 
     @property
+    def agreeing(self) -> list[BackendVerdict]:
+        return [verdict for verdict in self.verdicts if verdict.agrees]
+
+    @property
+    def disagreeing(self) -> list[BackendVerdict]:
+        return [verdict for verdict in self.verdicts if verdict.disagrees]
+
+    @property
     def exit_code(self) -> int:
-        """0 all agree; 1 somebody disagrees, or fails a check; 3 not everybody could be compared."""
-        if self.of("disagrees") or (self.checks["verdict"] == "failed").any():
+        """0 all agree; 1 somebody disagrees, or fails a check; 3 not everybody could be judged."""
+        if self.fault:
+            return 3
+        if self.disagreeing or (self.checks["verdict"] == "failed").any():
             return 1
-        return 3 if self.of("nothing comparable", "unavailable") or not self.of("agrees") else 0
+        return 3 if self.of(*UNDECIDED) or not self.agreeing else 0
 
 
 def parity(
@@ -68,125 +88,161 @@ def parity(
     *,
     steps: int | None = None,
     rtol: float | None = None,
-    reference: str = "numpy",
-    dtypes: Sequence[str] = DTYPES,
+    reference: str = "",
+    dtypes: Sequence[str] = _DTYPES,
     locate: bool = True,
     check: Sequence[str] = (),
     say: Callable[[str], None] = lambda doing: None,
 ) -> Parity:
     """Train every backend of the experiment along one plan and compare it with the reference.
 
-    All start from the same weights and see the same minibatches, those of the first repeat. ``steps``:
-    how many optimiser steps, by default those of the experiment's epochs. ``rtol``: one tolerance in
-    place of that of :mod:`backends.distance`. ``locate``: look where those that disagree part from the
-    reference. ``check``: backends that go through the conformance kit (:mod:`backends.testing`) as well.
-    ``say`` is told what is being done. If the reference itself stands apart from a majority, one of that
-    majority takes its place.
+    All start from the same weights and see the same minibatches, those of the first repeat. The reference
+    is the training written out in float64 (:mod:`harness.roundoff.reference`), which is checked first
+    itself. ``steps``: how many optimiser steps, by default those of the experiment's epochs. ``rtol``: one
+    tolerance in place of what round-off explains. ``reference``: a backend in the reference's place; if
+    it does not take the reference's path itself, it loses that place. ``locate``: look where those that
+    disagree part from the reference. ``check``: backends that go through the conformance kit
+    (:mod:`backends.testing`) as well. ``say`` is told what is being done.
     """
     if steps is not None and steps < 1:
         raise InputError(f"steps: found {steps}; allowed: 1 or more")
     if rtol is not None and not 0 < rtol < 1:
         raise InputError(f"rtol: found {rtol:g}; allowed: a number between 0 and 1")
     begun = time.perf_counter()
-    experiment, found = resolve(experiment)
-    try:
-        found = {**found, reference: find(reference)}
-    except UnusableBackend as missing_:
-        found = {**found, reference: missing_}
-    except KeyError:
-        raise unknown("reference", reference, [*known(), "package.module:Class"]) from None
-    task = Task(experiment, load_dataset(experiment), {}, reference, steps, rtol, say)
-    task, missing, everything = _side_by_side(task, found, dtypes)
-    usable = task.backends
-    names = [name for name in experiment.backends if name in usable]
+    experiment, chosen = resolve(experiment)
+    task = ParityTask(experiment, load_dataset(experiment), {}, reference, steps, rtol, say)
     notes = []
-    if reference in {name for apart in everything.apart.values() for name in apart}:
-        judge_ = _majority(everything, usable, reference)
-        notes.append(
-            f"the reference {reference} stands apart from the others, which agree with each other; "
-            f"{judge_} took its place"
+    if reference:
+        _usable_reference(reference)
+        alone = parity(
+            experiment.model_copy(update={"backends": (reference,)}),
+            steps=steps,
+            dtypes=("float64",),
+            locate=False,
+            say=say,
         )
-        task = replace(task, reference=judge_)
-        names = list(dict.fromkeys([*names, reference]))
-        everything = _compared(task, names, dtypes)
-    divergences, kinks = settled(task, everything) if locate else ([], [])
-    gone = [Verdict(n, d, "unavailable", missing[n]) for n in missing for d in dtypes]
+        if not alone.agreeing:
+            (verdict,) = alone.verdicts
+            notes.append(
+                f"{reference} does not take the path of the written-out reference ({verdict.outcome}"
+                f"{': ' if verdict.reason else ''}{verdict.reason}), which took its place"
+            )
+            task = replace(task, reference="")
+    task, missing, comparison = _side_by_side(task, chosen, dtypes)
+    comparison, kinks = grant_kinks(task, comparison) if locate else (comparison, [])
+    divergences = [
+        divergence_of(task, comparison, name)
+        for name in (comparison.disagreeing() if locate else ())
+    ]
+    gone = [
+        BackendVerdict(name, dtype, ParityOutcome.UNAVAILABLE, reason)
+        for name, reason in missing.items()
+        for dtype in dtypes
+    ]
+    verdicts = [*explained_verdicts(comparison.verdicts, divergences), *gone]
+    order = list(experiment.backends)
     return Parity(
         experiment,
-        task.reference,
-        everything.steps,
+        task.reference or WRITTEN_OUT,
+        comparison.steps,
         rtol,
-        tuple(_sorted([*everything.verdicts, *gone], [*experiment.backends, *names])),
-        everything.apart,
+        tuple(sorted(verdicts, key=lambda v: (order.index(v.backend), v.dtype))),
+        comparison.alike,
+        comparison.fault or _out_voted(comparison),
         tuple(divergences),
-        everything.errors,
-        everything.chaos,
-        checked({name: usable[name] for name in check if name in usable}, say),
-        (*notes, *kinks),
+        tuple(kinks),
+        comparison.errors,
+        comparison.chaos,
+        _checks({name: task.backends[name] for name in check if name in task.backends}, say),
+        tuple(notes),
         time.perf_counter() - begun,
     )
 
 
+def explained_verdicts(
+    verdicts: Sequence[BackendVerdict], divergences: Sequence[Divergence]
+) -> list[BackendVerdict]:
+    """The verdicts with the tier that the explanation of a difference puts them in."""
+    explained = {d.backend: d.explanation for d in divergences if d.explanation is not None}
+    result = []
+    for verdict in verdicts:
+        why = explained.get(verdict.backend)
+        if verdict.disagrees and why is not None:
+            rounding = getattr(why, "kind", "") == "rounding"
+            outcome = ParityOutcome.LIBRARY_ROUNDING if rounding else ParityOutcome.OTHER_OBJECTIVE
+            verdict = replace(verdict, outcome=outcome, reason=why.words)
+        result.append(verdict)
+    return result
+
+
+def _out_voted(comparison: ParityComparison) -> str:
+    """What speaks against the reference: nobody agrees with it, and several agree with each other."""
+    if any(verdict.agrees for verdict in comparison.verdicts):
+        return ""
+    for dtype, pairs in comparison.alike.items():
+        names = sorted({name for pair in pairs for name in pair})
+        if len(names) >= BLAMED_BY and len(pairs) == len(names) * (len(names) - 1) // 2:
+            return (
+                f"{', '.join(names)} agree with each other in {dtype} and nobody agrees with it; either "
+                "they make one mistake or it does"
+            )
+    return ""
+
+
+def _usable_reference(name: str) -> Backend:
+    try:
+        return usable(name)
+    except KeyError:
+        raise unknown("reference", name, [*known(), "package.module:Class"]) from None
+    except UnusableBackend as error:
+        raise InputError(f"reference: {error.reason}") from None
+
+
 # the task with the backends that can be used, why the others cannot, and what comparing them came to
-Started = tuple[Task, dict[str, str], Found]
+Started = tuple[ParityTask, dict[str, str], ParityComparison]
 
 
 def _side_by_side(
-    task: Task, found: Mapping[str, Backend | Unavailable], dtypes: Sequence[str]
+    task: ParityTask, chosen: Mapping[str, Backend | UnusableBackend], dtypes: Sequence[str]
 ) -> Started:
     """Import the backends and compare them; one dtype in a process of its own, where there can be one.
 
     That has to begin before a framework is imported, so both processes import them.
     """
     if len(dtypes) < 2 or not forks():
-        return _begun(task, found, dtypes)
+        return _compared(task, chosen, dtypes)
     with fewer_threads(max(1, cores() // 2)):
         quietly = replace(task, say=lambda doing: None)
-        other = beside(lambda: _begun(quietly, found, dtypes[:1])[2])
-        task, missing, here = _begun(task, found, dtypes[1:])
+        other = beside(lambda: _compared(quietly, chosen, dtypes[:1])[2])
+        task, missing, here = _compared(task, chosen, dtypes[1:])
         task.say(f"everybody {dtypes[0]}")
-        return task, missing, Found.joined([other(), here])
+        return task, missing, ParityComparison.joined([other(), here])
 
 
-def _begun(
-    task: Task, found: Mapping[str, Backend | Unavailable], dtypes: Sequence[str]
+def _compared(
+    task: ParityTask, chosen: Mapping[str, Backend | UnusableBackend], dtypes: Sequence[str]
 ) -> Started:
-    usable, missing = _started(found)
-    if task.reference in missing:
-        raise InputError(f"reference: {missing[task.reference]}")
-    task = replace(task, backends=usable)
-    names = [name for name in task.experiment.backends if name in usable]
-    return task, missing, _compared(task, names, dtypes)
-
-
-def _compared(task: Task, names: Sequence[str], dtypes: Sequence[str]) -> Found:
-    return Found.joined(
-        [compared(task, group, dtypes) for group in recipes(task.experiment, names)]
-    )
-
-
-def _started(
-    found: Mapping[str, Backend | Unavailable],
-) -> tuple[dict[str, Backend], dict[str, str]]:
-    """The backends that can be used, and why the others cannot."""
-    usable: dict[str, Backend] = {}
+    backends: dict[str, Backend] = {}
     missing: dict[str, str] = {}
-    for name, backend in found.items():
-        reason = backend if isinstance(backend, Unavailable) else start(backend)
-        if reason is not None:
+    for name, backend in chosen.items():
+        try:
+            if isinstance(backend, UnusableBackend):
+                raise backend
+            import_library(backend)
+            backends[name] = backend
+        except UnusableBackend as reason:
             missing[name] = reason.reason
-        elif isinstance(backend, Backend):
-            usable[name] = backend
-    return usable, missing
+    extra = {task.reference: _usable_reference(task.reference)} if task.reference else {}
+    task = replace(task, backends=backends | extra)
+    names = [name for name in task.experiment.backends if name in backends]
+    groups = recipes(task.experiment, names)
+    return task, missing, ParityComparison.joined([compare_group(task, g, dtypes) for g in groups])
 
 
-def _majority(found: Found, usable: Mapping[str, Backend], reference: str) -> str:
-    """Somebody of the majority who can take the reference's place; one who stacks, if there is one."""
-    apart = {name for names in found.apart.values() for name in names} | {reference}
-    agreed = [name for name in found.names if name not in apart]
-    return next((name for name in agreed if usable[name].stacks), agreed[0])
-
-
-def _sorted(verdicts: Sequence[Verdict], names: Sequence[str]) -> list[Verdict]:
-    order = list(dict.fromkeys(names))
-    return sorted(verdicts, key=lambda v: (order.index(v.backend), v.dtype))
+def _checks(backends: Mapping[str, Backend], say: Callable[[str], None]) -> pd.DataFrame:
+    """What the conformance kit finds; one row for each backend and check."""
+    rows = []
+    for name, backend in backends.items():
+        say(f"{name}, through the checks of backends.testing")
+        rows += [{"backend": name, **asdict(outcome)} for outcome in conformance(backend)]
+    return pd.DataFrame(rows, columns=CHECK_COLUMNS)

@@ -1,93 +1,72 @@
-"""Parity as JSON."""
+"""Parity as JSON and as files in a folder."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from harness.document.plain import plain
+from harness.document.section import Title
+from harness.document.writer import write_sections
 from harness.parity.divergence import Divergence
 from harness.parity.parity import Parity
-from harness.parity.tables import tensor_table
-from harness.parity.verdict import Verdict
-from harness.parity.words import headline, points
+from harness.parity.section import parity_headline, parity_points, parity_sections, tensor_table
+from harness.results.run_folder import RunFolder
 
 
-def as_json(parity: Parity) -> dict[str, Any]:
+def write_parity(parity: Parity, address: str) -> str:
+    """Write parity.json, .md, .html, errors.parquet, chaos.parquet and figures/; the page's address."""
+    folder = RunFolder(address)
+    experiment = parity.experiment
+    steps = f" · {parity.steps[-1]} steps" if parity.steps else ""
+    about = (
+        f"{experiment.dataset} · {', '.join(experiment.backends)} · against {parity.reference} · "
+        f"{len(experiment.eta)} × {len(experiment.lmbd)} grid{steps}"
+    )
+    folder.write_experiment(experiment)
+    folder.write_json("parity.json", parity_json(parity))
+    folder.write_frame("errors.parquet", parity.errors)
+    folder.write_frame("chaos.parquet", parity.chaos)
+    return write_sections(Title("Parity", about), parity_sections(parity), folder, "parity")
+
+
+def parity_json(parity: Parity) -> dict[str, Any]:
     """Everything but the errors of each cell, which are in a table of their own."""
-    return {
-        "outcome": {0: "agree", 1: "disagree", 3: "nothing comparable"}[parity.exit_code],
+    outcome = {0: "agree", 1: "disagree", 3: "undecided"}[parity.exit_code]
+    everything = {
+        "outcome": outcome,
         "exit_code": parity.exit_code,
-        "headline": headline(parity),
-        "points": points(parity),
+        "headline": parity_headline(parity),
+        "points": parity_points(parity),
         "reference": parity.reference,
+        "fault_of_the_reference": parity.fault or None,
         "steps": list(parity.steps),
         "rtol": parity.rtol,
         "experiment": parity.experiment.model_dump(mode="json"),
-        "verdicts": [_verdict_json(v) for v in parity.verdicts],
-        "apart": {dtype: list(names) for dtype, names in parity.apart.items()},
-        "tensors": tensor_table(parity).to_dict("records"),
+        "verdicts": [asdict(verdict) for verdict in parity.verdicts],
+        "alike": {dtype: [list(pair) for pair in pairs] for dtype, pairs in parity.alike.items()},
+        "kinks": [asdict(kink) for kink in parity.kinks],
+        "tensors": tensor_table(parity),
         "divergences": [_divergence_json(d) for d in parity.divergences],
         "cells": _cells_json(parity.chaos),
-        "checks": [
-            {str(name): _plain(value) for name, value in row.items()}
-            for row in parity.checks.to_dict("records")
-        ],
+        "checks": parity.checks,
         "seconds": round(parity.seconds, 3),
     }
-
-
-def _verdict_json(verdict: Verdict) -> dict[str, Any]:
-    worst = verdict.worst and {name: _plain(value) for name, value in verdict.worst.items()}
-    return {
-        "backend": verdict.backend,
-        "dtype": verdict.dtype,
-        "outcome": verdict.outcome,
-        "reason": verdict.reason,
-        "values": verdict.values,
-        "stable_cells": verdict.cells,
-        "cells": verdict.grid,
-        "needed": _plain(verdict.needed),
-        "share": _plain(verdict.share),
-        "worst": worst,
-    }
+    record: dict[str, Any] = plain(everything)
+    return record
 
 
 def _divergence_json(divergence: Divergence) -> dict[str, Any]:
     why = divergence.explanation
-    tensors = [
-        {str(name): _plain(value) for name, value in row.items()}
-        for row in divergence.tensors.to_dict("records")
-    ]
-    return {
-        "backend": divergence.backend,
-        "reference": divergence.reference,
-        "dtype": divergence.dtype,
-        "eta": divergence.eta,
-        "lmbd": divergence.lmbd,
-        "step": divergence.step,
-        "epoch": divergence.epoch,
-        "before": _plain(divergence.before),
-        "after": _plain(divergence.after),
+    names = ("backend", "reference", "dtype", "eta", "lmbd", "step", "epoch", "before", "after")
+    return {name: getattr(divergence, name) for name in names} | {
         "first_tensor": divergence.first,
-        "explanation": why and {"words": why.words, "left": _plain(why.left), "of": _plain(why.of)},
-        "tensors": tensors,
+        "explanation": why and {"words": why.words, "left": why.left, "of": why.of},
+        "tensors": divergence.tensors,
     }
 
 
-def _cells_json(chaos: pd.DataFrame) -> list[dict[str, Any]]:
-    if not len(chaos):
-        return []
-    keys = ["recipe", "dtype", "status"]
-    counts = chaos.groupby(keys, sort=False).size().reset_index(name="cells")
-    return [{str(k): _plain(v) for k, v in row.items()} for row in counts.to_dict("records")]
-
-
-def _plain(value: Any) -> Any:
-    """A number that JSON knows; what is not finite becomes its name."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else "infinite"
-    return value
+def _cells_json(chaos: pd.DataFrame) -> pd.DataFrame:
+    return chaos.groupby(["recipe", "dtype", "status"], sort=False).size().reset_index(name="cells")

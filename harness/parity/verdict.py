@@ -1,82 +1,96 @@
-"""Verdicts over errors: who agrees with the reference, how closely, and who stands apart."""
+"""Verdicts over errors: whether a backend takes the reference's path, and what it does otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from backends.distance import Errors
 
-Outcome = Literal[
-    "agrees", "disagrees", "reference", "nothing comparable", "unsupported", "unavailable"
-]
+class ParityOutcome(StrEnum):
+    """What came of comparing a backend with the reference, from best to worst."""
 
-TWICE = 2.0  # two paths within the tolerance of a third are within twice that of each other
+    IDENTICAL = "identical"
+    ROUND_OFF = "same to round-off"
+    LIBRARY_ROUNDING = "same but for a known rounding"  # of the library, named, with its size
+    OTHER_OBJECTIVE = "another objective"  # a mistake that accounts for the difference, named
+    UNEXPLAINED = "another, unexplained"
+    FAILED = "failed"  # its code raised
+    NOT_COMPARABLE = "nothing comparable"
+    UNSUPPORTED = "unsupported"
+    UNAVAILABLE = "unavailable"
+
+
+TAKES_THE_PATH = (
+    ParityOutcome.IDENTICAL,
+    ParityOutcome.ROUND_OFF,
+    ParityOutcome.LIBRARY_ROUNDING,
+)
+LEAVES_THE_PATH = (ParityOutcome.OTHER_OBJECTIVE, ParityOutcome.UNEXPLAINED)
+UNDECIDED = (ParityOutcome.FAILED, ParityOutcome.NOT_COMPARABLE, ParityOutcome.UNAVAILABLE)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class BackendVerdict:
     """One backend in one dtype.
 
-    ``values``: how many numbers were compared where the tolerance is enforced, in ``cells`` of ``grid``
-    cells. ``needed``: the tolerance that would have been needed there for any number of steps; ``worst``:
-    the row of the errors that used most of the tolerance, and ``share`` how much of it.
+    ``values``: how many numbers were compared, in ``cells`` of ``grid`` cells. ``worst``: the row of the
+    errors that used most of what was allowed there; ``needed``: the tolerance that it would have needed,
+    ``allowed``: the one it had, ``share``: the one over the other.
     """
 
     backend: str
     dtype: str
-    outcome: Outcome
+    outcome: ParityOutcome
     reason: str = ""
     values: int = 0
     cells: int = 0
     grid: int = 0
     needed: float = float("nan")
+    allowed: float = float("nan")
     share: float = float("nan")
     worst: dict[str, Any] | None = None
 
+    @property
+    def agrees(self) -> bool:
+        return self.outcome in TAKES_THE_PATH
 
-def judge(errors: pd.DataFrame, backend: str, dtype: str) -> Verdict:
-    """The verdict on one backend in one dtype; comparing nothing is none."""
+    @property
+    def disagrees(self) -> bool:
+        return self.outcome in LEAVES_THE_PATH
+
+
+def judge_errors(errors: pd.DataFrame, backend: str, dtype: str) -> BackendVerdict:
+    """The verdict on one backend in one dtype by its errors alone; comparing nothing is none."""
     own = errors[(errors["backend"] == backend) & (errors["dtype"] == dtype)]
-    counted = own[own["enforced"]]
-    grid = len(own[["eta", "lmbd"]].drop_duplicates())
-    cells = len(counted[["eta", "lmbd"]].drop_duplicates())
+    counted = own[own["enforced"].astype(bool)]
+    grid, cells = own["cell"].nunique(), counted["cell"].nunique()
     values = int(counted["values"].sum())
     if not values:
-        reason = "in no cell does round-off alone stay below the tolerance"
-        return Verdict(backend, dtype, "nothing comparable", reason, grid=grid)
+        reason = "in no cell is what round-off alone does small enough to compare anything"
+        return BackendVerdict(backend, dtype, ParityOutcome.NOT_COMPARABLE, reason, grid=grid)
     relative = counted["relative"].fillna(np.inf)
     shares = relative / counted["tolerance"]
-    share = float(shares.max())
     worst = counted.iloc[int(shares.to_numpy().argmax())].to_dict()
-    outcome: Outcome = "agrees" if share <= 1 else "disagrees"
-    return Verdict(
+    share = float(shares.max())
+    outcome, reason = ParityOutcome.ROUND_OFF, ""
+    if not share <= 1:
+        outcome, reason = ParityOutcome.UNEXPLAINED, f"{share:.3g} times what round-off explains"
+    elif not relative.any():
+        outcome = ParityOutcome.IDENTICAL
+    return BackendVerdict(
         backend,
         dtype,
         outcome,
-        "" if share <= 1 else f"{share:.3g} times the tolerance",
+        reason,
         values,
         cells,
         grid,
-        float(relative.max()),
+        float(worst["relative"]),
+        float(worst["tolerance"]),
         share,
         {str(name): value for name, value in worst.items()},
     )
-
-
-def standing_apart(names: Sequence[str], ratios: Errors) -> list[str]:
-    """Who stands apart from a majority whose members agree with one another; none if there is none.
-
-    ratios: distances in units of the tolerance, (names, names).
-    """
-    near = ratios <= TWICE
-    groups = [set(np.flatnonzero(row)) for row in near]
-    for group in sorted(groups, key=len, reverse=True):
-        alike = all(near[i, j] for i in group for j in group)
-        if alike and len(group) >= 2 and 2 * len(group) > len(names):
-            return [name for k, name in enumerate(names) if k not in group]
-    return []

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.document import numbers
+from harness.document import number_words
 from harness.document.words import render
 from harness.results.backend_grid import BackendGrid, common_grid, same_samples
 from harness.results.result import Result
-from harness.roundoff.disputed_cells import CELL, dispute_kind, kinds
+from harness.roundoff.disputed_cells import DISPUTED_CELL, dispute_kind, kinds
 from harness.roundoff.trial import recipes
 from harness.stats.agreement import label_agreement, value_agreement
 from harness.training.status import Status
@@ -102,7 +102,7 @@ def agreement_words(result: Result) -> Iterator[str]:
     groups = recipes(result.experiment, trained, dtypes=True)
     for names in groups:
         if len(names) > 1 and result.experiment.recipe(names[0]).patience is None:
-            who = numbers.listed(names) if len(groups) > 1 else f"the {len(names)} backends"
+            who = number_words.listed(names) if len(groups) > 1 else f"the {len(names)} backends"
             yield from _dispute_words(result, names, who)
 
 
@@ -112,9 +112,9 @@ def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
     ok = result.records[
         result.records["backend"].isin(names) & (result.records["status"] == Status.OK)
     ]
-    trained = ok.groupby(CELL)["backend"].nunique()
+    trained = ok.groupby(DISPUTED_CELL)["backend"].nunique()
     own = result.disputes[result.disputes["recipe"] == ", ".join(names)]
-    cells = own.groupby(CELL).agg(
+    cells = own.groupby(DISPUTED_CELL).agg(
         apart=("apart", "max"),
         status=("status", "first"),
         difference=("difference", "max"),
@@ -127,7 +127,7 @@ def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
         alike = cells[cells["status"] == kind]
         if len(alike):
             highest = alike.max(numeric_only=True).to_dict()
-            worst = numbers.cell(*alike.index[int(alike["apart"].argmax())])
+            worst = number_words.cell(*alike.index[int(alike["apart"].argmax())])
             groups.append({"kind": kind, "cells": len(alike), "worst": worst, **highest})
     if compared:
         yield render(

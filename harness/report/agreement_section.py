@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.document import numbers
+from harness.document import number_words
 from harness.document.heatmaps import Map, Scale, figure_of
 from harness.document.section import Picture, Section, Table
 from harness.document.words import paragraphs
@@ -62,11 +62,11 @@ def _chosen_cells(choices: Sequence[Choice]) -> pd.DataFrame:
         row: dict[str, Any] = {
             "pair": f"{one.side.label} and {other.side.label}",
             "same cell": (one.eta, one.lmbd) == (other.eta, other.lmbd),
-            "test difference": numbers.points(one.test - other.test, metric),
+            "test difference": number_words.points(one.test - other.test, metric),
         }
         if metric == "accuracy":
             cell = label_agreement(*(c.labels[None, :repeats] for c in (one, other))).iloc[0]
-            row["labelled alike"] = numbers.score(cell["alike"], metric)
+            row["labelled alike"] = number_words.shown_score(cell["alike"], metric)
             row["labels that differ"] = f"{cell['flips']:.0f} of {cell['labels']:.0f}"
             row["Cohen's kappa"] = _or_undefined(cell["kappa"])
         else:
@@ -89,12 +89,16 @@ def _whole_grid(compared: Sequence[CellAgreement]) -> pd.DataFrame:
         }
         if c.both.any():
             gap = np.nanmax(np.abs(c.difference))
-            row["largest test difference"] = numbers.span(float(gap), metric)
-            row["mean test difference"] = numbers.points(float(np.nanmean(c.difference)), metric)
+            row["largest test difference"] = number_words.span(float(gap), metric)
+            row["mean test difference"] = number_words.points(
+                float(np.nanmean(c.difference)), metric
+            )
             if metric == "accuracy":
                 row["cells labelled identically"] = int((c.alike == 1).sum())
-                row["alike, median"] = numbers.score(float(np.nanmedian(c.alike)), metric)
-                row["alike, lowest"] = numbers.score(float(np.nanmin(c.alike)), metric)
+                row["alike, median"] = number_words.shown_score(
+                    float(np.nanmedian(c.alike)), metric
+                )
+                row["alike, lowest"] = number_words.shown_score(float(np.nanmin(c.alike)), metric)
                 row["kappa, lowest"] = _or_undefined(_least(c.kappa))
             else:
                 row["correlation, median"] = _or_undefined(float(np.nanmedian(c.alike)), 6)
@@ -130,12 +134,12 @@ def _least_alike(compared: Sequence[CellAgreement]) -> pd.DataFrame:
             row = {
                 "backend": c.side.label,
                 "against": c.reference.label,
-                "eta": numbers.grid(c.side.eta[at[0]]),
-                "lmbd": numbers.grid(c.side.lmbd[at[1]]),
-                "test difference": numbers.points(float(c.difference[at]), metric),
+                "eta": number_words.grid(c.side.eta[at[0]]),
+                "lmbd": number_words.grid(c.side.lmbd[at[1]]),
+                "test difference": number_words.points(float(c.difference[at]), metric),
             }
             if metric == "accuracy":
-                row["labelled alike"] = numbers.score(float(c.alike[at]), metric)
+                row["labelled alike"] = number_words.shown_score(float(c.alike[at]), metric)
                 row["Cohen's kappa"] = _or_undefined(c.kappa[at])
             else:
                 row["correlation of predictions"] = _or_undefined(c.alike[at], 6)
@@ -148,7 +152,7 @@ def _least_alike(compared: Sequence[CellAgreement]) -> pd.DataFrame:
 def _difference_picture(
     material: Material, metric: str, compared: Sequence[CellAgreement]
 ) -> Picture:
-    factor, name = numbers.factor(metric), numbers.NAMES[metric]
+    factor, name = number_words.factor(metric), number_words.NAMES[metric]
     digits = 1 if metric == "accuracy" else 2
     maps = [
         Map(
@@ -156,7 +160,9 @@ def _difference_picture(
             c.side.eta,
             c.side.lmbd,
             c.difference * factor,
-            _marked(c, cell_texts(c.difference, lambda v: numbers.difference(v, metric, digits))),
+            _marked(
+                c, cell_texts(c.difference, lambda v: number_words.difference(v, metric, digits))
+            ),
             c.status,
         )
         for c in compared

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.document import numbers
+from harness.document import number_words
 from harness.results.backend_grid import BackendGrid
 from harness.stats import repeats
 
@@ -110,18 +110,18 @@ def chosen_table(choices: Sequence[Choice]) -> pd.DataFrame:
         metric = choice.side.metric
         row = {
             "backend": choice.side.label,
-            "eta": numbers.grid(choice.eta),
-            "lmbd": numbers.grid(choice.lmbd),
-            "train": numbers.score(choice.mean(f"train_{metric}"), metric),
-            "validation": numbers.score(choice.mean(f"validation_{metric}"), metric),
-            "test": numbers.score(choice.test, metric),
+            "eta": number_words.grid(choice.eta),
+            "lmbd": number_words.grid(choice.lmbd),
+            "train": number_words.shown_score(choice.mean(f"train_{metric}"), metric),
+            "validation": number_words.shown_score(choice.mean(f"validation_{metric}"), metric),
+            "test": number_words.shown_score(choice.test, metric),
         }
         if metric == "accuracy":
-            row["standard error"] = numbers.span(choice.standard_error, metric)
+            row["standard error"] = number_words.span(choice.standard_error, metric)
         else:
             row["test RMSE"] = f"{choice.mean('test_rmse'):.4g}"
-        row["test-best"] = numbers.score(choice.test_best, metric)
-        row["optimism"] = numbers.points(choice.optimism, metric)
+        row["test-best"] = number_words.shown_score(choice.test_best, metric)
+        row["optimism"] = number_words.points(choice.optimism, metric)
         row["on the grid's edge"] = ", ".join(choice.edges) or "no"
         rows.append(row)
     return pd.DataFrame(rows)
@@ -140,13 +140,15 @@ def repeats_table(choices: Sequence[Choice]) -> pd.DataFrame:
             {
                 "backend": choice.side.label,
                 "repeats": len(test),
-                "mean test": numbers.score(float(test.mean()), metric),
-                "sd": numbers.span(float(test.std(ddof=1)), metric),
-                "95 % interval": " to ".join(numbers.score(float(v), metric) for v in (low, high)),
-                "lowest": numbers.score(float(test.min()), metric),
-                "highest": numbers.score(float(test.max()), metric),
+                "mean test": number_words.shown_score(float(test.mean()), metric),
+                "sd": number_words.span(float(test.std(ddof=1)), metric),
+                "95 % interval": " to ".join(
+                    number_words.shown_score(float(v), metric) for v in (low, high)
+                ),
+                "lowest": number_words.shown_score(float(test.min()), metric),
+                "highest": number_words.shown_score(float(test.max()), metric),
                 "chosen by how many repeats alone": f"{alone} of {len(test)}",
-                "optimism, each repeat choosing alone": numbers.points(optimism, metric),
+                "optimism, each repeat choosing alone": number_words.points(optimism, metric),
             }
         )
     return pd.DataFrame(rows)

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from harness.document import numbers
+from harness.document import number_words
 from harness.document.canvas import FAINT, Frame, panels
 from harness.document.heatmaps import annotate, name, thinned
-from harness.document.numbers import tick
+from harness.document.number_words import tick
 from harness.report.chosen_cells import Choice
 
 _TRAIN, _VALIDATION = "#3b6fb6", "#d9730d"
@@ -42,7 +42,7 @@ def learning_curves(choices: Sequence[Choice]) -> Figure:
         _pair(below, drawn[k], metric)
         above.set_title(choice.side.label)
         above.annotate(
-            f"η {numbers.grid(choice.eta)}, λ {numbers.grid(choice.lmbd)}",
+            f"η {number_words.grid(choice.eta)}, λ {number_words.grid(choice.lmbd)}",
             (1, 1),
             (0, 5),
             xycoords="axes fraction",
@@ -63,7 +63,7 @@ def learning_curves(choices: Sequence[Choice]) -> Figure:
         below.set_xlabel("epoch")
         if k % columns == 0:
             above.set_ylabel("loss, without penalty")
-            below.set_ylabel(numbers.NAMES[metric])
+            below.set_ylabel(number_words.NAMES[metric])
         else:
             below.tick_params(labelleft=False)
         for axis in (above, below):

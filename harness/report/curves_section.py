@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from harness.document import numbers
+from harness.document import number_words
 from harness.document.section import Picture, Section
 from harness.report import curve_figures as plots
 from harness.report.chosen_cells import Choice
@@ -34,7 +34,7 @@ def curves_section(material: Material) -> Section | None:
                 partial(plots.learning_curves, own),
                 "Learning curves of the chosen cells"
                 + (" (mean and range over repeats)." if own[0].side.repeats > 1 else "."),
-                f"Loss and {numbers.NAMES[metric]} on the train and validation part after each epoch "
+                f"Loss and {number_words.NAMES[metric]} on the train and validation part after each epoch "
                 f"looked at. {ends}.",
             )
         )

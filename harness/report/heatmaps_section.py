@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.document import numbers
+from harness.document import number_words
 from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
 from harness.document.section import Picture, Section, slug
 from harness.document.words import paragraphs
@@ -27,7 +27,7 @@ def side_by_side_section(material: Material) -> Section:
     pictures = []
     for metric in material.metrics:
         own = [side for side in material.sides if side.metric == metric]
-        name = numbers.NAMES[metric]
+        name = number_words.NAMES[metric]
         scale = _score_scale(material, metric)
         maps = [_score_map(s, f"test_{metric}", s.label, material.chosen(s)) for s in own]
         words = "; ".join(
@@ -50,7 +50,7 @@ def heatmaps_section(material: Material) -> Section:
     pictures = []
     for part in PARTS:
         for side in material.sides:
-            choice, name = material.chosen(side), numbers.NAMES[side.metric]
+            choice, name = material.chosen(side), number_words.NAMES[side.metric]
             column = f"{part}_{side.metric}"
             title = f"{side.label}: {part} {name}"
             drawn = _score_map(side, column, title, choice)
@@ -84,13 +84,13 @@ def _score_scale(material: Material, metric: str) -> Scale:
     if high <= low:
         low, high = 0.0, 1.0
     unit = " (%)" if metric == "accuracy" else ""
-    factor = numbers.factor(metric)
+    factor = number_words.factor(metric)
     below = any((f < 0).any() for f in found)
     return Scale(
         "viridis",
         low * factor,
         high * factor,
-        numbers.NAMES[metric] + unit,
+        number_words.NAMES[metric] + unit,
         {"extend": "min"} if below else {},
     )
 
@@ -109,8 +109,8 @@ def _score_map(side: BackendGrid, column: str, title: str, choice: Choice | None
         title,
         side.eta,
         side.lmbd,
-        values * numbers.factor(metric),
-        cell_texts(values, lambda v: numbers.score(v, metric, 1).removesuffix(" %")),
+        values * number_words.factor(metric),
+        cell_texts(values, lambda v: number_words.shown_score(v, metric, 1).removesuffix(" %")),
         side.status,
         (choice.row, choice.column) if choice else None,
     )
@@ -125,12 +125,12 @@ def _described(side: BackendGrid, column: str, choice: Choice | None) -> str:
         return f"no cell trained{rest}"
     top = np.unravel_index(np.nanargmax(values), values.shape)
     words = (
-        f"{numbers.score(float(np.nanmin(values)), metric)} to "
-        f"{numbers.score(float(np.nanmax(values)), metric)}, highest at "
-        f"{numbers.cell(float(side.eta[top[0]]), float(side.lmbd[top[1]]))}{rest}"
+        f"{number_words.shown_score(float(np.nanmin(values)), metric)} to "
+        f"{number_words.shown_score(float(np.nanmax(values)), metric)}, highest at "
+        f"{number_words.cell(float(side.eta[top[0]]), float(side.lmbd[top[1]]))}{rest}"
     )
     if choice:
-        words += f"; chosen: {numbers.cell(choice.eta, choice.lmbd)}"
+        words += f"; chosen: {number_words.cell(choice.eta, choice.lmbd)}"
     return words
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.document import numbers
+from harness.document import number_words
 from harness.document.section import Section, Table
 from harness.document.words import paragraphs
 from harness.report.runs import Material
@@ -39,10 +39,10 @@ def _failures(side: BackendGrid) -> list[dict[str, Any]]:
     rows = []
     for (status, reason), group in bad.groupby(["status", "reason"], sort=False):
         cells = [
-            numbers.cell(eta, lmbd)
+            number_words.cell(eta, lmbd)
             for eta, lmbd in group[["eta", "lmbd"]].drop_duplicates().to_numpy()
         ]
-        where = "all" if len(cells) == side.ok.size else numbers.listed(cells, _NAMED)
+        where = "all" if len(cells) == side.ok.size else number_words.listed(cells, _NAMED)
         rows.append(
             {
                 "backend": side.label,
@@ -82,12 +82,12 @@ def _times(sides: list[BackendGrid]) -> pd.DataFrame:
                 "backend": side.label,
                 "networks": networks,
                 "units": len(units),
-                "import": numbers.seconds(_total(units, "import_seconds")),
-                "prepare": numbers.seconds(_total(units, "prepare_seconds")),
-                "training": numbers.seconds(train),
-                "evaluation": numbers.seconds(_total(units, "evaluate_seconds")),
-                "a network": numbers.seconds(train / networks if train and networks else None),
-                "peak memory": numbers.size(max(peaks, default=None)),
+                "import": number_words.seconds(_total(units, "import_seconds")),
+                "prepare": number_words.seconds(_total(units, "prepare_seconds")),
+                "training": number_words.seconds(train),
+                "evaluation": number_words.seconds(_total(units, "evaluate_seconds")),
+                "a network": number_words.seconds(train / networks if train and networks else None),
+                "peak memory": number_words.size(max(peaks, default=None)),
             }
         )
     return pd.DataFrame(rows, dtype=object)
@@ -125,7 +125,7 @@ def _machine(manifest: dict[str, Any]) -> dict[str, Any]:
         "CPU": machine.get("cpu"),
         "cores": machine.get("cores"),
         "threads a worker": manifest.get("execution", {}).get("threads"),
-        "memory": numbers.size(machine.get("memory_bytes")),
+        "memory": number_words.size(machine.get("memory_bytes")),
         "platform": machine.get("platform"),
         "begun": manifest.get("created"),
         "finished": manifest.get("finished"),

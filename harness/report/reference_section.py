@@ -7,8 +7,7 @@ from functools import partial
 import pandas as pd
 
 from harness.data.dataset import Dataset
-from harness.document.numbers import NAMES
-from harness.document.numbers import score as shown
+from harness.document.number_words import NAMES, shown_score
 from harness.document.score_lines import draw_score_lines
 from harness.document.section import Picture, Section, Table
 from harness.document.words import paragraphs
@@ -32,7 +31,7 @@ def reference_section(result: Result, dataset: Dataset) -> Section:
     frame = pd.DataFrame({"method": [row["method"] for row in rows]})
     for column in scores:
         part, _, name = column.partition("_")
-        frame[f"{part} {NAMES[name]}"] = [shown(row[column], name) for row in rows]
+        frame[f"{part} {NAMES[name]}"] = [shown_score(row[column], name) for row in rows]
     frame["seconds"] = [f"{row['seconds']:.2f}" for row in rows]
     column = f"test_{metric}"
     return Section(

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from harness.document import numbers
+from harness.document import number_words
 from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
 from harness.document.section import Picture, Section, Table
 from harness.document.words import paragraphs
@@ -52,13 +52,13 @@ def repeats_section(material: Material) -> Section | None:
 def _interval_table(side: BackendGrid) -> pd.DataFrame:
     """Mean and half width in every cell, eta down, lmbd across."""
     low, high = mean_interval(side, f"test_{side.metric}")
-    factor, digits = numbers.factor(side.metric), 1 if side.metric == "accuracy" else 3
+    factor, digits = number_words.factor(side.metric), 1 if side.metric == "accuracy" else 3
     rows = []
     for i, eta in enumerate(side.eta):
-        row = {"eta, lmbd": numbers.grid(eta)}
+        row = {"eta, lmbd": number_words.grid(eta)}
         for j, lmbd in enumerate(side.lmbd):
             middle, half = (high[i, j] + low[i, j]) / 2, (high[i, j] - low[i, j]) / 2
-            row[numbers.grid(lmbd)] = (
+            row[number_words.grid(lmbd)] = (
                 f"{middle * factor:.{digits}f} ± {half * factor:.{digits}f}"
                 if side.ok[i, j]
                 else str(side.status[i, j])
@@ -69,7 +69,7 @@ def _interval_table(side: BackendGrid) -> pd.DataFrame:
 
 def _sd_picture(material: Material, metric: str, spread: list[BackendGrid]) -> Picture:
     own = [side for side in spread if side.metric == metric]
-    factor, name = numbers.factor(metric), numbers.NAMES[metric]
+    factor, name = number_words.factor(metric), number_words.NAMES[metric]
     maps = []
     for side in own:
         sd, choice = side.sd(f"test_{metric}"), material.chosen(side)

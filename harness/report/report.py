@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.document import numbers
+from harness.document import number_words
 from harness.document.section import Section, Title
 from harness.document.writer import write_sections
 from harness.errors import InputError
@@ -48,7 +48,7 @@ def report_title(results: Sequence[Result]) -> Title:
         ", ".join(dict.fromkeys(str(r.manifest["dataset"]["name"]) for r in results)),
         ", ".join(backends),
         f"{len(experiment.eta)} × {len(experiment.lmbd)} grid",
-        numbers.count(experiment.repeats, "repeat"),
+        number_words.count(experiment.repeats, "repeat"),
         f"preset {experiment.preset}",
         str(first.manifest.get("created") or "")[:10],
     ]

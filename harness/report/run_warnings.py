@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.document import numbers
+from harness.document import number_words
 from harness.document.words import render
 from harness.report.chosen_cells import Choice
 from harness.report.runs import Material
@@ -64,10 +64,10 @@ def _not_run(side: BackendGrid) -> Iterator[str]:
 
 def _diverged(side: BackendGrid) -> Iterator[str]:
     times = (side.statuses == Status.DIVERGED).sum(axis=2)
-    cells = [numbers.cell(*c) for c in side.names(times > 0)]
+    cells = [number_words.cell(*c) for c in side.names(times > 0)]
     if cells:
         yield _say("diverged", cells=cells, all=side.ok.size)
-    cells = [numbers.cell(*c) for c in side.names((times > 0) & (times < side.repeats))]
+    cells = [number_words.cell(*c) for c in side.names((times > 0) & (times < side.repeats))]
     if cells:
         yield _say("diverged in some", cells=cells)
 
@@ -80,7 +80,7 @@ def _collapsed(side: BackendGrid) -> Iterator[str]:
     times = collapsed(side.scores, chance, learned).sum(axis=1).reshape(side.shape)
     times = np.where(side.ok, times, 0)
     cells = [
-        f"{numbers.cell(*cell)} ({number} of {side.repeats})"
+        f"{number_words.cell(*cell)} ({number} of {side.repeats})"
         for cell, number in zip(side.cells, times.ravel().tolist(), strict=True)
         if number
     ]

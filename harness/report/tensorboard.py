@@ -15,7 +15,7 @@ import numpy as np
 
 from backends.frameworks import load
 from backends.registry import UnusableBackend, usable
-from harness.document.numbers import NAMES
+from harness.document.number_words import NAMES
 from harness.errors import InputError
 from harness.results.result import KEY
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from harness.document import numbers
+from harness.document import number_words
 from harness.document.section import Section, Table
 from harness.document.words import paragraphs, render
 from harness.report.agreement import CellAgreement, agreement_words
@@ -31,7 +31,7 @@ def run_verdict(material: Material) -> Section:
     text += _completeness(material, finished=True)
     number = len(run_warnings(material))
     if number:
-        text[-1] += f" {numbers.count(number, 'warning').capitalize()}, listed below."
+        text[-1] += f" {number_words.count(number, 'warning').capitalize()}, listed below."
     return Section("Verdict", text=text, kind="verdict")
 
 
@@ -69,7 +69,7 @@ def _scores(own: Sequence[Choice], result: Result) -> str:
         smallest=smallest,
         biggest=biggest,
         error=max((c.standard_error for c in own), default=0.0),
-        chosen=list(dict.fromkeys(numbers.cell(c.eta, c.lmbd) for c in own)),
+        chosen=list(dict.fromkeys(number_words.cell(c.eta, c.lmbd) for c in own)),
     )
 
 
@@ -103,7 +103,7 @@ def _widest(own: Sequence[CellAgreement], metric: str) -> str:
     widest = max(own, key=lambda c: float(np.nanmax(np.abs(c.difference))))
     side, gaps = widest.side, np.abs(widest.difference)
     i, j = np.unravel_index(np.nanargmax(gaps), gaps.shape)
-    where = numbers.cell(float(side.eta[i]), float(side.lmbd[j]))
+    where = number_words.cell(float(side.eta[i]), float(side.lmbd[j]))
     gap = float(gaps[i, j])
     return render(_SENTENCES, "widest", metric=metric, gap=gap, label=side.label, where=where)
 
@@ -124,7 +124,7 @@ def chosen_section(material: Material) -> Section | None:
         "choice",
         metrics=material.metrics,
         validated=all(result.experiment.validation_size for result in material.results),
-        quanta=[f"1/{n} = {numbers.span(1 / n, 'accuracy')}" for n in sorted(sizes)],
+        quanta=[f"1/{n} = {number_words.span(1 / n, 'accuracy')}" for n in sorted(sizes)],
     )
     table = Table(chosen_table(material.choices), "The chosen cells")
     return Section("Chosen cells", text=text, tables=[table])

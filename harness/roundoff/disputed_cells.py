@@ -1,8 +1,9 @@
 """Cells in which two backends label test samples differently, looked at again: is it round-off?
 
-Where eta is large, training amplifies the rounding of its sums until two right programs end with other
-labels. Whether it does is measured: the NumPy backend trains the cell as planned, and again with its sums
-in other orders (:mod:`harness.roundoff.chaos_map`). What then differs is round-off and nothing else.
+Where eta is large, training amplifies round-off until two right programs end with other labels. Whether it
+does is measured: the reference trains the cell as planned, and again with every result perturbed in its last
+place and its sums in other orders (:mod:`harness.roundoff.chaos_map`). What then differs is round-off and
+nothing else.
 """
 
 from __future__ import annotations
@@ -20,29 +21,32 @@ from harness.data.dataset import Dataset
 from harness.experiment.experiment import Experiment
 from harness.results.result import Result
 from harness.results.run_folder import RunFolder
-from harness.roundoff.chaos_map import PARTED, chaos_map
+from harness.roundoff.chaos_map import chaos_map
+from harness.roundoff.round_off import PARTED
 from harness.roundoff.trial import recipes
 
-CELL = ["eta", "lmbd"]
-COLUMNS = ["recipe", *CELL, "repeat", "apart", "status", "difference", "swing"]
-REPEATS = 3  # that are looked at
-MOST = 98  # trainings of a recipe that are looked at again, those of the cells furthest apart
-KINDS = ["stable", "sensitive", "chaotic", "diverged"]  # from best to worst
-KEPT = "disputes.parquet"
-ELSEWHERE = 0.1  # relative distance of weights from which on a twin has gone another way
+DISPUTED_CELL = ["eta", "lmbd"]
+DISPUTE_COLUMNS = ["recipe", *DISPUTED_CELL, "repeat", "apart", "status", "difference", "swing"]
+_REPEATS = 3  # that are looked at
+MOST_CELLS = 98  # trainings of a recipe that are looked at again, those of the cells furthest apart
+_KINDS = ["stable", "sensitive", "chaotic", "diverged"]  # from best to worst
+_KEPT = "disputes.parquet"
+_ELSEWHERE = 0.1  # relative distance of weights from which on a twin has gone another way
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def disputes(
-    experiment: Experiment, records: pd.DataFrame, predictions: pd.DataFrame
+    experiment: Experiment, dataset: Dataset, records: pd.DataFrame, predictions: pd.DataFrame
 ) -> pd.DataFrame:
     """The cells that backends of one recipe do not label alike; a row a cell and repeat.
 
     Columns: recipe (the backends that share it), eta, lmbd, repeat, and ``apart``: the largest share of
     test samples that any two label differently, 1 where one trained and another diverged. Real
-    predictions differ if they are a thousandth of their standard deviation apart.
+    predictions differ if they are a thousandth of the targets' standard deviation apart, whatever the
+    spread of the predictions: those of a collapsed training have none.
     """
+    allowed = 0.0 if dataset.classes else PARTED * float(np.std(dataset.y))
     trained = records[records["status"].isin(["ok", "diverged"])]
     present = [name for name in experiment.backends if (trained["backend"] == name).any()]
     frames = []
@@ -50,18 +54,28 @@ def disputes(
         if len(names) < 2 or experiment.recipe(names[0]).patience is not None:
             continue
         apart = pd.concat(
-            [_apart(predictions, a, b) for a, b in combinations(names, 2)], ignore_index=True
+            [_apart(predictions, a, b, allowed) for a, b in combinations(names, 2)],
+            ignore_index=True,
         )
-        worst = apart.groupby([*CELL, "repeat"], as_index=False)["apart"].max()
+        worst = apart.groupby([*DISPUTED_CELL, "repeat"], as_index=False)["apart"].max()
         frames.append(worst[worst["apart"] > 0].assign(recipe=", ".join(names)))
-    found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS[:5])
-    return found[COLUMNS[:5]]
+    found = (
+        pd.concat(frames, ignore_index=True)
+        if frames
+        else pd.DataFrame(columns=DISPUTE_COLUMNS[:5])
+    )
+    return found[DISPUTE_COLUMNS[:5]]
 
 
-def _apart(predictions: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
-    """How far two backends are apart in every cell and repeat: eta, lmbd, repeat, apart."""
+def _apart(predictions: pd.DataFrame, a: str, b: str, allowed: float) -> pd.DataFrame:
+    """How far two backends are apart in every cell and repeat: eta, lmbd, repeat, apart.
+
+    ``allowed``: how far two real predictions may be from each other and still be the same.
+    """
     sides = [
-        predictions.loc[predictions["backend"] == name].set_index([*CELL, "repeat"])["predicted"]
+        predictions.loc[predictions["backend"] == name].set_index([*DISPUTED_CELL, "repeat"])[
+            "predicted"
+        ]
         for name in (a, b)
     ]
     both = pd.concat(sides, axis=1, join="inner", keys=["a", "b"])
@@ -71,7 +85,6 @@ def _apart(predictions: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     for _, alike in whole.groupby(whole["a"].map(len)):  # folds may differ by a sample
         one, other = (np.stack(list(alike[side])) for side in ("a", "b"))
         if one.dtype.kind == "f":
-            allowed = PARTED * one.std(axis=1, keepdims=True)
             apart[alike.index] = (np.abs(one - other) > allowed).mean(axis=1)
         else:
             apart[alike.index] = (one != other).mean(axis=1)
@@ -84,41 +97,45 @@ def looked_at_again(experiment: Experiment, dataset: Dataset, found: pd.DataFram
     As :mod:`harness.roundoff.chaos_map` gives them, the worst of the first three repeats; of a cell
     that was not looked at, because there are too many, the status is empty.
     """
-    repeats = range(min(experiment.repeats, REPEATS))
+    repeats = range(min(experiment.repeats, _REPEATS))
     frames = []
     for recipe, cells in found.groupby("recipe", sort=False):
-        ranked = cells.groupby(CELL)["apart"].max().sort_values(ascending=False, kind="stable")
+        ranked = (
+            cells.groupby(DISPUTED_CELL)["apart"].max().sort_values(ascending=False, kind="stable")
+        )
         numbered = {cell: number for number, cell in enumerate(experiment.cells)}
-        picked = sorted(numbered[cell] for cell in ranked.index[: max(1, MOST // len(repeats))])
-        logger.info("looking again at %d cells that are not labelled alike", len(picked))
+        picked = sorted(
+            numbered[cell] for cell in ranked.index[: max(1, MOST_CELLS // len(repeats))]
+        )
+        _logger.info("looking again at %d cells that are not labelled alike", len(picked))
         with threadpool_limits(1):  # another number of threads rounds differently
             seen = _chaos(experiment, dataset, str(recipe), picked)
-        seen["rank"] = seen["status"].map(KINDS.index)
-        worst = seen.groupby(CELL, as_index=False)[["rank", "difference", "swing"]].max()
-        worst["status"] = [KINDS[rank] for rank in worst.pop("rank")]
-        frames.append(cells.merge(worst, on=CELL, how="left"))
+        seen["rank"] = seen["status"].map(_KINDS.index)
+        worst = seen.groupby(DISPUTED_CELL, as_index=False)[["rank", "difference", "swing"]].max()
+        worst["status"] = [_KINDS[rank] for rank in worst.pop("rank")]
+        frames.append(cells.merge(worst, on=DISPUTED_CELL, how="left"))
     if not frames:
-        return pd.DataFrame(columns=COLUMNS)
-    return pd.concat(frames, ignore_index=True).fillna({"status": ""})[COLUMNS]
+        return pd.DataFrame(columns=DISPUTE_COLUMNS)
+    return pd.concat(frames, ignore_index=True).fillna({"status": ""})[DISPUTE_COLUMNS]
 
 
 def _chaos(
     experiment: Experiment, dataset: Dataset, recipe: str, cells: Sequence[int]
 ) -> pd.DataFrame:
     """The chaos map of some cells: a single twin shows chaos; where it shows none, all of them look."""
-    name, repeats = recipe.split(", ")[0], range(min(experiment.repeats, REPEATS))
+    name, repeats = recipe.split(", ")[0], range(min(experiment.repeats, _REPEATS))
     picked = np.array(cells)
-    first = chaos_map(experiment, dataset, repeats=repeats, recipe=name, cells=picked, twins=1)
-    settled = first.groupby(CELL)["chaotic"].any()
+    first = chaos_map(experiment, dataset, name, repeats, picked, twins=1)
+    settled = first.groupby(DISPUTED_CELL)["chaotic"].any()
     calm = picked[[not settled[experiment.cells[number]] for number in cells]]
     if not len(calm):
         return first
-    more = chaos_map(experiment, dataset, repeats=repeats, recipe=name, cells=calm)
+    more = chaos_map(experiment, dataset, name, repeats, calm)
     return pd.concat([first, more], ignore_index=True)
 
 
 def kinds(result: Result) -> dict[tuple[float, float], str]:
-    """What kind of training each disputed cell is that was looked at: of ``KINDS``, or unexplained."""
+    """What kind of training each disputed cell is that was looked at: of ``_KINDS``, or unexplained."""
     if result.disputes is None:
         return {}
     told = result.disputes[result.disputes["status"] != ""]
@@ -133,18 +150,18 @@ def dispute_kind(looked_at: pd.DataFrame) -> pd.Series:
     not put down to it.
     """
     grew = looked_at["status"].isin(["sensitive", "chaotic"])
-    near = (looked_at["swing"] == 0) & (looked_at["difference"] < ELSEWHERE)
+    near = (looked_at["swing"] == 0) & (looked_at["difference"] < _ELSEWHERE)
     return looked_at["status"].mask(grew & near, "unexplained")
 
 
 def add_disputes(result: Result, dataset: Dataset) -> Result:
     """The result with its disputed cells, looked at again unless that was done before; also on disk."""
     folder = RunFolder(result.address)
-    found = disputes(result.experiment, result.records, result.predictions)
-    if folder.exists(KEPT):
-        kept, _ = folder.read_frame(KEPT)
+    found = disputes(result.experiment, dataset, result.records, result.predictions)
+    if folder.exists(_KEPT):
+        kept, _ = folder.read_frame(_KEPT)
         if kept[found.columns].equals(found):
             return replace(result, disputes=kept)
     looked = looked_at_again(result.experiment, dataset, found)
-    folder.write_frame(KEPT, looked)
+    folder.write_frame(_KEPT, looked)
     return replace(result, disputes=looked)

@@ -10,14 +10,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
-from harness.document.numbers import count
+from harness.document.number_words import count
 from harness.document.section import Picture, Section
 
-CHAOS = (
-    "A map of how far round-off alone carries a training: a backend against itself, with the rows of "
-    "each minibatch, the features and the hidden units in other orders. The mathematics is the same, only "
-    "sums round differently. Where the two part, so will any two right programs: weights, labels and "
-    "accuracies may then differ without a fault anywhere, and no tolerance is enforced."
+_CHAOS = (
+    "A map of how far round-off alone carries a training: the written-out reference against itself, with "
+    "every result perturbed in its last place and every sum in another order. The mathematics is the same. "
+    "Where the two part, so will any two right programs: weights, labels and accuracies may then differ "
+    "without a fault anywhere, and nothing is held against a backend."
 )
 
 
@@ -29,7 +29,7 @@ def chaos_section(chaos: pd.DataFrame, name: str = "chaos-map") -> Section:
         "How many decimal digits of the weights round-off alone takes by the last step.",
         "Heatmaps over eta (down) and lmbd (across). " + " ".join(chaos_words(chaos)),
     )
-    return Section("Chaos map", text=[CHAOS], points=chaos_words(chaos), pictures=[picture])
+    return Section("Chaos map", text=[_CHAOS], points=chaos_words(chaos), pictures=[picture])
 
 
 def chaos_words(chaos: pd.DataFrame) -> list[str]:

@@ -11,8 +11,10 @@ from harness.experiment.experiment import Experiment
 from harness.roundoff.chaos_map import chaos_map
 from harness.roundoff.trial import recipes
 
-COLUMNS = ["backend", "eta", "lmbd", "difference", "chaotic"]
-REPEATS = 3  # that are looked at, unless told otherwise: chaos is a matter of degree and of luck
+STABILITY_COLUMNS = ["backend", "eta", "lmbd", "difference", "chaotic"]
+STABILITY_REPEATS = (
+    3  # that are looked at, unless told otherwise: chaos is a matter of degree and of luck
+)
 
 
 def stability(
@@ -31,16 +33,14 @@ def chaos_maps(
 ) -> pd.DataFrame:
     """A chaos map of every recipe; ``recipe`` names the backends that have it.
 
-    The other columns are those of :mod:`harness.roundoff.chaos_map`. NumPy trains each recipe in the
-    place of all backends that have it: chaos belongs to the training, not to the library.
+    The other columns are those of :mod:`harness.roundoff.chaos_map`.
     """
     dataset = load_dataset(experiment)
-    numbers = range(min(experiment.repeats, repeats or REPEATS))
+    numbers = range(min(experiment.repeats, repeats or STABILITY_REPEATS))
     maps = []
     for names in recipes(experiment, backends, dtypes=True):
-        dtype = experiment.recipe(names[0]).dtype
-        found = chaos_map(experiment, dataset, "numpy", dtype, repeats=numbers, recipe=names[0])
-        maps.append(found.assign(recipe=", ".join(names)))
+        chaos = chaos_map(experiment, dataset, names[0], numbers)
+        maps.append(chaos.assign(recipe=", ".join(names)))
     return pd.concat(maps, ignore_index=True)
 
 
@@ -49,4 +49,4 @@ def by_backend(maps: pd.DataFrame) -> pd.DataFrame:
     cells = maps.groupby(["recipe", "eta", "lmbd"], as_index=False, sort=False)
     worst = cells.agg(difference=("difference", "max"), chaotic=("chaotic", "max"))
     backends = worst["recipe"].str.split(", ")
-    return worst.assign(backend=backends).explode("backend", ignore_index=True)[COLUMNS]
+    return worst.assign(backend=backends).explode("backend", ignore_index=True)[STABILITY_COLUMNS]

@@ -18,8 +18,8 @@ from harness.experiment.experiment import Experiment
 from harness.training.prepare import prepare
 from harness.training.units import even_chunks
 
-LOOKED_AT = (1, 10, 100, 1000)
-TOGETHER = 98  # cells trained at a time, at most
+_LOOKED_AT = (1, 10, 100, 1000)
+_TOGETHER = 98  # cells trained at a time, at most
 OF_NO_EFFECT = {"patience", "tol", "dtype", "shared_stream", "drawn_before"}
 
 
@@ -56,7 +56,7 @@ class Trial:
 
     def chunks(self) -> list[slice]:
         """The cells in stretches of nearly equal length that are trained together."""
-        return [slice(c.start, c.stop) for c in even_chunks(len(self.cells), TOGETHER)]
+        return [slice(c.start, c.stop) for c in even_chunks(len(self.cells), _TOGETHER)]
 
     def train(self, backend: Backend) -> tuple[Weights, ...]:
         """The weights after every checkpoint."""
@@ -110,7 +110,7 @@ def trial(
         prepared.split,
         prepared.network,
         prepared.training,
-        plan.at([*(k for k in LOOKED_AT if k < last), last]),
+        plan.at([*(k for k in _LOOKED_AT if k < last), last]),
         Cells.of([eta for eta, _ in grid], [lmbd for _, lmbd in grid]),
     )
 

@@ -52,7 +52,6 @@ BIT_VARIABLES = (
     BitVariable("TF_DETERMINISTIC_OPS", "TensorFlow: one order of summation"),
     BitVariable("TF_XLA_FLAGS", "TensorFlow: which graphs XLA compiles"),
     BitVariable("XLA_FLAGS", "XLA: how it compiles, fast mathematics included"),
-    BitVariable("KERAS_BACKEND", "Keras: its engine"),
     BitVariable("JAX_ENABLE_X64", "JAX: whether it has float64"),
     BitVariable("JAX_DEFAULT_MATMUL_PRECISION", "JAX: bfloat16 or TF32 for float32"),
     BitVariable("JAX_PLATFORMS", "JAX: processor or accelerator"),
@@ -132,8 +131,6 @@ def _versions(backend: Backend) -> dict[str, str]:
     names = {*_ALWAYS, *(module.partition(".")[0] for module in backend.modules)}
     if backend.library:
         names.add(backend.library)
-    if "keras" in names:
-        names.add(bit_environment()["KERAS_BACKEND"])
     versions = {}
     for name in sorted(names - {"sklearn"}):
         try:

@@ -23,7 +23,7 @@ def factor(metric: str) -> float:
     return 100.0 if metric == "accuracy" else 1.0
 
 
-def score(value: float, metric: str, digits: int = 2) -> str:
+def shown_score(value: float, metric: str, digits: int = 2) -> str:
     """An accuracy in percent; any other score as it is, to one digit more."""
     if not np.isfinite(value):
         return NOTHING

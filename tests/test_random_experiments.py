@@ -1,0 +1,66 @@
+"""Right backends are not accused, whatever the experiment.
+
+``RANDOM_EXPERIMENTS=500 pytest tests/test_random_experiments.py`` goes on from the bounded part, with all
+four backends.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from random_experiments import random_experiment
+
+from harness.parity.parity import parity
+from harness.parity.section import parity_points
+from harness.parity.verdict import ParityOutcome
+
+LONG = int(os.environ.get("RANDOM_EXPERIMENTS", "0"))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_right_backend_is_not_accused(seed):
+    experiment, steps = random_experiment(seed, backends=["numpy", "sklearn"])
+    found = parity(experiment, steps=steps)
+    assert not found.fault
+    assert not found.disagreeing, parity_points(found)
+
+
+@pytest.mark.skipif(not LONG, reason="the long form: RANDOM_EXPERIMENTS=500")
+@pytest.mark.parametrize("seed", range(12, 12 + LONG))
+def test_no_right_backend_of_many_is_accused(seed):
+    experiment, steps = random_experiment(seed, backends=["all"])
+    found = parity(experiment, steps=steps)
+    assert not found.fault
+    assert not found.disagreeing, parity_points(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", ["none", "standard"])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_adam_on_digits_agrees_in_all_libraries(activation, scale):
+    settings = {
+        "dataset": "digits",
+        "scale": scale,
+        "hidden": [30, 20],
+        "activation": activation,
+        "optimizer": "adam",
+        "eta": [0.001, 0.1],
+        "lmbd": [0.0, 0.01],
+    }
+    experiment, _ = random_experiment(0, **ADAM | settings)
+    found = parity(experiment, steps=100)
+    assert found.exit_code == 0, parity_points(found)
+    assert {v.outcome for v in found.verdicts} == {ParityOutcome.ROUND_OFF}
+
+
+ADAM = {
+    "task": "classification",
+    "backends": ["all"],
+    "momentum": 0.0,
+    "nesterov": False,
+    "batch_size": 100,
+    "cost": "mean",
+    "weight_scale": 1.0,
+    "initial_weights": "glorot_uniform",
+}
