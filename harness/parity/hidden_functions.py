@@ -34,7 +34,7 @@ def _tanh_gelu_slope(z: Array) -> Array:
 
 
 # f and f' by name, both as functions of z; for relu and its kin f'(0) is the left derivative
-FUNCTIONS: dict[str, tuple[Function, Function]] = {
+HIDDEN_FUNCTIONS: dict[str, tuple[Function, Function]] = {
     "identity": (lambda z: z, np.ones_like),
     "sigmoid": (expit, lambda z: expit(z) * expit(-z)),
     "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
@@ -72,4 +72,4 @@ def slope_of(function: str, z: Array, a: Array) -> Array:
     """f'(z) of a hidden layer, as libraries compute it."""
     if function in _SLOPES_OF_A:
         return _SLOPES_OF_A[function](a)
-    return FUNCTIONS[function][1](z)
+    return HIDDEN_FUNCTIONS[function][1](z)

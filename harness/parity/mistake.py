@@ -73,3 +73,23 @@ class Mistake:
 
 def _number(value: float) -> str:
     return f"{value:.4g}"
+
+
+def times_p(value: Any, here: Any, p: float) -> Any:
+    """p times whatever a stage gives."""
+    return p * value
+
+
+def always(value: Any) -> Change:
+    """In place of whatever a stage gives."""
+    return lambda old, here, p: value
+
+
+def by(function: Callable[[Any], Any]) -> Change:
+    """A change that needs nothing but what the stage gives."""
+    return lambda value, here, p: function(value)
+
+
+def in_layer(layer: int, change: Change) -> Change:
+    """A change in one layer only."""
+    return lambda value, here, p: change(value, here, p) if here.number == layer else value

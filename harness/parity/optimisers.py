@@ -107,4 +107,4 @@ def adamax(
     return eta / (1 - training.beta_1**t) * m / (u + training.epsilon), {"m": m, "u": u}
 
 
-OPTIMISERS: dict[str, Optimiser] = {"sgd": gradient_descent, "adam": adam}
+UPDATE_RULES: dict[str, Optimiser] = {"sgd": gradient_descent, "adam": adam}

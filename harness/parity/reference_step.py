@@ -17,9 +17,9 @@ from scipy.special import expit
 
 from backends.formulas import softmax, targets
 from backends.network import Array, Network, Training, Weights
-from harness.parity.hidden_functions import FUNCTIONS, slope_of
+from harness.parity.hidden_functions import HIDDEN_FUNCTIONS, slope_of
 from harness.parity.mistake import Mistake
-from harness.parity.optimisers import OPTIMISERS, Memory, Optimiser
+from harness.parity.optimisers import UPDATE_RULES, Memory, Optimiser
 from harness.roundoff.trial import Trial
 
 Tensors = dict[str, Array]
@@ -72,14 +72,16 @@ class StepRules:
     def of(cls, trial: Trial) -> StepRules:
         """The canonical rules of a trial of one cell."""
         y = trial.y[trial.split.train]
-        counts = np.bincount(y, minlength=trial.network.classes) if trial.network.classes else []
+        counts: list[int] = []
+        if trial.network.classes:
+            counts = np.bincount(y, minlength=trial.network.classes).tolist()
         return cls(
             trial.network,
             trial.training,
             float(trial.cells.eta[0]),
             float(trial.cells.lmbd[0]),
             len(y),
-            tuple(int(count) for count in counts),
+            tuple(counts),
             trial.plan.batch_size,
             trial.plan.steps_per_epoch,
         )
@@ -121,7 +123,12 @@ class Here:
     @property
     def last(self) -> bool:
         """Whether this is the output layer, or a tensor of it."""
-        return self.rules.network.layers == (self.layer or int(self.name[1:]))
+        return self.rules.network.layers == self.number
+
+    @property
+    def number(self) -> int:
+        """The number of the layer, or of the tensor's."""
+        return self.layer or int(self.name[1:] or 0)
 
     @property
     def epoch(self) -> int:
@@ -174,7 +181,7 @@ def tensors(
         )
         if layer < rules.network.layers:
             function = at("function", rules.network.activation, here)
-            a = found[f"a{layer}"] = at("a", FUNCTIONS[function][0](z), here)
+            a = found[f"a{layer}"] = at("a", HIDDEN_FUNCTIONS[function][0](z), here)
     output = found["output"] = at("output", OUTPUTS[rules.network.output](z), here)
     delta = found["cross-entropy"] = at("cross-entropy", output - t, here)
     n = len(batch.x)
@@ -224,7 +231,7 @@ def _updated(state: State, found: Tensors, rules: StepRules, here: Here) -> Stat
     g = at("gradients", g, here.placed())
     training: Training = at("training", rules.training, here)
     eta = float(at("eta", rules.eta, here))
-    optimiser: Optimiser = at("optimiser", OPTIMISERS[training.optimizer], here)
+    optimiser: Optimiser = at("optimiser", UPDATE_RULES[training.optimizer], here)
     changes: Tensors = {}
     for name in weights:
         here.placed(name=name)
