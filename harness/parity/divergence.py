@@ -14,8 +14,10 @@ from backends.distance import Errors, relative_errors
 from backends.network import Cells, Weights
 from harness.parity.comparison import ParityComparison, ParityTask
 from harness.parity.explanation import Explanation, explain
+from harness.parity.initial_weights import initial_weights, other_start
+from harness.parity.mistake import Mistake
 from harness.parity.probe import contradicts, probe_step
-from harness.parity.reference_step import Batch, State, StepRules, walked
+from harness.parity.reference_step import Batch, State, StepRules, Tensors, walked
 from harness.parity.step_tensors import first_difference, step_tensors
 from harness.parity.step_trace import StepTrace
 from harness.roundoff.round_off import allowed_by, round_off
@@ -93,11 +95,12 @@ def divergence_of(task: ParityTask, comparison: ParityComparison, name: str) -> 
         return parting
     task.say(f"where {name} {dtype} parts from the reference")
     index, high = np.array([number]), int(row["step"])
-    suspect = _Suspect(task, name, whole.of(index), task.trial(name, "float64").of(index))
+    trial, exact = whole.of(index), task.trial(name, "float64").of(index)
+    suspect = _Suspect(task, name, trial, exact, initial_weights(task.backends[name], trial))
     if not suspect.beyond(high)[0]:
         return replace(parting, first=ONLY_TOGETHER)
     trace = suspect.trace(0, min(_BEGINNING, high))
-    if not trace.wrong(trace.rules).any():
+    if not trace.wrong(trace.rules).any() and not suspect.other_start:
         low = max((k for k in suspect.trial.checkpoints if k < high), default=0)
         step = first_step(suspect, low, high)
         trace = suspect.trace(max(0, step - _BEFORE), step)
@@ -113,10 +116,16 @@ class _Suspect:
     name: str
     trial: Trial
     exact: Trial
+    initial: Tensors
 
     @property
     def backend(self) -> Backend:
         return self.task.backends[self.name]
+
+    @property
+    def other_start(self) -> Mistake | None:
+        """The mistake of starting from other weights, if it is made."""
+        return other_start(State.start(self.trial.plan.initial).weights, self.initial)
 
     def seen(self, *steps: int) -> tuple[Weights, ...]:
         """The backend's weights after these numbers of steps.
@@ -131,7 +140,7 @@ class _Suspect:
         """The steps after the first so many, up to the last."""
         wanted = range(first + 1, last + 1)
         path = list(self.seen(*([first] if first else []), *wanted))
-        start = State.start(self.trial.plan.initial)
+        start = State.start(self.trial.plan.initial).moved(self.initial)
         if first:
             start = walked(self.trial, first).moved(State.start(path.pop(0)).weights)
         rows = [self.trial.plan.rows(step - 1)[0] for step in wanted]
@@ -142,7 +151,7 @@ class _Suspect:
     def of(self, cells: Cells) -> _Suspect:
         """The same in another cell."""
         trials = (replace(trial, cells=cells) for trial in (self.trial, self.exact))
-        return _Suspect(self.task, self.name, *trials)
+        return _Suspect(self.task, self.name, *trials, self.initial)
 
     def apart(self, *steps: int) -> list[Errors]:
         """The relative error of every tensor after each of these numbers of steps."""
@@ -212,8 +221,14 @@ def _looked_into(
         after=apart[-1],
         first="",
     )
+    start = suspect.other_start
+    if start is not None:
+        parting = replace(parting, step=1, first=start.tensor, how="observed")
     if not len(steps):
-        return parting
+        alone = start and Explanation(
+            (start,), (), 0.0, parting.after, len(witnesses) + 1, len(trace)
+        )
+        return replace(parting, explanation=alone)
     trace = _long_enough(suspect, trace, index)
     own = StepTrace(
         trace.rules,
@@ -231,7 +246,10 @@ def _looked_into(
         lambda mistakes: contradicts(probed, own.rules.but(*mistakes)),
     )
     first, how = first_difference(table, probed)
-    if why is not None:
+    if start is not None:
+        first, how = start.tensor, "observed"
+        why = why and why.beside(start)
+    elif why is not None:
         how = "observed" if why.tensor == first else "inferred"
         first = why.tensor
     return replace(parting, tensors=table, first=first, how=how, explanation=why)

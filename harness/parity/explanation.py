@@ -8,7 +8,7 @@ every step and cell that was looked at. Where several do equally well all of the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -31,7 +31,19 @@ _NEARLY = (
     0.7  # of the digits still unexplained, at most, before a rounding is tried beside a mistake
 )
 _SLOW = 3  # iterations after which a fit that gets nowhere is given up
-_TENSORS = ("rows", "targets", "z", "a", "output", "cross-entropy", "penalty", "d", "W", "b")
+_TENSORS = (
+    "initial",
+    "rows",
+    "targets",
+    "z",
+    "a",
+    "output",
+    "cross-entropy",
+    "penalty",
+    "d",
+    "W",
+    "b",
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,11 @@ class Explanation:
         apart = f"; {self.tells_apart} would tell" if self.tells_apart else ""
         return f"either {'; or '.join(told)} (the same in this experiment{apart})"
 
+    def beside(self, mistake: Mistake) -> Explanation:
+        """The same with another mistake that was made as well."""
+        first, *others = ((mistake, *combined) for combined in self.alternatives)
+        return replace(self, mistakes=first, others=tuple(others))
+
     @property
     def alternatives(self) -> tuple[Mistakes, ...]:
         return (self.mistakes, *self.others)
@@ -87,7 +104,7 @@ def order_of_computation(tensor: str) -> tuple[int, float, str]:
     digits = "".join(c for c in tensor if c.isdigit())
     layer = float(digits or 0)
     if _TENSORS[kind] in ("z", "a"):
-        return 2, 2 * layer + (tensor[0] == "a"), tensor
+        return _TENSORS.index("z"), 2 * layer + (tensor[0] == "a"), tensor
     if _TENSORS[kind] == "d":
         return kind, -layer, tensor
     return (_TENSORS.index("W"), layer, tensor) if tensor[0] in "Wb" else (kind, layer, tensor)

@@ -106,7 +106,7 @@ def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
         )
         yield Mistake(
             "layers updated in turn",
-            "the layers are updated one after the other, from the first on, and the next goes forward through "
+            "the layers are updated one after the other, from the first on, and the next go forward through "
             "weights that are already new",
             "order",
             "z1",

@@ -26,6 +26,10 @@ _ROWS = 24  # samples of the minibatch whose activations are read off
 _SEEN = 1e-9  # an error this small, of the largest one, has no activations in it to be read off
 _ACTIVATIONS = ("rows", "a")  # read off as quotients, if the gradients are products
 # relative error of a tensor of one step that means nothing
+_PRODUCT = {
+    "float64": 1e-8,
+    "float32": 1e-4,
+}  # what a gradient may be off the product that it should be
 LOCAL = {"float64": 1e-10, "float32": 1e-3}
 
 
@@ -143,7 +147,7 @@ def _samples(backend: Backend, trial: Trial, step: int, weights: Weights) -> Ten
             product = np.einsum("ni,no->nio", a, delta)
         small = np.abs(delta).max(axis=1) <= _SEEN * np.abs(g[f"b{layers}"]).max()
         left = np.abs(dW - product)[~small]
-        if left.size and left.max() > 1e3 * LOCAL[trial.dtype] * np.abs(dW).max():
+        if left.size and left.max() > _PRODUCT[trial.dtype] * np.abs(dW).max():
             return {}  # more than a product is in it: noise, a penalty, something cut
         found["rows" if layer == 1 else f"a{layer - 1}"] = np.where(small[:, None], np.nan, a)
     x = trial.x[rows].astype(np.float64)
