@@ -7,16 +7,15 @@ the latter, with the same calls, come the numbers that older programs drew.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends.network import Array, Network
+from backends.settings import InitialBias as InitialBias
+from backends.settings import InitialWeights as InitialWeights
+from backends.settings import Minibatches as Minibatches
 
-Minibatches = Literal["permutation", "reshuffle", "independent"]
-InitialWeights = Literal["glorot_uniform", "normal", "truncated_normal"]
-InitialBias = float | Literal["as_weights"]
 Source = np.random.Generator | np.random.RandomState
 Sources = tuple[Source, Source]
 

@@ -17,13 +17,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.settings import Activation as Activation
+from backends.settings import Optimizer as Optimizer
 from backends.settings import check_hidden, check_nesterov, check_setting
 
 Array = NDArray[np.floating]
-# leaky_relu's slope and elu's alpha are backends.formulas.LEAKY_SLOPE and ELU_ALPHA
-Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"]
 Output = Literal["softmax", "logistic", "identity"]
-Optimizer = Literal["sgd", "adam"]
 
 ACTIVATIONS: tuple[Activation, ...] = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu")
 OPTIMIZERS: tuple[Optimizer, ...] = ("sgd", "adam")

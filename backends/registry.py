@@ -38,9 +38,6 @@ class UnusableBackend(Exception):
         return f"{self.name}: {self.reason}"
 
 
-Unavailable = UnusableBackend  # the old name, until nobody imports it
-
-
 def known() -> dict[str, str]:
     """Where each backend lives, as ``module:Class``, by name; built-in ones first."""
     installed = importlib.metadata.entry_points(group=GROUP)
@@ -90,15 +87,6 @@ def import_library(backend: Backend) -> None:
     except ImportError as error:
         reason = _install(f"cannot be imported ({error})", backend)
         raise UnusableBackend(backend.name, reason) from error
-
-
-def start(backend: Backend) -> UnusableBackend | None:
-    """The old form of :func:`import_library`, until nobody calls it: the reason, if that fails."""
-    try:
-        import_library(backend)
-    except UnusableBackend as missing:
-        return missing
-    return None
 
 
 def version(backend: Backend) -> str | None:

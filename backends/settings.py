@@ -1,4 +1,7 @@
-"""What a setting of a training may be, and the words in which anything else is refused."""
+"""What a setting of a training may be, and the words in which anything else is refused.
+
+Imports no NumPy, so that settings are read, and refused, quickly.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,16 @@ import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
+
+# leaky_relu's slope and elu's alpha are backends.formulas.LEAKY_SLOPE and ELU_ALPHA
+Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"]
+Optimizer = Literal["sgd", "adam"]
+Minibatches = Literal["permutation", "reshuffle", "independent"]
+InitialWeights = Literal["glorot_uniform", "normal", "truncated_normal"]
+InitialBias = float | Literal["as_weights"]
+
+_SHORT_LIST = 12  # names that are listed although the one that was meant is known
 
 
 @dataclass(frozen=True)
@@ -86,9 +98,14 @@ def check_nesterov(nesterov: bool, momentum: float) -> None:
         raise ValueError(f"nesterov: needs a momentum above 0, found momentum {momentum:g}")
 
 
-def not_known(what: str, found: str, allowed: Iterable[str]) -> str:
-    """The sentence on a name that is not among the allowed ones, with the nearest right spelling."""
+def not_known(what: str, found: str, allowed: Iterable[str], meant: str | None = None) -> str:
+    """The sentence on a name that is not among the allowed ones, with the nearest right spelling.
+
+    ``meant`` is the right name where it is known and spelt otherwise.
+    """
     names = list(allowed)
-    near = difflib.get_close_matches(found, names, n=1, cutoff=0.5)
+    near = [meant] if meant else difflib.get_close_matches(found, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
+    if near and len(names) > _SHORT_LIST:
+        return f"{what}: {found!r} is not known; {hint.rstrip()}"
     return f"{what}: {found!r} is not known; {hint}allowed: {', '.join(names)}"

@@ -6,7 +6,7 @@ import gc
 import sys
 
 from backends.frameworks import collect_less
-from harness.cli.main import main as run_command_line
+from harness.cli.main import run_command_line
 
 
 def main() -> None:

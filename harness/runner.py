@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import pandas as pd
 
 from backends.base import Backend
-from backends.registry import Unavailable
 from harness.data.dataset import Dataset, load_dataset
 from harness.data.split import split_rows
 from harness.errors import InputError
@@ -49,13 +48,14 @@ class Progress(Protocol):
 class Work:
     """What an experiment comes to on this machine.
 
-    ``units`` are what is to be trained; ``reasons`` says why backends have no units, as (status,
-    reason); ``done`` are the units taken over from before, with the times at which they were finished.
+    ``backends`` are those that are here; ``units`` what is to be trained; ``reasons`` says why backends
+    have no units, as (status, reason); ``done`` are the units taken over from before, with the times at
+    which they were finished.
     """
 
     experiment: Experiment
     dataset: Dataset
-    backends: dict[str, Backend | Unavailable]
+    backends: dict[str, Backend]
     units: tuple[Unit, ...]
     reasons: dict[str, tuple[Status, str]]
     done: Mapping[Unit, str] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Work:
         """Optimiser steps of one training, by backend."""
         samples = len(split_rows(self.dataset, self.experiment).train)
         steps = {}
-        for name in self.backends:
+        for name in self.experiment.backends:
             recipe = self.experiment.recipe(name)
             batch = min(recipe.batch_size, samples)
             tail = recipe.keep_last_batch and samples % batch > 0
@@ -91,15 +91,12 @@ class Work:
 
 def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
     """Load the data and cut the experiment into units; trains nothing. ``bounds``: see :func:`cut_units`."""
-    experiment, backends = resolve(experiment)
+    experiment, backends, missing = resolve(experiment)
     dataset = load_dataset(experiment)
     samples = len(split_rows(dataset, experiment).train)
     units: list[Unit] = []
-    reasons: dict[str, tuple[Status, str]] = {}
+    reasons = {name: (Status.UNAVAILABLE, reason) for name, reason in missing.items()}
     for name, backend in backends.items():
-        if isinstance(backend, Unavailable):
-            reasons[name] = (Status.UNAVAILABLE, backend.reason)
-            continue
         network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
         if reason := backend.unsupported(network, experiment.training(name)):
             reasons[name] = (Status.UNSUPPORTED, reason)
@@ -191,7 +188,6 @@ def _parts(work: Work, execution: Execution, folder: RunFolder) -> Parts:
     around = {
         name: backend_surroundings(backend, execution.threads)
         for name, backend in work.backends.items()
-        if isinstance(backend, Backend)
     }
     data = work.dataset.sha256
     digests = {u: unit_digest(u, work.experiment, data, around[u.backend]) for u in work.units}
@@ -286,6 +282,7 @@ def _manifest(
         dataset=work.dataset,
         split=split_rows(work.dataset, work.experiment),
         backends=work.backends,
+        missing={n: why for n, (status, why) in work.reasons.items() if n not in work.backends},
         created=created,
     )
     units = [

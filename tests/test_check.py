@@ -12,6 +12,7 @@ import planted
 import pytest
 import typer
 from rich.console import Console
+from sklearn.datasets import load_digits
 
 from backends import registry
 from harness.api import run
@@ -28,10 +29,10 @@ from harness.check.decisive_tests import (
 from harness.check.formats import check_json, check_junit, check_markdown, github_annotations
 from harness.check.learning_curves import curve_words, few_cells
 from harness.check.power_table import chances, power_section
-from harness.check.reference_path import first_steps, reference_paths
+from harness.check.reference_path import FirstSigns, first_steps, reference_paths
 from harness.check.section import check_headline, check_points, check_section
 from harness.check.verdict import judge_run
-from harness.cli.sections import show
+from harness.cli.sections import show_section
 from harness.document.section import Section
 from harness.errors import InputError
 from harness.experiment.execution import Execution
@@ -168,6 +169,18 @@ def test_a_backend_that_is_chaotic_everywhere_is_held_to_its_chosen_cell(saved):
     assert {(p.quantity.kind, p.quantity.paired) for p in verdict.primaries} == {
         (CHOSEN_CELL, False)
     }
+
+
+def test_where_all_is_chaotic_equivalent_code_passes_on_the_references_path(saved):
+    held, result = saved
+    wild = dataclasses.replace(held, chaos=held.chaos.assign(chaotic=True))
+    noise = np.tile([0.05, -0.05, 0.04, -0.03, 0.0, 0.0, 0.0, 0.0], 4)
+    other = changed(result, "numpy", "test_accuracy", lambda o: o["test_accuracy"] + noise)
+    assert judge_run(wild, other, backends=["numpy"]).outcome == "inconclusive"
+    signs = FirstSigns(agreeing=("numpy",))
+    assert judge_run(wild, other, backends=["numpy"], signs=signs).outcome == "pass"
+    lower = changed(result, "numpy", "test_accuracy", lambda o: o["test_accuracy"] - 0.1)
+    assert judge_run(wild, lower, backends=["numpy"], signs=signs).outcome == "fail"
 
 
 def test_a_fault_of_prediction_alone_is_no_round_off(saved):
@@ -379,7 +392,7 @@ def test_a_run_that_is_added_to_trains_nothing_twice(saved):
     looks = (4, 8, 16)
     works = [plan_work(held.experiment.model_copy(update={"repeats": n}), looks) for n in looks]
     for few, more in pairwise(works):
-        assert set(few.parts.values()) < set(more.parts.values())
+        assert set(few.units) < set(more.units)
 
 
 def undecided(saved, home, drop):
@@ -528,6 +541,22 @@ def test_a_backend_that_is_not_installed_is_not_comparable(saved, monkeypatch):
     assert "sklearn" in verdict.obstacles[0]
 
 
+def test_wrong_labels_in_the_data_are_seen_before_anything_is_trained(home):
+    x, y = load_digits(return_X_y=True)
+    place = home / "labels.npz"
+    np.savez(place, x=x[:300], y=y[:300])
+    experiment = experiment_from(
+        DIGITS | {"backends": ["numpy"], "dataset": str(place), "target": "y"}
+    )
+    result = run(experiment, Execution(executor="serial", output=str(home), name="labels"))
+    held = baselines.save_baseline(result, "labels", str(home / "labels"))
+    np.savez(place, x=x[:300], y=np.where(np.arange(300) < 15, (y[:300] + 1) % 10, y[:300]))
+    verdict = check(held, execution=Execution(executor="serial", output=str(home), name="unmade"))
+    assert verdict.exit_code == 3
+    assert verdict.obstacles[0].startswith("other data")
+    assert not (home / "unmade").exists()
+
+
 # baselines
 
 
@@ -623,7 +652,7 @@ def test_a_screen_of_80_columns_holds_the_worst_verdict(saved):
     records["test_loss"] *= 1.2
     verdict = judge_run(held, dataclasses.replace(result, records=records))
     out = Console(width=80, file=io.StringIO())
-    show(check_section(verdict), out)
+    show_section(check_section(verdict), out)
     lines = out.file.getvalue().splitlines()
     assert lines[0].startswith(verdict.outcome)
     assert len(lines) <= 40
@@ -735,7 +764,7 @@ def test_a_baseline_is_saved_listed_and_shown(saved, home, capsys):
 
     folder = str(home / "more")
     command.save_command(str(home / "run"), name="mine", folder=folder)
-    command.list_command(folder=folder)
+    command.list_baselines_command(folder=folder)
     command.show_command("mine", folder=folder)
     out = capsys.readouterr().out
     assert "review it, then: git add" in out
@@ -748,7 +777,7 @@ def test_a_baseline_is_saved_listed_and_shown(saved, home, capsys):
 def test_no_baselines_are_none(tmp_path, capsys):
     from harness.cli import baseline as command
 
-    command.list_command(folder=str(tmp_path))
+    command.list_baselines_command(folder=str(tmp_path))
     assert "none in" in capsys.readouterr().out
     with pytest.raises(InputError, match="baseline save RUN --name NAME"):
         baselines.load_baseline("any", str(tmp_path))

@@ -44,7 +44,7 @@ def home(tmp_path_factory):
     """A folder with a part of digits."""
     folder = tmp_path_factory.mktemp("campaign")
     x, y = load_digits(return_X_y=True)
-    picked = np.random.default_rng(0).permutation(len(y))[:800]
+    picked = np.random.default_rng(0).permutation(len(y))[:500]
     np.savez(folder / "part.npz", x=x[picked], y=y[picked])
     return folder
 
@@ -57,8 +57,8 @@ def baseline_of(number, home, how):
         "target": "y",
         "test_size": 0.4,
         "hidden": [16],
-        "lmbd": [1e-4, 1e-2],
-        "epochs": 12,
+        "lmbd": [1e-3],
+        "epochs": 10,
         "batch_size": 20,
         "repeats": 10,
         "seed": number,

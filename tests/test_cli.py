@@ -6,10 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import typer
 
-from harness.cli.main import VERBS, main
+from harness.cli.main import VERBS, command_line, run_command_line
+from harness.cli.options import EachFlagOnce, takes_run, with_flags
+from harness.experiment.config import read_config, sort_settings
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import Experiment
+from harness.experiment.setting import CONVENTIONS, PANELS, REPEATS, WHAT
 
 
 def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +31,7 @@ def call(capsys):
 
     def call(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
-            main(arguments)
+            run_command_line(arguments)
         out, err = capsys.readouterr()
         return int(caught.value.code), out, err
 
@@ -38,22 +45,33 @@ class Faulty(Backend):
     name = "faulty"
 
     def train_one(self, *given):
+        raise RuntimeError("while training")
+
+class Broken(Faulty):
+    def unsupported(self, *given):
         raise RuntimeError("of its own")
 """
 
 
-def test_a_fault_in_a_backend_is_no_verdict(tmp_path):
+@pytest.mark.parametrize(
+    ("backend", "stream", "told"),
+    [
+        ("Faulty", "stdout", "RuntimeError: while training"),
+        ("Broken", "stderr", "error: RuntimeError: of its own; a fault in a"),
+    ],
+)
+def test_a_fault_in_a_backend_is_no_verdict(backend, stream, told, tmp_path):
     (tmp_path / "faulty.py").write_text(FAULTY)
     grid = ["--eta", "0.1", "--lmbd", "0.1", "--epochs", "1", "--no-conformance"]
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "parity", "--backend", "numpy,faulty:Faulty", *grid],
+        [sys.executable, "-m", "harness", "parity", "--backend", f"numpy,faulty:{backend}", *grid],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 3
-    assert done.stderr.splitlines()[-1].startswith("error: RuntimeError: of its own; a fault in a")
+    assert told in getattr(done, stream)
 
 
 def test_a_place_that_cannot_be_written_gets_one_line(call, tmp_path, monkeypatch):
@@ -93,20 +111,41 @@ def test_a_run_that_trained_nothing_does_not_pass_for_done(call, tmp_path):
         (["run", "--lr", "0.1"], "No such option: --lr; did you mean --eta?"),
         (["run", "--wary", "split"], "did you mean --vary?"),
         (["run", "--xyz", "1"], "No such option: --xyz; see python -m harness run --help"),
-        (["run", "--folds", "x"], "a valid integer; see python -m harness run --help"),
-        (["run", "--hidden", "5,x"], "hidden: found 'x'; allowed: a valid integer\n"),
+        (["run", "--folds", "x"], "folds: found 'x'; allowed: a whole number, 2 or above\n"),
+        (["run", "--hidden", "5,x"], "hidden: found 'x'; allowed: a whole number, 1 or above\n"),
         (["run", "--eta", "0.1,x"], "error: eta: found '0.1,x'; allowed: a list such as"),
         (["rum"], "Did you mean 'run'?"),
         (["run", "--eta", ""], "eta: found nothing"),
         (["run", "--eta", "-1"], "eta: found -1"),
         (["run", "--lmbd", "1,1"], "lmbd: 1 given more than once"),
         (["run", "--test-size", "1.5"], "test_size: found 1.5"),
-        (["run", "--test-size", "half"], "Invalid value for '--test-size'"),
+        (
+            ["run", "--test-size", "half"],
+            "test_size: found 'half'; allowed: a finite number above 0",
+        ),
         (["run", "--name", "../up"], "name: found '../up'"),
         (["run", "--dataset", "none.csv", "--target", "y"], "no file 'none.csv'"),
         (["run", "--config", "none.toml"], "'none.toml' cannot be read"),
         (["run", "--jobs", "0"], "jobs: found 0"),
         (["run", "--scheduler", "tcp://127.0.0.1:1"], "only with executor dask"),
+        (["run", "--tensorboard", "tb", "--dataset", "digit"], "did you mean 'digits'?"),
+        (["run", "--seed", "1", "--seed", "2"], "--seed is given more than once; allowed: once"),
+        (["run", "--lmbd", "0,001"], "lmbd: found '0,001'; decimals have a point (0.001)"),
+        (["run", "--optimizer", "adam", "--momentum", "0.9"], "momentum: found 0.9 with optimizer"),
+        (["run", "--max-iter", "9"], "did you mean --epochs?"),
+        (["run", "--override", "keras.epochs"], "allowed: BACKEND.SETTING=VALUE"),
+        (["run", "--override", "kears.epochs=3"], "did you mean 'keras'?"),
+        (["run", "--override", "keras.epoch=3"], "did you mean 'epochs'?"),
+        (["run", "--override", "keras.epochs=x"], "overrides.keras: epochs: found 'x'; allowed"),
+        (
+            ["run", "--override", "keras.epochs=3", "--override", "keras.epochs=4"],
+            "override: keras.epochs given more than once",
+        ),
+        (
+            ["run", "--override", "keras.epochs=3", "--backend", "numpy"],
+            "override: found 'keras', which does not run; allowed: numpy",
+        ),
+        (["parity", "--jobs", "2"], "No such option: --jobs"),
         (["report", "nowhere"], "'nowhere' is not a finished run folder"),
     ],
 )
@@ -119,6 +158,137 @@ def test_bad_input_gets_one_line_and_exit_code_2(call, arguments, message, tmp_p
     assert err.count("\n") == 1
     assert out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def flags_of(verb: str) -> dict[str, Any]:
+    """The options of a verb by the name of their setting."""
+    group = typer.main.get_command(command_line(verb))
+    return {option.name: option for option in group.commands[verb].params}
+
+
+@pytest.mark.parametrize(
+    ("verb", "models"),
+    [("run", (Experiment, Execution)), ("parity", (Experiment,)), ("bench", (Experiment,))],
+)
+def test_every_setting_is_a_flag_with_help_in_a_panel(verb, models):
+    flags = flags_of(verb)
+    for name, field in [pair for model in models for pair in model.model_fields.items()]:
+        assert field.description, name
+        option = flags[name]
+        assert option.help, name
+        assert option.rich_help_panel in (*PANELS, CONVENTIONS), name
+        assert any(text.startswith("--") for text in option.opts), name
+
+
+def as_toml(value: Any) -> str:
+    """A value as a TOML file has it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {as_toml(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+# a value for every setting that differs from its default, as a flag and as a value; with what it needs
+GIVEN: dict[str, tuple[list[str], Any, dict[str, Any]]] = {
+    "preset": (["lecture"], "lecture", {}),
+    "backends": (["numpy,keras"], ("numpy", "keras"), {}),
+    "overrides": (["keras.hidden=5,4"], {"keras": {"hidden": [5, 4]}}, {}),
+    "dataset": (["iris"], "iris", {}),
+    "target": (["y"], "y", {}),
+    "task": (["regression"], "regression", {}),
+    "test_size": (["0.3"], 0.3, {}),
+    "validation_size": (["0.3"], 0.3, {}),
+    "scale": (["minmax"], "minmax", {}),
+    "hidden": (["30", "20"], (30, 20), {}),
+    "activation": (["elu"], "elu", {}),
+    "eta": (["0.01", "0.1"], (0.01, 0.1), {}),
+    "lmbd": (["0.01,0.1", "1"], (0.01, 0.1, 1.0), {}),
+    "optimizer": (["adam"], "adam", {}),
+    "momentum": (["0.9"], 0.9, {}),
+    "nesterov": ([], True, {"momentum": 0.5}),
+    "epochs": (["7"], 7, {}),
+    "batch_size": (["7"], 7, {}),
+    "keep_last_batch": ([], True, {}),
+    "dtype": (["float64"], "float64", {}),
+    "cost": (["sum"], "sum", {}),
+    "penalty_factor": (["2"], 2.0, {}),
+    "penalty_per_sample": ([], True, {}),
+    "penalised": (["hidden"], "hidden", {}),
+    "minibatches": (["reshuffle"], "reshuffle", {}),
+    "initial_weights": (["normal"], "normal", {}),
+    "weight_scale": (["2"], 2.0, {}),
+    "initial_bias": (["as_weights"], "as_weights", {}),
+    "patience": (["7"], 7, {}),
+    "tol": (["0.1"], 0.1, {"patience": 3}),
+    "shared_stream": (["weights"], ("weights",), {}),
+    "drawn_before": (["numpy weights"], ("numpy weights",), {"draws": "notebook"}),
+    "draws": (["notebook"], "notebook", {}),
+    "seed": (["7"], 7, {}),
+    "folds": (["7"], 7, {}),
+    "repeats": (["7"], 7, {}),
+    "vary": (["split"], "split", {}),
+    "executor": (["serial"], "serial", {}),
+    "jobs": (["7"], 7, {}),
+    "threads": (["7"], 7, {}),
+    "unit_timeout": (["7"], 7.0, {}),
+    "scheduler": (["tcp://a:1"], "tcp://a:1", {"executor": "dask"}),
+    "output": (["elsewhere"], "elsewhere", {}),
+    "name": (["mine"], "mine", {}),
+    "fresh": ([], True, {}),
+}
+
+
+@pytest.mark.parametrize("name", [*Experiment.model_fields, *Execution.model_fields])
+def test_every_setting_is_a_flag_and_a_key_and_both_mean_the_same(name, tmp_path):
+    texts, value, needs = GIVEN[name]
+    option = flags_of("run")[name].opts[0]
+    arguments = [part for text in texts for part in (option, text)] or [option]
+    for need, text in needs.items():
+        arguments += [flags_of("run")[need].opts[0], str(text)]
+    by_flag: list[dict[str, Any]] = []
+
+    @takes_run
+    def keep(settings: dict[str, Any]) -> None:
+        by_flag.append(settings)
+
+    app = typer.Typer()
+    app.command(cls=EachFlagOnce)(with_flags(keep))
+    typer.main.get_command(app).main(arguments, standalone_mode=False)
+    file = tmp_path / "settings.toml"
+    file.write_text("".join(f"{k} = {as_toml(v)}\n" for k, v in {name: value, **needs}.items()))
+    experiment, execution = sort_settings(by_flag[0])
+    assert (experiment, execution) == sort_settings(read_config(file))
+    model, default = (
+        (experiment, Experiment()) if name in Experiment.model_fields else (execution, Execution())
+    )
+    assert getattr(model, name) == value
+    assert getattr(model, name) != getattr(default, name)
+
+
+def test_a_setting_of_the_execution_in_a_file_is_refused_where_nothing_uses_it(call, tmp_path):
+    (tmp_path / "settings.toml").write_text("jobs = 2\n")
+    code, _, err = call("parity", "--config", str(tmp_path / "settings.toml"))
+    assert code == 2
+    assert err.startswith("error: jobs: found in ")
+
+
+def test_folds_without_repeats_say_how_many_there_are(call, tmp_path):
+    code, out, _ = call("run", "--dry-run", "--dataset", "iris", "--folds", "5")
+    assert code == 0
+    assert "repeats = 5" in out
+    assert "repeats =" not in call("run", "--dry-run", "--folds", "5", "--repeats", "5")[1]
+
+
+def test_what_comes_from_outside_is_printed_as_it_is(call):
+    name = "nobody[red].x:smile:"
+    out = call("run", "--dry-run", "--dataset", "iris", "--backend", f"numpy,{name}")[1]
+    assert name in out
+
+
+def test_help_fits_a_terminal_of_80_columns(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = call("run", "--help")[1]
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.index(WHAT) < out.index(REPEATS) < out.index(CONVENTIONS)
 
 
 def test_debug_shows_where_an_error_came_from(tmp_path):

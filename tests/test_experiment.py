@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from harness.errors import InputError
 from harness.experiment.config import read_config, sort_settings
 from harness.experiment.execution import Execution
-from harness.experiment.experiment import GRID, Experiment, experiment_from, parse_numbers
+from harness.experiment.experiment import (
+    POWERS_OF_TEN,
+    Experiment,
+    experiment_from,
+    parse_numbers,
+)
+from harness.experiment.setting import NAMES_ELSEWHERE
 
 
 def test_the_default_is_the_grid_of_the_notes():
-    assert Experiment().eta == Experiment().lmbd == GRID == (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
+    assert (
+        Experiment().eta
+        == Experiment().lmbd
+        == POWERS_OF_TEN
+        == (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
+    )
     assert len(Experiment().cells) == 49
 
 
@@ -25,16 +38,16 @@ def test_a_log_range_and_a_list_are_numbers():
     ("settings", "message"),
     [
         ({"eta": []}, "eta: found nothing"),
-        ({"eta": [-1.0]}, "eta: found -1; allowed: finite numbers above 0"),
+        ({"eta": [-1.0]}, "eta: found -1; allowed: a finite number above 0"),
         ({"eta": [0.0]}, "eta: found 0; allowed"),
         ({"eta": [float("inf")]}, "eta: found inf; allowed: a finite number"),
         ({"lmbd": [float("nan")]}, "lmbd: found nan; allowed: a finite number"),
         ({"lmbd": [0.1, 0.1]}, "lmbd: 0.1 given more than once"),
         ({"lmbd": "1:2"}, "found '1:2'; allowed: a list such as"),
-        ({"test_size": 0.0}, "test_size: found 0.0; allowed: greater than 0"),
-        ({"test_size": 1.0}, "test_size: found 1.0; allowed: less than 1"),
+        ({"test_size": 0.0}, "test_size: found 0; allowed: a finite number above 0 and below 1"),
+        ({"test_size": 1.0}, "test_size: found 1; allowed: a finite number above 0 and below 1"),
         ({"hidden": []}, "hidden: found nothing"),
-        ({"hidden": [0]}, "hidden: found 0; allowed: greater than or equal to 1"),
+        ({"hidden": [0]}, "hidden: found 0; allowed: a whole number, 1 or above"),
         ({"activation": "sigmod"}, "did you mean 'sigmoid'?"),
         ({"optimizer": "adm"}, "did you mean 'adam'?"),
         ({"dtype": "float23"}, "did you mean 'float32'?"),
@@ -42,6 +55,26 @@ def test_a_log_range_and_a_list_are_numbers():
         ({"epocs": 3}, "did you mean 'epochs'?"),
         ({"nesterov": True}, "nesterov: needs a momentum above 0"),
         ({"overrides": {"keras": {"etta": 1}}}, "overrides.keras: 'etta' is not known"),
+        ({"overrides": {"kears": {"epochs": 1}}}, "overrides: 'kears' is not known; did you mean"),
+        ({"overrides": {"keras": {"epochs": 0}}}, "overrides.keras: epochs: found 0; allowed"),
+        (
+            {"overrides": {"keras": {"max_iter": 1}}},
+            "overrides.keras: 'max_iter' is not known; did",
+        ),
+        ({"overrides": {"keras": {"lr": 1}}}, "overrides.keras: eta is the same for all backends"),
+        ({"overrides": 3}, "overrides: found 3; allowed: tables of settings by backend"),
+        ({"overrides": {"keras": 3}}, "overrides: found"),
+        ({"lr": 0.1}, "'lr' is not known; did you mean 'eta'?"),
+        ({"hidden_layer_sizes": 3}, "did you mean 'hidden'?"),
+        ({"lmbd": "0,001"}, "lmbd: found '0,001'; decimals have a point (0.001)"),
+        ({"test_size": "0,3"}, "below 1; decimals have a point: 0.3"),
+        ({"batch_size": "1,5"}, "batch_size: found '1,5'; allowed: a whole number, 1 or above"),
+        ({"epochs": True}, "epochs: found True; allowed: a whole number"),
+        ({"eta": [True]}, "eta: found [True]; allowed"),
+        ({"nesterov": 1, "momentum": 0.9}, "nesterov: found 1; allowed: true or false"),
+        ({"optimizer": "adam", "momentum": 0.9}, "momentum: found 0.9 with optimizer adam"),
+        ({"tol": 0.1}, "tol: found 0.1 without patience"),
+        ({"folds": 5, "test_size": 0.3}, "test_size: found 0.3 with folds 5"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_allowed(settings, message):
@@ -49,6 +82,40 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(settings, message):
         experiment_from(settings)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+    with pytest.raises(InputError) as directly:
+        Experiment(**settings)
+    assert str(directly.value) == str(caught.value)
+
+
+def test_folds_without_repeats_train_each_fold_once():
+    assert Experiment(folds=5).repeats == 5
+    assert Experiment(folds=5, repeats=2).repeats == 2
+
+
+def test_other_programs_names_lead_to_settings_of_ours():
+    ours = {*Experiment.model_fields, *Execution.model_fields}
+    assert set(NAMES_ELSEWHERE.values()) <= ours
+    assert not set(NAMES_ELSEWHERE) & ours
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"), [("digits", "421047a838ca"), ("small", "9c621505f37c")]
+)
+def test_committed_baselines_are_the_experiments_they_were(name, digest):
+    file = Path(__file__).parents[1] / "results" / "baselines" / name / "experiment.toml"
+    assert experiment_from(read_config(file)).digest() == digest
+
+
+@pytest.mark.parametrize(
+    ("settings", "digest"),
+    [
+        ({}, "b17d85864dac"),
+        ({"preset": "lecture"}, "51c5321d610b"),
+        ({"preset": "lecture", "hidden": "30"}, "44bec1765ab3"),
+    ],
+)
+def test_runs_of_before_are_found_again(settings, digest):
+    assert experiment_from(settings).digest() == digest
 
 
 def test_lmbd_may_be_zero():

@@ -411,9 +411,9 @@ def test_wrong_flags_are_input_errors(wrong, words):
     ],
 )
 def test_the_exit_code_says_how_it_went(flags, code, tmp_path, capsys):
-    from harness.cli.main import main
+    from harness.cli.main import run_command_line
 
     small = "--dataset iris --scale standard --epochs 2 --eta 0.1 --lmbd 0.01 --batch-size 20"
     with pytest.raises(SystemExit) as ended:
-        main(["parity", *flags, *small.split(), "--output", str(tmp_path / "p")])
+        run_command_line(["parity", *flags, *small.split(), "--output", str(tmp_path / "p")])
     assert ended.value.code == code

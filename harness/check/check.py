@@ -11,6 +11,8 @@ from harness.check.decisive_tests import MOST_TIMES, CheckRules, planned_looks
 from harness.check.learning_curves import curve_words
 from harness.check.reference_path import FirstSigns, first_steps
 from harness.check.verdict import CheckVerdict, judge_run
+from harness.data.dataset import load_dataset
+from harness.data.split import split_rows
 from harness.errors import InputError, unknown
 from harness.executors.by_name import prepare_executor
 from harness.experiment.execution import Execution
@@ -49,10 +51,10 @@ def check(
         )
     goes_on = run is None if until_decided is None else until_decided
     rules = rules or CheckRules()
+    if run is None and (reasons := [*changed_data(baseline), *unusable_reasons(names)]):
+        return CheckVerdict(baseline, names, rules, obstacles=tuple(reasons))
     redrawn = redrawn_backends(baseline, names)
     if run is None:
-        if reasons := unusable_reasons(names):
-            return CheckVerdict(baseline, names, rules, obstacles=tuple(reasons))
         signs = first_steps(baseline, names)
         signs = replace(signs, words=(*signs.words, *curve_words(baseline, names, redrawn)))
         for line in signs.lines:
@@ -126,6 +128,20 @@ def run_again(
     names = tuple(backends or baseline.result.backends)
     experiment = baseline.experiment.model_copy(update={"backends": names, "repeats": wanted})
     return train_and_save(plan_work(experiment, looks), execution, progress=progress)
+
+
+def changed_data(baseline: Baseline) -> list[str]:
+    """Why the data that this code reads are not the baseline's, in words; by their hashes."""
+    experiment, then = baseline.experiment, baseline.facts["dataset"]
+    dataset = load_dataset(experiment)
+    if dataset.sha256 != then["sha256"]:
+        return [
+            f"other data: {then['name']!r} is not what it was when the baseline was made "
+            f"(sha256 {dataset.sha256[:12]}, then {then['sha256'][:12]})"
+        ]
+    if split_rows(dataset, experiment).sha256 != then["split_sha256"]:
+        return ["another split into train, validation and test"]
+    return []
 
 
 def unusable_reasons(backends: Sequence[str]) -> list[str]:

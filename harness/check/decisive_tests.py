@@ -60,6 +60,9 @@ class Quantity:
     cells: tuple[tuple[float, float], ...]
     values: Floats
     paired: bool
+    chaotic: bool = (
+        False  # held to for want of a stable cell: on the reference's path it may stay open
+    )
 
     @property
     def what(self) -> str:
@@ -144,8 +147,9 @@ def quantities(
         if stable and one not in stable:
             kind, one = STABLE_CELL, _cell_of(steady, backend)
         if one is not None:
-            pairs = same and (backend, *one) not in chaotic
-            found.append(Quantity(backend, kind, (one,), _values(scores, backend, (one,)), pairs))
+            wild = (backend, *one) in chaotic
+            values = _values(scores, backend, (one,))
+            found.append(Quantity(backend, kind, (one,), values, same and not wild, wild))
         if stable:
             values = _values(scores, backend, stable)
             found.append(Quantity(backend, STABLE_MEAN, stable, values, same))

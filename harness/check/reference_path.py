@@ -24,6 +24,7 @@ class FirstSigns:
 
     failures: tuple[Finding, ...] = ()
     words: tuple[str, ...] = ()
+    agreeing: tuple[str, ...] = ()  # backends that are on the reference's path
 
     @property
     def lines(self) -> list[str]:
@@ -75,4 +76,4 @@ def first_steps(baseline: Baseline, backends: Sequence[str]) -> FirstSigns:
     agree = [backend for backend, found in now.items() if found["outcome"] == "agrees"]
     if agree:
         words.insert(0, f"{', '.join(agree)}: on the reference's path for {FIRST_STEPS} steps")
-    return FirstSigns(tuple(failures), tuple(words))
+    return FirstSigns(tuple(failures), tuple(words), tuple(agree))

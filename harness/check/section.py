@@ -64,7 +64,8 @@ def check_points(verdict: CheckVerdict) -> list[str]:
     """What failed or hinders, what else a person should see; one line each."""
     said = [f"not comparable: {obstacle}" for obstacle in verdict.obstacles[1:]]
     said += _first([f"FAIL {finding}" for finding in verdict.failures], "FAIL")
-    open_ = tuple(p for p in verdict.primaries if p.outcome == "inconclusive")
+    waits = verdict.outcome in ("inconclusive", "fail")
+    open_ = tuple(p for p in verdict.primaries if p.outcome == "inconclusive" and waits)
     said += _first([_open(names, p, verdict) for names, p in _alike(open_)], "OPEN")
     if len(verdict.changed):
         first = verdict.changed.iloc[0]
@@ -72,7 +73,16 @@ def check_points(verdict: CheckVerdict) -> list[str]:
     said += _unchanged(verdict)
     said += _round_off(verdict)
     said += [
-        _say("chaotic", choice=choice, metric=verdict.metric, p=probability(choice.p))
+        _say(
+            "chaotic",
+            choice=choice,
+            metric=verdict.metric,
+            p=probability(choice.p),
+            alone=any(
+                p.quantity.chaotic and p.quantity.backend == choice.backend
+                for p in verdict.primaries
+            ),
+        )
         for choice in verdict.chaotic
         if verdict.word != "identical"
     ]

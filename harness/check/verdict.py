@@ -136,14 +136,20 @@ def judge_run(
     ]
     if rules.strict and len(changed):
         failures.append(findings.changed_finding(changed))
-    open_ = not primaries or any(primary.outcome == "inconclusive" for primary in primaries)
+    chaotic = chaotic_choices(baseline, run, names, used)
+    calm = {c.backend for c in chaotic if not c.other and c.backend in signs.agreeing}
+    open_ = not primaries or any(
+        primary.outcome == "inconclusive" and not (primary.quantity.chaotic and backend in calm)
+        for primary in primaries
+        for backend in (primary.quantity.backend,)
+    )
     return replace(
         verdict,
         outcome="fail" if failures else "inconclusive" if open_ else "pass",
         word=change_word(moved),
         failures=tuple(failures),
         primaries=tuple(primaries),
-        chaotic=tuple(chaotic_choices(baseline, run, names, used)),
+        chaotic=tuple(chaotic),
         moved=moved,
         changed=changed,
         fallen=fallen_cells(moved),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import DEBUG
+from harness.cli.options import DEBUG, EachFlagOnce
 
 _Folder = Annotated[str, typer.Option(help="Where baselines are.")]
 _HERE = "results/baselines"
@@ -16,7 +16,7 @@ baseline_app = typer.Typer(
 )
 
 
-@baseline_app.command("save")
+@baseline_app.command("save", cls=EachFlagOnce)
 def save_command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run folder.")],
     *,
@@ -59,8 +59,8 @@ def save_command(
     )
 
 
-@baseline_app.command("list")
-def list_command(folder: _Folder = _HERE, debug: DEBUG = False) -> None:
+@baseline_app.command("list", cls=EachFlagOnce)
+def list_baselines_command(folder: _Folder = _HERE, debug: DEBUG = False) -> None:
     """What baselines there are."""
     from rich.table import Table
 
@@ -89,7 +89,7 @@ def list_command(folder: _Folder = _HERE, debug: DEBUG = False) -> None:
         out.print(f"none in {folder}; make one with: harness baseline save RUN --name NAME")
 
 
-@baseline_app.command("show")
+@baseline_app.command("show", cls=EachFlagOnce)
 def show_command(
     name: Annotated[str, typer.Argument(help="The baseline's name.")],
     folder: _Folder = _HERE,

@@ -8,31 +8,31 @@ import typer
 
 from harness.cli.options import takes_experiment
 
-PANEL = "How to measure"
+_HOW = "How to measure"
 
 
 @takes_experiment
-def bench(
+def bench_command(
     settings: dict[str, Any],
     *,
     repetitions: Annotated[
-        int, typer.Option(min=1, help="Rounds; medians are reported.", rich_help_panel=PANEL)
+        int, typer.Option(min=1, help="Rounds; medians are reported.", rich_help_panel=_HOW)
     ] = 3,
     sample: Annotated[
         int,
-        typer.Option(min=1, help="Cells that are trained one at a time.", rich_help_panel=PANEL),
+        typer.Option(min=1, help="Cells that are trained one at a time.", rich_help_panel=_HOW),
     ] = 3,
     threads: Annotated[
-        int, typer.Option(min=1, help="Threads of each backend.", rich_help_panel=PANEL)
+        int, typer.Option(min=1, help="Threads of each backend.", rich_help_panel=_HOW)
     ] = 1,
     whole: Annotated[
         bool,
         typer.Option(
-            "--whole/--no-whole", help="Also time whole commands, cold.", rich_help_panel=PANEL
+            "--whole/--no-whole", help="Also time whole commands, cold.", rich_help_panel=_HOW
         ),
     ] = True,
     output: Annotated[
-        str, typer.Option(help="Folder for bench.json and bench.png.", rich_help_panel=PANEL)
+        str, typer.Option(help="Folder for bench.json and bench.png.", rich_help_panel=_HOW)
     ] = "results/bench",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the tables.")] = False,
 ) -> None:
@@ -47,12 +47,12 @@ def bench(
     from harness.cli.sections import show_section
     from harness.document.canvas import figure_file, style
     from harness.experiment.execution import cores
-    from harness.experiment.experiment import experiment_from
+    from harness.experiment.experiment import Experiment
     from harness.results.run_folder import RunFolder
 
     out, err = console(), console(stderr=True)
     result = benchmark(
-        experiment_from(settings),
+        Experiment(**settings),
         repetitions=repetitions,
         sample=sample,
         threads=threads,

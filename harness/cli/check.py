@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -125,7 +125,7 @@ def check_command(
     from harness.cli.console import console
     from harness.cli.progress import progress_display
     from harness.cli.sections import show_section
-    from harness.experiment.config import execution_from
+    from harness.experiment.execution import Execution
 
     held = load_baseline(baseline, folder)
     names = [n.strip() for part in backend or [] for n in part.split(",") if n.strip()]
@@ -138,7 +138,9 @@ def check_command(
         power = power_section(held, looks, rules, experiment.backends, runs_per_year)
         show_section(power, out)
         return
-    settings = {"threads": threads, "output": output} | ({"jobs": jobs} if jobs else {})
+    settings: dict[str, Any] = {"threads": threads, "output": output} | (
+        {"jobs": jobs} if jobs else {}
+    )
     err = console(stderr=True)
     say = (lambda what: None) if json else partial(err.print, highlight=False, markup=False)
     with progress_display(err, quiet=json) as progress:
@@ -150,7 +152,7 @@ def check_command(
             until_decided=until_decided,
             most_repeats=most_repeats,
             rules=rules,
-            execution=execution_from(settings),
+            execution=Execution(**settings),
             progress=progress,
             say=say,
         )

@@ -6,28 +6,29 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from harness.experiment.execution import Execution
     from harness.runner import Work
 
 
-def show(work: Work, execution: Execution, out: Console) -> None:
+def show_work(work: Work, execution: Execution, out: Console) -> None:
     """Backends with their networks, units and floating-point operations, and where results would go."""
-    from backends.base import Backend
     from harness.data.split import split_rows
     from harness.runner import address_of
 
     experiment, dataset = work.experiment, work.dataset
     split = split_rows(dataset, experiment)
     parts = ", ".join(f"{len(rows)} {part}" for part, rows in split.items())
-    out.print(f"[b]{dataset.name}[/b] ({dataset.source}): {parts}; {dataset.x.shape[1]} features")
+    about = f" ({dataset.source}): {parts}; {dataset.x.shape[1]} features"
+    out.print(Text.assemble((dataset.name, "bold"), about))
     table = Table()
     for column in ("backend", "network", "weights", "networks", "steps each", "units", "GFLOP"):
         table.add_column(column, justify="left" if column in ("backend", "network") else "right")
     steps = work.steps
-    for name, backend in work.backends.items():
-        if name in work.reasons or not isinstance(backend, Backend):
+    for name in experiment.backends:
+        if name in work.reasons:
             status, reason = work.reasons[name]
             table.add_row(name, f"{status}: {reason}")
             continue

@@ -9,7 +9,7 @@ import typer
 from harness.cli.options import DEBUG
 
 
-def lecture(
+def lecture_command(
     exhibit: Annotated[
         list[str] | None,
         typer.Argument(help="Exhibits to compute; all, if none is named.", show_default=False),

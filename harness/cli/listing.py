@@ -5,9 +5,10 @@ from __future__ import annotations
 from harness.cli.options import DEBUG
 
 
-def listing(debug: DEBUG = False) -> None:
+def list_command(debug: DEBUG = False) -> None:
     """Show the backends with their versions and what they support, data sets and presets."""
     from rich.table import Table
+    from rich.text import Text
 
     from backends.registry import UnusableBackend, find, known, version
     from harness.cli.console import console
@@ -23,7 +24,9 @@ def listing(debug: DEBUG = False) -> None:
         try:
             backend = find(name)
         except UnusableBackend as missing:
-            backends.add_row(name, f"[red]unavailable[/red]: {missing.reason}", place)
+            backends.add_row(
+                name, Text.assemble(("unavailable", "red"), f": {missing.reason}"), place
+            )
             continue
         backends.add_row(
             name,

@@ -1,7 +1,6 @@
 """The command line: one file a verb, which parses and prints.
 
-Errors in the input are printed on one line and end with exit code 2. Exit codes: 0 done; 1 a verdict
-against; 2 usage or input; 3 unfinished or inconclusive.
+Errors in the input are printed on one line. How a command ends: :class:`harness.errors.ExitCode`.
 """
 
 from __future__ import annotations
@@ -17,38 +16,48 @@ from typing import Any, NoReturn
 import typer
 
 from harness.cli import baseline, bench, check, compare, lecture, listing, parity, report, run
+from harness.cli.options import EachFlagOnce, with_flags
+from harness.errors import ExitCode, InputError
 
-app = typer.Typer(
-    name="harness",
-    help="Train the same small neural networks on several libraries and see how far they agree.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done; 1 a verdict against; 2 usage or input; 3 unfinished or inconclusive.",
-)
 VERBS: dict[str, Callable[..., None]] = {
-    "run": run.run,
-    "report": report.report,
+    "run": run.run_command,
+    "report": report.report_command,
     "parity": parity.parity_command,
     "compare": compare.compare_command,
     "check": check.check_command,
-    "bench": bench.bench,
-    "lecture": lecture.lecture,
-    "list": listing.listing,
+    "bench": bench.bench_command,
+    "lecture": lecture.lecture_command,
+    "list": listing.list_command,
 }
-for verb, command in VERBS.items():
-    app.command(verb)(command)
-app.add_typer(baseline.baseline_app, name="baseline")
-
-# what other programs call some of the flags
-ELSEWHERE = dict.fromkeys(("lr", "learning-rate", "learning-rate-init"), "--eta") | dict.fromkeys(
-    ("l2", "alpha", "lambda", "weight-decay"), "--lmbd"
-)
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
+def command_line(verb: str = "") -> typer.Typer:
+    """The commands; that of the verb with all its flags, the others with their names and first lines."""
+    app = typer.Typer(
+        name="harness",
+        help="Train the same small neural networks on several libraries and see how far they agree.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Exit codes: 0 done; 1 a verdict against; 2 usage or input; 3 unfinished, inconclusive "
+        "or not comparable.",
+    )
+    for name, command in VERBS.items():
+        words = _paragraphs(str(command.__doc__))
+        shown = with_flags(command) if name == verb else lambda: None
+        app.command(name, cls=EachFlagOnce, help=words)(shown)
+    app.add_typer(baseline.baseline_app, name="baseline")
+    return app
+
+
+def _paragraphs(docstring: str) -> str:
+    """Its paragraphs, each on one line: a terminal breaks them where it ends."""
+    return "\n\n".join(" ".join(part.split()) for part in docstring.split("\n\n"))
+
+
+def run_command_line(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -59,33 +68,30 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _in_one_line(given: Sequence[str]) -> int:
     """The exit code; what is wrong with the input ends here, told on one line."""
-    from harness.errors import InputError
-
     try:
         return _invoke(given)
     except OSError as error:
         place = f"{error.filename!r} " if error.filename else ""
-        _fail(
+        return _refused(
             f"{place}cannot be read or written ({error.strerror or error}); allowed: a place that can be"
         )
     except InputError as error:
-        _fail(str(error))
+        return _refused(str(error))
     except typer.TyperException as error:
-        _fail(_usage(error, given))
+        return _refused(_usage(error, given))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        sys.exit(3)
+        return ExitCode.UNFINISHED
 
 
 def _invoke(arguments: Sequence[str]) -> int:
+    app = command_line(arguments[0] if arguments else "")
     code = app(args=list(arguments), prog_name="python -m harness", standalone_mode=False)
-    return code if isinstance(code, int) else 0
+    return code if isinstance(code, int) else ExitCode.DONE
 
 
 def _no_verdict(kind: type[BaseException] | None, error: Any, trace: Any) -> None:
-    """A fault in the program or in a backend ends with 3: with 1 it would pass for a verdict against."""
-    from harness.errors import InputError
-
+    """End with 3 after a fault in the program or in a backend: 1 would pass for a verdict against."""
     # these come here with --debug only, and as the traceback that was asked for
     told = (InputError, OSError, typer.TyperException)
     if kind is None or not issubclass(kind, Exception) or issubclass(kind, told):
@@ -96,23 +102,28 @@ def _no_verdict(kind: type[BaseException] | None, error: Any, trace: Any) -> Non
         "not in the input: there is no verdict",
         file=sys.stderr,
     )
-    sys.exit(3)
+    sys.exit(ExitCode.UNFINISHED)
 
 
 def _interrupt(_signal: int, _frame: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _fail(message: str) -> NoReturn:
+def _refused(message: str) -> int:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(2)
+    return ExitCode.INPUT
 
 
 def _nearest(error: typer.TyperException) -> str | None:
     """The flag that an unknown one was meant for: the same thing elsewhere, or spelt nearly alike."""
     given = getattr(error, "option_name", "").lstrip("-")
-    if given in ELSEWHERE:
-        return ELSEWHERE[given]
+    context = getattr(error, "ctx", None)
+    flags = {p.name: p.opts[0] for p in context.command.params} if context else {}
+    from harness.experiment.setting import name_here
+
+    ours = name_here(given)
+    if ours in flags:
+        return str(flags[ours])
     possible = [flag.lstrip("-") for flag in getattr(error, "possibilities", None) or []]
     near = get_close_matches(given, possible, n=1)
     return f"--{near[0]}" if near else None

@@ -1,180 +1,197 @@
-"""The experiment's flags, said once for every verb that takes an experiment.
+"""Flags made from the settings of an experiment and its execution, for every verb that takes them.
 
-:func:`takes_experiment` adds them to a command, which receives what was given, configuration file and
-flags merged, as ``settings``.
+:func:`takes_experiment` marks a command, which receives what was given, configuration file and flags
+together, as ``settings``; :func:`with_flags` gives it the flags. What settings there are is read only
+then, because that takes longer than all else that ``--help`` does.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-WHAT, DATA, NETWORK, GRID, DRAWS = "What to run", "Data", "Network", "Grid and training", "Repeats"
+from harness.errors import InputError
 
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
-def _flag(panel: str, text: str, *names: str, metavar: str | None = None) -> Any:
-    return typer.Option(
-        *names, help=text, rich_help_panel=panel, show_default=False, metavar=metavar
-    )
-
-
-# name, type, option; None means not given, so that a configuration file or the preset decides
-FLAGS: dict[str, tuple[Any, Any]] = {
-    "preset": (str, _flag(WHAT, "Table of settings to start from: fair (default), lecture.")),
-    "config": (
-        Path,
-        _flag(WHAT, "TOML file of settings, named as the flags; flags win.", metavar="FILE"),
-    ),
-    "backend": (
-        list[str],
-        _flag(
-            WHAT,
-            "Backends: names, comma-separated or repeated, package.module:Class, or all (default).",
-            metavar="NAMES",
-        ),
-    ),
-    "dataset": (
-        str,
-        _flag(
-            DATA,
-            "digits (default), iris, wine, breast_cancer, diabetes, openml:NAME, "
-            "or a CSV, Parquet or NPZ file.",
-        ),
-    ),
-    "target": (str, _flag(DATA, "Target column of a file or OpenML set.", metavar="COLUMN")),
-    "task": (str, _flag(DATA, "classification (default) or regression.")),
-    "test_size": (float, _flag(DATA, "Share of all samples held out for the test. [0.2]")),
-    "validation_size": (
-        float,
-        _flag(DATA, "Share of the rest held out to choose the best cell. [0.2]"),
-    ),
-    "scale": (
-        str,
-        _flag(
-            DATA,
-            "none (default), standard or minmax, fitted on the training part; real targets too.",
-        ),
-    ),
-    "hidden": (str, _flag(NETWORK, "Units of the hidden layers, such as 100,50. [50]")),
-    "activation": (
-        str,
-        _flag(NETWORK, "identity, sigmoid (default), tanh, relu, leaky_relu or elu."),
-    ),
-    "eta": (
-        str,
-        _flag(GRID, "Learning rates: a list, or a log range first:last:count. [1e-5:1e1:7]"),
-    ),
-    "lmbd": (str, _flag(GRID, "L2 strengths: a list, or a log range. [1e-5:1e1:7]")),
-    "optimizer": (str, _flag(GRID, "sgd (default) or adam.")),
-    "momentum": (float, _flag(GRID, "Momentum of sgd. [0]")),
-    "nesterov": (
-        bool,
-        _flag(GRID, "Nesterov's form of the momentum.", "--nesterov/--no-nesterov"),
-    ),
-    "epochs": (int, _flag(GRID, "Passes through the training part. [100]")),
-    "batch_size": (int, _flag(GRID, "Samples in a minibatch. [100]")),
-    "keep_last_batch": (
-        bool,
-        _flag(
-            GRID,
-            "Keep an epoch's short last minibatch instead of dropping it.",
-            "--keep-last-batch/--drop-last-batch",
-        ),
-    ),
-    "dtype": (str, _flag(GRID, "float32 (default) or float64.")),
-    "seed": (int, _flag(DRAWS, "Of split, initial weights and minibatch order. [0]")),
-    "repeats": (int, _flag(DRAWS, "Trainings of every cell, each with draws of its own. [1]")),
-    "vary": (
-        str,
-        _flag(DRAWS, "What a repeat varies: initialisation (default; split fixed), or split too."),
-    ),
-    "folds": (int, _flag(DRAWS, "K-fold cross-validation: repeat r tests on fold r mod K.")),
-}
-
-SETTING = {"backend": "backends"}  # flags whose setting has another name
-
-EXECUTION = "How to run it"
-EXECUTION_FLAGS: dict[str, tuple[Any, Any]] = {
-    "jobs": (int, _flag(EXECUTION, "Worker processes; 1 for clean timings. Default: all cores.")),
-    "threads": (int, _flag(EXECUTION, "Threads of each worker's libraries. [1]")),
-    "executor": (str, _flag(EXECUTION, "processes (default), serial (in this one) or dask.")),
-    "scheduler": (
-        str,
-        _flag(EXECUTION, "Address of a Dask scheduler, for --executor dask.", metavar="ADDRESS"),
-    ),
-    "unit_timeout": (
-        float,
-        _flag(EXECUTION, "Seconds after which a unit of work is given up. Default: never."),
-    ),
-    "name": (str, _flag(EXECUTION, "The run's folder. Default: made from the experiment.")),
-    "output": (
-        str,
-        _flag(EXECUTION, "Where run folders go: a path or fsspec address. Default: results."),
-    ),
-    "fresh": (bool, _flag(EXECUTION, "Discard what the folder holds and start again.", "--fresh")),
-}
+    from harness.experiment.setting import Settings
 
 DEBUG = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)
 ]
 
 
+class EachFlagOnce(TyperCommand):
+    """A command that refuses a flag given twice, unless its values add up."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in given:
+            if not getattr(option, "multiple", True) and given.count(option) > 1:
+                ctx.fail(f"{option.opts[0]} is given more than once; allowed: once")
+        return super().parse_args(ctx, args)
+
+
 def takes_experiment(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command every flag of an experiment; it is called with them merged as ``settings``."""
-    return _takes(command, FLAGS)
+    """Mark a command that has every flag of an experiment and gets them merged as ``settings``."""
+    command.takes = ("Experiment",)  # type: ignore[attr-defined]
+    return command
 
 
 def takes_run(command: Callable[..., None]) -> Callable[..., None]:
     """As :func:`takes_experiment`, with the flags of the execution as well."""
-    return _takes(command, FLAGS | EXECUTION_FLAGS)
+    command.takes = ("Experiment", "Execution")  # type: ignore[attr-defined]
+    return command
 
 
-def _takes(command: Callable[..., None], flags: dict[str, tuple[Any, Any]]) -> Callable[..., None]:
+def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the flags of the settings that it takes; one that takes none as it is."""
+    taken = getattr(command, "takes", ())
+    if not taken:
+        return command
+    from harness.experiment.execution import Execution
+    from harness.experiment.experiment import Experiment, Recipe
+    from harness.experiment.setting import CONVENTIONS, PANELS, WHAT, extra_of
+
+    models = [model for model in (Experiment, Execution) if model.__name__ in taken]
+    fields = {name: field for model in models for name, field in model.model_fields.items()}
+    names = sorted(fields, key=lambda name: name in Recipe.model_fields)  # the grid's axes first
+
     @functools.wraps(command)
-    def wrapped(**given: Any) -> None:
+    def with_settings(**given: Any) -> None:
         given.pop("debug")  # read from the command line by harness.cli.main
-        values = {name: given.pop(name) for name in flags}
-        command(settings=merge(values.pop("config"), values), **given)
+        config = given.pop("config")
+        flags = {name: given.pop(name) for name in fields}
+        command(settings=merge(config, flags, models), **given)
 
-    # typer looks for its options in the signature and for types in the annotations: neither as strings
-    hints = inspect.get_annotations(command, eval_str=True)
+    # typer makes its options from the signature
     own = [
-        p.replace(annotation=hints[p.name])
-        for p in inspect.signature(command).parameters.values()
+        _parameter(p.name, p.annotation, p.default)
+        for p in inspect.signature(command, eval_str=True).parameters.values()
         if p.name != "settings"
     ]
-    added = {
-        name: (Annotated[kind | None, option], None) for name, (kind, option) in flags.items()
-    } | {"debug": (DEBUG, False)}
-    parameters = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-        )
-        for name, (annotation, default) in added.items()
-    ]
-    wrapped.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [*(p for p in own if p.kind is not p.KEYWORD_ONLY), *parameters]
-        + [p for p in own if p.kind is p.KEYWORD_ONLY]
+    by_panel: dict[str, list[inspect.Parameter]] = {panel: [] for panel in (*PANELS, CONVENTIONS)}
+    by_panel[WHAT].append(_parameter("config", _config(WHAT), None))
+    for name in names:
+        annotation = Annotated[_kind(fields[name]), _option(name, fields[name])]  # type: ignore[valid-type]
+        by_panel[extra_of(fields[name])["panel"]].append(_parameter(name, annotation, None))
+    settings = [parameter for panel in PANELS for parameter in by_panel[panel]]
+    debug = _parameter("debug", DEBUG, False)
+    parameters = [debug, *settings, *own, *by_panel[CONVENTIONS]]
+    with_settings.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_settings.__annotations__ = {p.name: p.annotation for p in parameters}
+    return with_settings
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
     )
-    wrapped.__annotations__ = {name: annotation for name, (annotation, _) in added.items()} | {
-        name: hint for name, hint in hints.items() if name not in ("settings", "return")
-    }
-    return wrapped
 
 
-def merge(config: Path | None, flags: dict[str, Any]) -> dict[str, Any]:
+def _config(panel: str) -> Any:
+    words = "TOML file of settings, named as the flags; flags win."
+    option = typer.Option(metavar="FILE", help=words, rich_help_panel=panel, show_default=False)
+    return Annotated[Path | None, option]
+
+
+def _kind(field: FieldInfo) -> Any:
+    """The type of a flag: values come as text, which the model reads as it reads that of a file."""
+    from harness.experiment.setting import is_list
+
+    if field.annotation is bool:
+        return bool | None
+    return list[str] | None if is_list(field) or _is_table(field) else str | None
+
+
+def _is_table(field: FieldInfo) -> bool:
+    return field.get_default(call_default_factory=False) == {}
+
+
+def _option(name: str, field: FieldInfo) -> Any:
+    """The flag of a setting."""
+    from harness.experiment.setting import extra_of
+
+    extra, spelling = extra_of(field), name.replace("_", "-")
+    is_switch = field.annotation is bool
+    flag = extra["flag"] or (f"--{spelling}/--no-{spelling}" if is_switch else f"--{spelling}")
+    return typer.Option(
+        flag,
+        metavar=None if is_switch else extra["metavar"] or _metavar(field),
+        help=help_of(field).replace("[", r"\["),
+        rich_help_panel=extra["panel"],
+        show_default=False,
+    )
+
+
+def _metavar(field: FieldInfo) -> str:
+    from harness.experiment.setting import choices, value_type
+
+    if choices(field):
+        return "NAME"
+    return "N" if value_type(field.annotation) is int else "NUMBER"
+
+
+def help_of(field: FieldInfo) -> str:
+    """A setting in words: its description, the names it may have, its default."""
+    from harness.experiment.setting import choices, extra_of
+
+    extra, names, default = extra_of(field), choices(field), field.default
+    words = str(field.description)
+    if "{choices}" in words:
+        told = [f"{name} (default)" if name == default else name for name in names]
+        return words.format(choices=f"{', '.join(told[:-1])} or {told[-1]}")
+    shown = extra["shown"]
+    if shown is None and field.default_factory is None and field.annotation is not bool:
+        shown = _as_typed_default(default)
+    return f"{words} [{shown}]" if shown else words
+
+
+def _as_typed_default(default: Any) -> str:
+    if default is None or default == ():
+        return ""
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def merge(
+    config: Path | None, flags: dict[str, Any], models: Sequence[type[Settings]]
+) -> dict[str, Any]:
     """Settings from a configuration file with the given flags over them.
 
-    A file may hold settings of the execution (``jobs``, ``name``, ...) as well: sort the result with
-    :func:`harness.experiment.config.sort_settings`.
+    :class:`~harness.errors.InputError` for what none of the models that the command takes would use.
     """
     from harness.experiment.config import read_config
+    from harness.experiment.execution import Execution
+    from harness.experiment.experiment import layered, parse_overrides
 
-    settings = read_config(config) if config is not None else {}
-    given = {SETTING.get(name, name): value for name, value in flags.items()}
-    return settings | {name: v for name, v in given.items() if v is not None and v != []}
+    given = {name: value for name, value in flags.items() if value not in (None, [])}
+    if "overrides" in given:
+        given["overrides"] = parse_overrides(given["overrides"])
+    settings = layered(read_config(config), given) if config is not None else given
+    for name in settings:
+        if name in Execution.model_fields and Execution not in models:
+            raise InputError(
+                f"{name}: found in {str(config)!r}; allowed: with harness run, which alone asks how an "
+                "experiment is carried out"
+            )
+    _overrides_are_used(given.get("overrides", {}), settings.get("backends"))
+    return settings
+
+
+def _overrides_are_used(overrides: Iterable[str], backends: Any) -> None:
+    """Refuse an override of a backend that does not run."""
+    from harness.experiment.setting import comma_separated
+
+    chosen = comma_separated(backends)
+    for backend in overrides if isinstance(chosen, list) and "all" not in chosen else ():
+        if backend not in chosen:
+            raise InputError(
+                f"override: found {backend!r}, which does not run; allowed: {', '.join(map(str, chosen))}"
+            )

@@ -87,7 +87,7 @@ def parity_command(
     from harness.parity.record import parity_json, write_parity
     from harness.runner import address_of
 
-    experiment, _ = resolve(experiment_from(settings))
+    experiment, *_ = resolve(experiment_from(settings))
     everybody = experiment.backends
     check = [n for n in everybody if conformance or (conformance is None and n not in BUILT_IN)]
     out, doing = console(), console(stderr=True)

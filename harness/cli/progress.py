@@ -91,7 +91,7 @@ class Bars(Lines):
     def __init__(self, out: Console, jobs: int = 1) -> None:
         super().__init__(out, jobs)
         self.bars = Progress(
-            TextColumn("{task.description:<12}"),
+            TextColumn("{task.description:<12}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

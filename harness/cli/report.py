@@ -9,7 +9,7 @@ import typer
 from harness.cli.options import DEBUG
 
 
-def report(
+def report_command(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders.")],
     output: Annotated[
         str | None,

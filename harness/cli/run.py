@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import nullcontext
 from importlib import import_module
+from shlex import quote
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import EXECUTION, takes_run
+from harness.cli.options import takes_run
+from harness.errors import ExitCode
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from harness.document.section import Section
+    from harness.experiment.experiment import Experiment
     from harness.results.result import Result
     from harness.results.run_folder import RunFolder
     from harness.runner import Progress, Work
     from harness.training.units import UnitOutcome
 
-REPORT = "Beside the report"
+_REPORT = "Beside the report"
+_EXECUTION = "How to run it"  # the panel of the execution's settings
 
 
 @takes_run
-def run(
+def run_command(
     settings: dict[str, Any],
     *,
     dry_run: Annotated[
@@ -31,7 +38,7 @@ def run(
         typer.Option(
             "--dry-run",
             help="Print what would run and how much work it is; train nothing.",
-            rich_help_panel=EXECUTION,
+            rich_help_panel=_EXECUTION,
             show_default=False,
         ),
     ] = False,
@@ -41,7 +48,7 @@ def run(
             "--references",
             help="Add other methods on the same split to the report: logistic (linear) regression, "
             "random forest, gradient boosting, nearest neighbours.",
-            rich_help_panel=REPORT,
+            rich_help_panel=_REPORT,
             show_default=False,
         ),
     ] = False,
@@ -50,7 +57,7 @@ def run(
         typer.Option(
             metavar="DIR",
             help="Write graphs, curves and the grid for TensorBoard into a folder there.",
-            rich_help_panel=REPORT,
+            rich_help_panel=_REPORT,
             show_default=False,
         ),
     ] = None,
@@ -78,9 +85,10 @@ def run(
 
     out = console()
     if dry_run:
-        from harness.cli.dry_run import show
+        from harness.cli.dry_run import show_work
 
-        show(plan_work(experiment), execution, out)
+        show_work(plan_work(experiment), execution, out)
+        _print_folds(experiment, settings, out)
         return
     if tensorboard is not None:
         from harness.report.tensorboard import check_tensorboard, write_tensorboard
@@ -95,20 +103,25 @@ def run(
             result = run_experiment(experiment, execution, progress=told_of)
         except KeyboardInterrupt:
             progress.interrupted()
-            raise typer.Exit(3) from None
+            raise typer.Exit(ExitCode.UNFINISHED) from None
         page = write_report(result, extra=_references(result) if references else ())
     if not quiet:
-        _print(result, page, out)
+        _print_result(result, page, out)
+        _print_folds(experiment, settings, out)
+        _print_next(result, out)
     if tensorboard is not None:
         events = write_tensorboard(result, tensorboard)
         if not quiet:
             out.print(f"TensorBoard: {events}", highlight=False, soft_wrap=True)
+    from rich.text import Text
+
+    from harness.training.status import TRAINED
+
     for status, reason, count in _failures(result):
-        console(stderr=True).print(
-            f"[red]{status}[/red] ({count} networks): {reason}", highlight=False
-        )
-    if not result.complete or not result.records["status"].isin(["ok", "diverged"]).any():
-        raise typer.Exit(3)
+        told_why = Text.assemble((status, "red"), f" ({count} networks): {reason}")
+        console(stderr=True).print(told_why, highlight=False)
+    if not result.complete or not result.records["status"].isin(TRAINED).any():
+        raise typer.Exit(ExitCode.UNFINISHED)
 
 
 class _ReportAhead:
@@ -139,7 +152,7 @@ def _references(result: Result) -> list[Section]:
     return [reference_section(result, load_dataset(result.experiment))]
 
 
-def _print(result: Result, page: str, out: Any) -> None:
+def _print_result(result: Result, page: str, out: Any) -> None:
     """The chosen cell of each backend, and where the report is."""
     from rich.table import Table
 
@@ -169,9 +182,35 @@ def _print(result: Result, page: str, out: Any) -> None:
     )
 
 
+def _print_folds(experiment: Experiment, settings: Mapping[str, Any], out: Console) -> None:
+    """That the number of repeats follows from that of the folds, where nobody gave it."""
+    if experiment.folds and "repeats" not in settings:
+        out.print(
+            f"repeats = {experiment.repeats}: with folds and no repeats given, every fold tests once",
+            highlight=False,
+        )
+
+
+def _print_next(result: Result, out: Console) -> None:
+    """What a person may want to know next, and the command that tells."""
+    experiment = result.experiment
+    if not result.complete or "://" in result.address:
+        return
+    lines = [("see it", "open that page in a browser")]
+    if experiment.draws == "seed":
+        config = quote(f"{result.address.rstrip('/')}/experiment.toml")
+        lines += [("prove it", f"python -m harness parity --config {config}")]
+    if experiment.repeats == 1:
+        lines += [("how sure", "the same command with --repeats 10")]
+    for question, answer in lines:
+        out.print(f"{question + ':':<13}{answer}", highlight=False, soft_wrap=True)
+
+
 def _failures(result: Result) -> list[tuple[str, str, int]]:
     """What did not run, as (status, backend and reason, networks); most frequent first."""
-    bad = result.records[result.records["status"].isin(["failed", "timeout", "unavailable"])]
+    from harness.training.status import BROKEN
+
+    bad = result.records[result.records["status"].isin(BROKEN)]
     keys = zip(bad["status"], bad["backend"], bad["reason"], strict=True)
     counts = Counter((str(s), f"{backend}: {reason}") for s, backend, reason in keys)
     return [(status, reason, number) for (status, reason), number in counts.most_common()]

@@ -14,20 +14,20 @@ STYLES = {"verdict": "bold", "warning": "yellow", "plain": ""}
 
 def show_section(section: Section, out: Console) -> None:
     """Words, points and tables of a section; pictures are left to the files."""
-    from rich.markup import escape
     from rich.padding import Padding
     from rich.table import Table
+    from rich.text import Text
 
     first, *rest = section.text or [section.title]
     out.print(first, style=STYLES[section.kind], markup=False, highlight=False)
     for point in section.points:
-        out.print(Padding(f"• {escape(point)}", (0, 0, 0, 2)), highlight=False)
+        out.print(Padding(Text(f"• {point}"), (0, 0, 0, 2)), highlight=False)
     for table in section.tables:
-        shown = Table(title=table.caption, title_justify="left", title_style="bold")
+        shown = Table(title=Text(table.caption), title_justify="left", title_style="bold")
         for name, right in zip(table.header, table.numeric, strict=True):
-            shown.add_column(escape(name), justify="right" if right else "left")
+            shown.add_column(Text(name), justify="right" if right else "left")
         for row in table.rows:
-            shown.add_row(*map(escape, row))
+            shown.add_row(*map(Text, row))
         out.print(shown)
     for paragraph in rest:
         out.print(paragraph, style="dim", markup=False, highlight=False)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from backends.base import Backend
-from backends.registry import Unavailable, UnusableBackend, find, known
+from backends.registry import UnusableBackend, find, known
 from harness.errors import unknown
 from harness.experiment.experiment import Experiment
 
 
-def resolve(experiment: Experiment) -> tuple[Experiment, dict[str, Backend | Unavailable]]:
-    """The experiment with ``all`` spelled out, and its backends, which may be unavailable here."""
+def resolve(experiment: Experiment) -> tuple[Experiment, dict[str, Backend], dict[str, str]]:
+    """The experiment with ``all`` spelled out, its backends, and why those that are missing are.
+
+    :class:`~harness.errors.InputError` for a name that no backend has.
+    """
     names: list[str] = []
     for name in experiment.backends:
         names.extend(known() if name == "all" else [name])
     names = list(dict.fromkeys(names))
-    found: dict[str, Backend | Unavailable] = {}
+    usable: dict[str, Backend] = {}
+    missing: dict[str, str] = {}
     for name in names:
         try:
-            found[name] = find(name)
-        except UnusableBackend as missing:
-            found[name] = missing
+            usable[name] = find(name)
+        except UnusableBackend as error:
+            missing[name] = error.reason
         except KeyError:
             raise unknown("backend", name, [*known(), "all", "package.module:Class"]) from None
-    return experiment.model_copy(update={"backends": tuple(names)}), found
+    return experiment.model_copy(update={"backends": tuple(names)}), usable, missing

@@ -8,41 +8,49 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import numpy as np
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from backends.draws import InitialBias, InitialWeights, Minibatches
-from backends.network import ACTIVATIONS, OPTIMIZERS, Activation, Network, Optimizer, Training
+from backends.settings import Activation, InitialBias, InitialWeights, Minibatches, Optimizer
 from harness.errors import InputError, unknown
 from harness.experiment.presets import PRESETS
+from harness.experiment.setting import (
+    CONVENTIONS,
+    DATA,
+    GRID,
+    NETWORK,
+    REPEATS,
+    WHAT,
+    CommaSeparated,
+    Settings,
+    Switch,
+    name_here,
+    setting,
+    unknown_setting,
+)
 
-GRID = tuple(float(f"{value:.12g}") for value in np.logspace(-5, 1, 7))
-SHOWN = 6  # numbers of a list that an error message repeats
+if TYPE_CHECKING:
+    from backends.network import Network, Training
+
+POWERS_OF_TEN = (1e-05, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)  # of the notes' grid
+_SHOWN = 6  # numbers of a list that an error message repeats
 
 
 def parse_numbers(text: str) -> list[float]:
     """The numbers of a grid axis from ``1e-3,1e-2`` or from a log range ``first:last:count``."""
+    parts = [part.strip() for part in text.split(",")]
+    if any(re.fullmatch(r"[+-]?0\d+", part) for part in parts):
+        raise InputError(
+            f"found {text!r}; decimals have a point ({text.replace(',', '.', 1)}), commas part numbers"
+        )
     try:
         if ":" not in text:
-            return [float(part) for part in text.split(",") if part.strip()]
-        first, last, count = text.split(":")
-        ends = (float(first), float(last))
-        if min(ends) <= 0 or int(count) < 1 or not all(map(math.isfinite, ends)):
-            raise ValueError
-        values = np.geomspace(*ends, int(count))
-        return [float(f"{value:.12g}") for value in values]
+            return [float(part) for part in parts if part]
+        first, last, number = text.split(":")
+        return _log_range(float(first), float(last), int(number))
     except ValueError:
         raise InputError(
             f"found {text!r}; allowed: a list such as 1e-3,1e-2 or a log range first:last:count such "
@@ -50,59 +58,39 @@ def parse_numbers(text: str) -> list[float]:
         ) from None
 
 
+def _log_range(first: float, last: float, number: int) -> list[float]:
+    """Numbers from first to last, each the same multiple of the one before, to 12 digits."""
+    import numpy as np  # which takes longer to import than everything else that reads settings
+
+    if min(first, last) <= 0 or number < 1 or not np.isfinite([first, last]).all():
+        raise ValueError
+    return [float(f"{value:.12g}") for value in np.geomspace(first, last, number)]
+
+
 def _axis(value: Any) -> Any:
-    if isinstance(value, str):
-        return parse_numbers(value)
-    return [value] if isinstance(value, int | float) else value
+    if isinstance(value, int | float):
+        return [value]
+    if not isinstance(value, str | list | tuple):
+        return value
+    parts = [value] if isinstance(value, str) else value
+    numbers = [parse_numbers(part) if isinstance(part, str) else [part] for part in parts]
+    return [number for part in numbers for number in part]
 
 
 def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
     repeated = sorted({v for v in values if values.count(v) > 1})
     if repeated:
-        raise ValueError(f"{_some(repeated)} given more than once; allowed: each number once")
+        more = ", ..." if len(repeated) > _SHOWN else ""
+        some = ", ".join(f"{v:g}" for v in repeated[:_SHOWN]) + more
+        raise InputError(f"{some} given more than once; allowed: each number once")
     return values
 
 
-def _etas(values: tuple[float, ...]) -> tuple[float, ...]:
-    if wrong := [v for v in values if not (math.isfinite(v) and v > 0)]:
-        raise ValueError(f"found {_some(wrong)}; allowed: finite numbers above 0")
-    return _distinct(values)
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
-def _lmbds(values: tuple[float, ...]) -> tuple[float, ...]:
-    if wrong := [v for v in values if not (math.isfinite(v) and v >= 0)]:
-        raise ValueError(f"found {_some(wrong)}; allowed: finite numbers, 0 or above")
-    return _distinct(values)
-
-
-def _some(values: list[float]) -> str:
-    more = ", ..." if len(values) > SHOWN else ""
-    return ", ".join(f"{v:g}" for v in values[:SHOWN]) + more
-
-
-def _names(value: Any) -> Any:
-    parts = [value] if isinstance(value, str) else value
-    if not isinstance(parts, list | tuple) or not all(isinstance(p, str) for p in parts):
-        return value
-    names = [name.strip() for part in parts for name in part.split(",") if name.strip()]
-    return list(dict.fromkeys(names))
-
-
-def _sizes(value: Any) -> Any:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return [value] if isinstance(value, int) else value
-
-
-Etas = Annotated[
-    tuple[float, ...], BeforeValidator(_axis), AfterValidator(_etas), Field(min_length=1)
-]
-Lmbds = Annotated[
-    tuple[float, ...], BeforeValidator(_axis), AfterValidator(_lmbds), Field(min_length=1)
-]
-
-
-class Recipe(BaseModel):
+class Recipe(Settings):
     """What may differ from backend to backend under a preset: network, optimiser, objective, draws.
 
     Where ``draws`` are the notebook's, ``shared_stream`` says which of this backend's draws come off
@@ -110,36 +98,96 @@ class Recipe(BaseModel):
     between the split and its grid: ``BACKEND weights``, ``BACKEND network`` or ``BACKEND grid``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    hidden: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_sizes), Field(min_length=1)
-    ] = (50,)
-    activation: Activation = "sigmoid"
-    optimizer: Optimizer = "sgd"
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    nesterov: bool = False
-    epochs: Annotated[int, Field(ge=1)] = 100
-    batch_size: Annotated[int, Field(ge=1)] = 100
-    keep_last_batch: bool = False
-    cost: Literal["mean", "sum"] = "mean"
-    penalty_factor: Annotated[float, Field(ge=0)] = 1.0
-    penalty_per_sample: bool = False
-    penalised: Literal["all", "hidden"] = "all"
-    minibatches: Minibatches = "permutation"
-    initial_weights: InitialWeights = "glorot_uniform"
-    weight_scale: Annotated[float, Field(gt=0)] = 1.0
-    initial_bias: InitialBias = 0.0
-    patience: Annotated[int, Field(ge=1)] | None = None
-    tol: Annotated[float, Field(ge=0)] = 0.0
-    dtype: Literal["float32", "float64"] = "float32"
-    shared_stream: tuple[Literal["weights", "minibatches"], ...] = ("weights", "minibatches")
-    drawn_before: tuple[Annotated[str, Field(pattern=r"^\S+ (weights|network|grid)$")], ...] = ()
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], CommaSeparated] = setting(
+        (50,),
+        "Units of the hidden layers, such as 100,50.",
+        NETWORK,
+        shown="50",
+        metavar="UNITS",
+        min_length=1,
+    )
+    activation: Activation = setting("sigmoid", "Of the hidden layers: {choices}.", NETWORK)
+    optimizer: Optimizer = setting("sgd", "{choices}.", GRID)
+    momentum: float = setting(0.0, "Momentum of sgd.", GRID, ge=0, lt=1)
+    nesterov: Switch = setting(False, "Nesterov's form of the momentum.", GRID)
+    epochs: int = setting(100, "Passes through the training part.", GRID, ge=1)
+    batch_size: int = setting(100, "Samples in a minibatch.", GRID, ge=1)
+    keep_last_batch: Switch = setting(
+        False,
+        "Keep an epoch's short last minibatch instead of dropping it.",
+        GRID,
+        flag="--keep-last-batch/--drop-last-batch",
+    )
+    cost: Literal["mean", "sum"] = setting(
+        "mean", "Of a minibatch: {choices} of its samples' cost.", CONVENTIONS
+    )
+    penalty_factor: float = setting(
+        1.0, "The penalty's gradient is this times lmbd W.", CONVENTIONS, ge=0
+    )
+    penalty_per_sample: Switch = setting(
+        False,
+        "Divide the penalty by the samples of the minibatch.",
+        CONVENTIONS,
+        flag="--penalty-per-sample/--penalty-once",
+    )
+    penalised: Literal["all", "hidden"] = setting(
+        "all", "Weights with a penalty: {choices} layers'.", CONVENTIONS
+    )
+    minibatches: Minibatches = setting(
+        "permutation",
+        "{choices}: the samples in a new order each epoch, the last order shuffled again, or each "
+        "minibatch drawn for itself.",
+        CONVENTIONS,
+    )
+    initial_weights: InitialWeights = setting("glorot_uniform", "{choices}.", CONVENTIONS)
+    weight_scale: float = setting(
+        1.0, "Factor of Glorot's limit, or the normal's width.", CONVENTIONS, gt=0
+    )
+    initial_bias: InitialBias = setting(
+        0.0,
+        "A number, or as_weights: drawn like the weights.",
+        CONVENTIONS,
+        allowed="a finite number, or as_weights",
+        metavar="BIAS",
+    )
+    patience: int | None = setting(
+        None,
+        "Stop after more epochs in a row without a lower objective. Default: never.",
+        CONVENTIONS,
+        ge=1,
+    )
+    tol: float = setting(0.0, "What counts as lower, for --patience.", CONVENTIONS, ge=0)
+    dtype: Literal["float32", "float64"] = setting("float32", "{choices}.", GRID)
+    shared_stream: Annotated[tuple[Literal["weights", "minibatches"], ...], CommaSeparated] = (
+        setting(
+            ("weights", "minibatches"),
+            "What is drawn off the one stream of --draws notebook.",
+            CONVENTIONS,
+            shown="weights,minibatches",
+            metavar="DRAWS",
+        )
+    )
+    drawn_before: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^\S+ (weights|network|grid)$")], ...], CommaSeparated
+    ] = setting(
+        (),
+        "What that stream gave between split and grid, such as 'numpy weights'.",
+        CONVENTIONS,
+        allowed="BACKEND weights, BACKEND network or BACKEND grid",
+        metavar="DRAWS",
+    )
 
     @model_validator(mode="after")
-    def _nesterov_has_momentum(self) -> Self:
+    def _optimizer_uses_what_is_given(self) -> Self:
+        if self.momentum and self.optimizer != "sgd":
+            raise InputError(
+                f"momentum: found {self.momentum:g} with optimizer {self.optimizer}; "
+                "allowed: only with sgd"
+            )
         if self.nesterov and not self.momentum:
-            raise ValueError("nesterov: needs a momentum above 0, found momentum 0")
+            raise InputError("nesterov: needs a momentum above 0, found momentum 0")
+        if self.tol and self.patience is None:
+            raise InputError(f"tol: found {self.tol:g} without patience; allowed: only with it")
         return self
 
 
@@ -149,45 +197,135 @@ class Experiment(Recipe):
     ``draws``: with ``seed`` every repeat has a split, weights and minibatches drawn from seeds of
     their own, the same for all cells; with ``notebook`` one legacy random stream runs through split,
     weights and minibatches of all cells, one after the other (see :mod:`harness.data.notebook_stream`).
-    ``validation_size`` 0: no part for validation, the test part stands in for it.
-
-    Raises :class:`~harness.errors.InputError` through :func:`experiment_from`; built directly, the
-    constructor raises pydantic's ``ValidationError``, which is a ``ValueError`` as well.
+    ``validation_size`` 0: no part for validation, the test part stands in for it. What is not given is
+    the preset's. Raises :class:`~harness.errors.InputError`, one line on the first fault.
     """
 
-    preset: str = "fair"
-    backends: Annotated[tuple[str, ...], BeforeValidator(_names), Field(min_length=1)] = ("all",)
-    task: Literal["classification", "regression"] = "classification"
-    dataset: str = "digits"
-    target: str | None = None
-    test_size: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    validation_size: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    scale: Literal["none", "standard", "minmax"] = "none"
-    eta: Etas = GRID
-    lmbd: Lmbds = GRID
-    draws: Literal["seed", "notebook"] = "seed"
-    seed: Annotated[int, Field(ge=0)] = 0
-    repeats: Annotated[int, Field(ge=1)] = 1
-    vary: Literal["initialisation", "split"] = "initialisation"
-    folds: Annotated[int, Field(ge=2)] | None = None
-    overrides: dict[str, dict[str, Any]] = {}
+    preset: str = setting(
+        "fair", f"Table of settings to start from: {', '.join(PRESETS)}.", WHAT, metavar="NAME"
+    )
+    backends: Annotated[tuple[str, ...], CommaSeparated, AfterValidator(_once)] = setting(
+        ("all",),
+        "Backends: names, comma-separated or repeated, package.module:Class, or all.",
+        WHAT,
+        flag="--backend",
+        metavar="NAMES",
+        shown="all",
+        min_length=1,
+    )
+    overrides: dict[str, dict[str, Any]] = setting(
+        {},
+        "A setting of one backend, such as keras.hidden=100,50. Repeatable; overrides.BACKEND in a file.",
+        WHAT,
+        flag="--override",
+        metavar="BACKEND.SETTING=VALUE",
+        shown="",
+        allowed="tables of settings by backend",
+    )
+    dataset: str = setting(
+        "digits",
+        "digits, iris, wine, breast_cancer, diabetes, openml:NAME, or a CSV, Parquet or NPZ file.",
+        DATA,
+        metavar="DATA",
+    )
+    target: str | None = setting(
+        None, "Target column of a file or OpenML set.", DATA, metavar="COLUMN"
+    )
+    task: Literal["classification", "regression"] = setting("classification", "{choices}.", DATA)
+    test_size: float = setting(0.2, "Share of all samples held out for the test.", DATA, gt=0, lt=1)
+    validation_size: float = setting(
+        0.2, "Share of the rest held out to choose the best cell.", DATA, ge=0, lt=1
+    )
+    scale: Literal["none", "standard", "minmax"] = setting(
+        "none", "{choices}, fitted on the training part; real targets too.", DATA
+    )
+    eta: Annotated[
+        tuple[Annotated[float, Field(gt=0)], ...], BeforeValidator(_axis), AfterValidator(_distinct)
+    ] = setting(
+        POWERS_OF_TEN,
+        "Learning rates: a list, or a log range first:last:count.",
+        GRID,
+        shown="1e-5:1e1:7",
+        metavar="NUMBERS",
+        min_length=1,
+    )
+    lmbd: Annotated[
+        tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_axis), AfterValidator(_distinct)
+    ] = setting(
+        POWERS_OF_TEN,
+        "L2 strengths: a list, or a log range.",
+        GRID,
+        shown="1e-5:1e1:7",
+        metavar="NUMBERS",
+        min_length=1,
+    )
+    draws: Literal["seed", "notebook"] = setting(
+        "seed",
+        "{choices}: seeds of their own for each repeat, or one legacy stream through all cells.",
+        CONVENTIONS,
+    )
+    seed: int = setting(0, "Of split, initial weights and minibatch order.", REPEATS, ge=0)
+    folds: int | None = setting(
+        None,
+        "K-fold cross-validation: repeat r tests on fold r mod K, of K repeats if not said otherwise.",
+        REPEATS,
+        ge=2,
+        metavar="K",
+    )
+    repeats: int = setting(1, "Trainings of every cell, each with draws of its own.", REPEATS, ge=1)
+    vary: Literal["initialisation", "split"] = setting(
+        "initialisation",
+        "What a repeat varies: {choices}; with initialisation the split is fixed.",
+        REPEATS,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_the_preset(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        name = given.get("preset", "fair")
+        if name not in PRESETS:
+            raise unknown("preset", str(name), PRESETS)
+        settings = layered(PRESETS[name].settings, given)
+        if settings.get("folds") not in (None, "none"):
+            settings.setdefault("repeats", settings["folds"])  # each fold tests once
+        return settings
 
     @model_validator(mode="after")
     def _overrides_are_recipes(self) -> Self:
         for backend, changes in self.overrides.items():
-            wrong = [key for key in changes if key not in Recipe.model_fields]
-            if wrong:
-                raise unknown(f"overrides.{backend}", wrong[0], Recipe.model_fields)
-            self.recipe(backend)
+            _is_backend(backend, self.backends)
+            for key in changes:
+                if key not in Recipe.model_fields:
+                    raise _no_override(backend, key)
+            try:
+                recipe = self.recipe(backend)
+            except InputError as error:
+                raise InputError(f"overrides.{backend}: {error}") from None
+            # as a file holds them: what came as text or as a tuple is the same setting
+            self.overrides[backend] = {
+                key: _as_kept(getattr(recipe, key)) if isinstance(value, str | tuple) else value
+                for key, value in changes.items()
+            }
         return self
 
     @model_validator(mode="after")
-    def _notebook_has_one_stream(self) -> Self:
-        if self.draws == "notebook" and self.folds is not None:
-            raise ValueError(f"folds: found {self.folds}; allowed: none, where draws is notebook")
-        if self.draws == "notebook" and self.seed >= 2**32:
-            raise ValueError(
+    def _draws_use_what_is_given(self) -> Self:
+        notebook = self.draws == "notebook"
+        if notebook and self.folds is not None:
+            raise InputError(f"folds: found {self.folds}; allowed: none, where draws is notebook")
+        if notebook and self.seed >= 2**32:
+            raise InputError(
                 f"seed: found {self.seed}; allowed: below 2**32, where draws is notebook"
+            )
+        if self.drawn_before and not notebook:
+            raise InputError("drawn_before: only where draws is notebook, found draws seed")
+        if (
+            self.folds is not None
+            and self.test_size != Experiment.model_fields["test_size"].default
+        ):
+            raise InputError(
+                f"test_size: found {self.test_size:g} with folds {self.folds}; allowed: one of them, "
+                "because each fold is the test part in turn"
             )
         return self
 
@@ -198,6 +336,8 @@ class Experiment(Recipe):
 
     def network(self, backend: str, features: int, classes: int) -> Network:
         """The network of one backend for this many features and classes (0 classes: regression)."""
+        from backends.network import Network
+
         recipe = self.recipe(backend)
         if classes:
             return Network.classifier(features, recipe.hidden, classes, recipe.activation)
@@ -205,6 +345,8 @@ class Experiment(Recipe):
 
     def training(self, backend: str) -> Training:
         """Optimiser and objective of one backend."""
+        from backends.network import Training
+
         recipe = self.recipe(backend)
         return Training(
             optimizer=recipe.optimizer,
@@ -250,43 +392,77 @@ class Experiment(Recipe):
 
 
 def experiment_from(given: Mapping[str, Any]) -> Experiment:
-    """An experiment from settings by name, over those of its preset; faults as one clear line."""
-    name = given.get("preset", "fair")
-    if name not in PRESETS:
-        raise unknown("preset", str(name), PRESETS)
-    given = {key.replace("-", "_"): value for key, value in given.items()}
-    for key in given:
-        if key not in Experiment.model_fields:
-            raise unknown("setting", key, Experiment.model_fields)
-    settings = {**PRESETS[name].settings, **given}
-    if "overrides" not in given and "overrides" in settings:
-        # what is given for all backends wins over what the preset gives to one
-        settings["overrides"] = {
-            backend: {key: value for key, value in changes.items() if key not in given}
-            for backend, changes in settings["overrides"].items()
-        }
-    try:
-        return Experiment(**settings)
-    except ValidationError as error:
-        raise InputError(one_line(error)) from None
+    """An experiment from settings by name, which may be written with - or _ as in a file."""
+    return Experiment(**{key.replace("-", "_"): value for key, value in given.items()})
 
 
-def one_line(error: ValidationError) -> str:
-    """The first fault of a validation as one line: the setting, what was found, what is allowed."""
-    first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
-    found, message, kind = first["input"], first["msg"], first["type"]
-    choices = {"activation": ACTIVATIONS, "optimizer": OPTIMIZERS}
-    if kind == "literal_error" and isinstance(found, str):
-        allowed = choices.get(name) or first["ctx"]["expected"].replace("'", "").replace(
-            " or ", ", "
-        ).split(", ")
-        return str(unknown(name, found, allowed))
-    message = message.removeprefix("Value error, ")
-    if kind == "value_error":
-        return f"{name}: {message}" if name else message
-    if kind == "too_short":
-        return f"{name}: found nothing; allowed: at least one value"
-    # pydantic goes on to say how it failed
-    allowed = message.removeprefix("Input should be ").split(", unable to parse")[0]
-    return f"{name}: found {found!r}; allowed: {allowed}"
+def experiment_kept(settings: Mapping[str, Any]) -> Experiment:
+    """An experiment from its own settings, as a run folder keeps them: none of them is the preset's."""
+    nothing = {name: None for name, f in Experiment.model_fields.items() if f.default is None}
+    return Experiment(**{**nothing, "overrides": {}, **settings})
+
+
+def layered(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of two layers, the upper over the lower.
+
+    What the upper gives for all backends wins over what the lower gives to one. Settings of one backend
+    add to each other.
+    """
+    below, own = lower.get("overrides", {}), upper.get("overrides", {})
+    for wrong in (layer for layer in (own, below) if not _are_tables(layer)):
+        return {**lower, **upper, "overrides": wrong}  # which validation refuses
+    overrides = {
+        backend: {key: value for key, value in changes.items() if key not in upper}
+        for backend, changes in below.items()
+    }
+    for backend, changes in own.items():
+        overrides[backend] = {**overrides.get(backend, {}), **changes}
+    both = {**lower, **upper}
+    return both | {"overrides": overrides} if "overrides" in both else both
+
+
+def _are_tables(overrides: Any) -> bool:
+    return isinstance(overrides, Mapping) and all(
+        isinstance(changes, Mapping) for changes in overrides.values()
+    )
+
+
+def parse_overrides(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Settings by backend from texts such as ``keras.hidden=100,50``."""
+    overrides: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        place, equals, value = text.partition("=")
+        backend, _, name = place.rpartition(".")
+        name = name.strip().replace("-", "_")
+        if not (equals and backend):
+            raise InputError(f"override: found {text!r}; allowed: BACKEND.SETTING=VALUE")
+        if name in overrides.setdefault(backend, {}):
+            raise InputError(f"override: {backend}.{name} given more than once; allowed: once")
+        overrides[backend][name] = value.strip()
+    return overrides
+
+
+def _no_override(backend: str, key: str) -> InputError:
+    """The error for a setting that one backend cannot have for itself."""
+    ours = name_here(key)
+    if ours in Experiment.model_fields and ours not in Recipe.model_fields:
+        return InputError(
+            f"overrides.{backend}: {ours} is the same for all backends, found {key!r}; allowed: "
+            f"{', '.join(Recipe.model_fields)}"
+        )
+    return unknown_setting(key, Recipe.model_fields, f"overrides.{backend}")
+
+
+def _as_kept(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _is_backend(name: str, chosen: Iterable[str]) -> None:
+    """Raise :class:`InputError` for a name that no backend has, chosen, built in or installed."""
+    if name in chosen:
+        return
+    from backends.registry import known
+
+    names = list(dict.fromkeys([*known(), *(other for other in chosen if other != "all")]))
+    if name not in names:
+        raise unknown("overrides", name, names)

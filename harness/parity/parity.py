@@ -109,7 +109,9 @@ def parity(
     if rtol is not None and not 0 < rtol < 1:
         raise InputError(f"rtol: found {rtol:g}; allowed: a number between 0 and 1")
     begun = time.perf_counter()
-    experiment, chosen = resolve(experiment)
+    experiment, here, missing = resolve(experiment)
+    chosen: dict[str, Backend | UnusableBackend] = dict(here)
+    chosen |= {name: UnusableBackend(name, reason) for name, reason in missing.items()}
     task = ParityTask(experiment, load_dataset(experiment), {}, reference, steps, rtol, say)
     notes = []
     if reference:

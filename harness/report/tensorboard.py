@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ _HYPERPARAMETERS = ("backend", "eta", "lmbd", "repeat")
 
 
 def check_tensorboard(directory: str) -> None:
-    """Whether event files can be written there, without importing anything that takes time.
+    """Whether event files can be written there; makes nothing, and imports nothing that takes time.
 
     Raises :class:`~harness.errors.InputError` if TensorBoard is not installed or the place is no
     directory.
@@ -39,13 +40,13 @@ def check_tensorboard(directory: str) -> None:
                 f"tensorboard: {module} is not installed; install it with: "
                 f"python -m pip install {module}"
             )
-    try:
-        Path(directory).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    place = Path(directory).absolute()
+    above = next(path for path in (place, *place.parents) if path.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        reason = f"{str(above)!r} is {'not writable' if above.is_dir() else 'a file'}"
         raise InputError(
             f"tensorboard: {directory!r} cannot be a directory ({reason}); allowed: a local directory"
-        ) from None
+        )
 
 
 def write_tensorboard(result: Result, directory: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from backends.base import Backend
-from backends.registry import Unavailable, version
+from backends.registry import version
 from harness.data.dataset import Dataset
 from harness.data.split import Split
 from harness.experiment.execution import Execution, cores
@@ -41,24 +41,31 @@ def begin_manifest(
     *,
     dataset: Dataset,
     split: Split,
-    backends: Mapping[str, Backend | Unavailable],
+    backends: Mapping[str, Backend],
+    missing: Mapping[str, str],
     created: str,
 ) -> dict[str, Any]:
-    """The manifest of a run begun at ``created``; :mod:`harness.runner` adds how it went."""
+    """The manifest of a run begun at ``created``; :mod:`harness.runner` adds how it went.
+
+    ``missing``: why backends of the experiment are not among ``backends``.
+    """
     return {
         "created": created,
         "finished": None,
         "command": command(),
         "git_commit": git_commit(),
-        "versions": versions([b for b in backends.values() if isinstance(b, Backend)]),
+        "versions": versions(list(backends.values())),
         "machine": machine(),
         "environment": bit_environment(),
         "execution": execution.model_dump(mode="json", exclude={"fresh", "name", "output"}),
         "dataset": _dataset(dataset, split),
         "backends": {
-            name: _backend(name, backend, experiment, dataset) for name, backend in backends.items()
+            name: {"unavailable": missing[name]}
+            if name in missing
+            else _backend(name, backends[name], experiment, dataset)
+            for name in experiment.backends
         },
-        "notes": setting_notes(experiment, list(backends), len(split.train)),
+        "notes": setting_notes(experiment, experiment.backends, len(split.train)),
     }
 
 
@@ -142,10 +149,8 @@ def _dataset(dataset: Dataset, split: Split) -> dict[str, Any]:
 
 
 def _backend(
-    name: str, backend: Backend | Unavailable, experiment: Experiment, dataset: Dataset
+    name: str, backend: Backend, experiment: Experiment, dataset: Dataset
 ) -> dict[str, Any]:
-    if isinstance(backend, Unavailable):
-        return {"unavailable": backend.reason}
     network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
     return {
         "library": backend.library,

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 import tomli_w
 
 from harness.errors import InputError
-from harness.experiment.experiment import Experiment, experiment_from
+from harness.experiment.experiment import Experiment, experiment_kept
 
 _METADATA = b"timings"
 _HALF_WRITTEN = re.compile(r"\.[0-9a-f]{32}\.tmp$")
@@ -131,7 +131,7 @@ class RunFolder:
         self.write("experiment.toml", tomli_w.dumps(settings))
 
     def read_experiment(self) -> Experiment:
-        return experiment_from(tomllib.loads(self.read("experiment.toml").decode()))
+        return experiment_kept(tomllib.loads(self.read("experiment.toml").decode()))
 
     def write_json(self, name: str, content: Any) -> None:
         self.write(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
