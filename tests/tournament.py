@@ -74,28 +74,30 @@ class Written(Backend):
     def gradients(self, x, t, W, b):
         """dC/dW of every layer, then dC/db, the penalty's part included."""
         L, self.z, self.a, self.t = len(W), [], [x], t
-        for l in range(L):
-            self.z.append(self.product(self.a[-1], W[l]) + self.hook("bias", b[l], l))
-            a = self.activate(self.z[-1], l) if l < L - 1 else self.output(self.z[-1])
-            self.a.append(self.hook("a", a, l) if l < L - 1 else a)
+        for layer in range(L):
+            self.z.append(self.product(self.a[-1], W[layer]) + self.hook("bias", b[layer], layer))
+            a = self.activate(self.z[-1], layer) if layer < L - 1 else self.output(self.z[-1])
+            self.a.append(self.hook("a", a, layer) if layer < L - 1 else a)
         delta = self.hook("error", self.a[-1] - t) * self.real(self.hook("scale", 1 / self.n))
         dW, db = [None] * L, [None] * L
-        for l in reversed(range(L)):
-            dW[l] = self.product(self.a[l].T, delta) + self.hook(
-                "penalty", self.real(self.lmbd) * W[l], W[l], l
+        for layer in reversed(range(L)):
+            dW[layer] = self.product(self.a[layer].T, delta) + self.hook(
+                "penalty", self.real(self.lmbd) * W[layer], W[layer], layer
             ).astype(x.dtype)
-            db[l] = delta.sum(axis=0) + self.hook("bias penalty", 0 * b[l], b[l])
-            back = self.hook("passed back", W[l], l, dW[l])
-            if l:
-                slope = self.hook("slope", self.slope(self.z[l - 1], self.a[l], l - 1), l - 1)
+            db[layer] = delta.sum(axis=0) + self.hook("bias penalty", 0 * b[layer], b[layer])
+            back = self.hook("passed back", W[layer], layer, dW[layer])
+            if layer:
+                slope = self.hook(
+                    "slope", self.slope(self.z[layer - 1], self.a[layer], layer - 1), layer - 1
+                )
                 delta = self.product(delta, back.T) * slope
         return [g.astype(x.dtype) for g in (*dW, *db)]
 
-    def activate(self, z, l):
-        return ACTIVATIONS[self.hook("activation", self.network.activation, l)][0](z)
+    def activate(self, z, layer):
+        return ACTIVATIONS[self.hook("activation", self.network.activation, layer)][0](z)
 
-    def slope(self, z, a, l):
-        return ACTIVATIONS[self.hook("activation", self.network.activation, l)][1](z, a)
+    def slope(self, z, a, layer):
+        return ACTIVATIONS[self.hook("activation", self.network.activation, layer)][1](z, a)
 
     def output(self, z):
         if self.network.output == "softmax":
@@ -207,8 +209,9 @@ def half(s, value, *_):
     return value.astype(np.float16).astype(value.dtype)
 
 
-def swapped(s, rows, batches):
-    return batches[{2: 3, 3: 2}.get(s.step, s.step)] if len(batches) > 3 else rows
+def taken_twice(s, rows, batches):
+    """The fourth step takes the second one's minibatch."""
+    return batches[1] if s.step == 3 else rows
 
 
 def decoupled(with_eta: bool) -> dict[str, Hook]:
@@ -221,11 +224,13 @@ def decoupled(with_eta: bool) -> dict[str, Hook]:
 
 def averaged(s, new, old):
     s.kept.setdefault("mean", old)
-    s.kept["mean"] = [s.real(0.9) * m + s.real(0.1) * t for m, t in zip(s.kept["mean"], new)]
+    s.kept["mean"] = [
+        s.real(0.9) * m + s.real(0.1) * t for m, t in zip(s.kept["mean"], new, strict=True)
+    ]
     return new
 
 
-def in_turn(s, W, l, dW):
+def in_turn(s, W, layer, dW):
     """The last layer's new weights before the error is passed back (plain gradient descent)."""
     return W - s.real(s.eta) * dW
 
@@ -267,18 +272,18 @@ def noise(s, g):
     return [t + s.real(1e-3) * rng.normal(size=t.shape).astype(t.dtype) for t in g]
 
 
-def dropout(s, a, l):
-    keep = np.random.default_rng([s.step, l]).random(a.shape) > 0.2
+def dropout(s, a, layer):
+    keep = np.random.default_rng([s.step, layer]).random(a.shape) > 0.2
     return a * keep.astype(a.dtype) / s.real(0.8)
 
 
 def one_row_less(s, rows, batches):
-    return rows[:-1]
+    return rows[:-1] if len(rows) > 1 else rows
 
 
-def slope_at_a(s, l):
+def slope_at_a(s, layer):
     f, slope = ACTIVATIONS[s.network.activation]
-    a = s.a[l + 1]
+    a = s.a[layer + 1]
     return slope(a, f(a))
 
 
@@ -324,16 +329,19 @@ KINDS = [
         "output layer free",
         "output layer free of penalty",
         "penalty of W{L}",
-        penalty=lambda s, d, W, l: d * (l < s.network.layers - 1),
+        penalty=lambda s, d, W, layer: d * (layer < s.network.layers - 1),
     ),
     kind(
         "only the output layer",
         "only the output layer penalised",
         "penalty of W1",
-        penalty=lambda s, d, W, l: d * (l == s.network.layers - 1),
+        penalty=lambda s, d, W, layer: d * (layer == s.network.layers - 1),
     ),
     kind(
-        "L1", "L1 penalty", "penalty of W1", penalty=lambda s, d, W, l: s.real(s.lmbd) * np.sign(W)
+        "L1",
+        "L1 penalty",
+        "penalty of W1",
+        penalty=lambda s, d, W, layer: s.real(s.lmbd) * np.sign(W),
     ),
     kind("decoupled decay", "decoupled decay", "W1|penalty of W1", **decoupled(True)),
     kind(
@@ -383,7 +391,7 @@ KINDS = [
         error=lambda s, e: np.clip(e, -0.5, 0.5),
     ),
     # data
-    kind("minibatches swapped", "other minibatch", "rows", rows=swapped),
+    kind("a minibatch taken twice", "other minibatch", "rows", rows=taken_twice),
     kind(
         "stale minibatch", "other minibatch", "rows", rows=lambda s, r, bs: bs[max(s.step - 1, 0)]
     ),
@@ -402,23 +410,25 @@ KINDS = [
         "silu in layer 2",
         "activation",
         "a2",
-        activation=lambda s, f, l: "silu" if l == 1 else f,
+        activation=lambda s, f, layer: "silu" if layer == 1 else f,
         settings={"hidden": [8, 6]},
     ),
     kind(
         "bias not added",
         "bias not added",
         "z1|a1|W1|dW{L}|cross-entropy",
-        bias=lambda s, b, l: 0 * b if l == 0 else b,
+        bias=lambda s, b, layer: 0 * b if layer == 0 else b,
         settings={"initial_bias": 0.1},
     ),
-    kind("derivative missing", "derivative missing", "dW1", slope=lambda s, d, l: np.ones_like(d)),
+    kind(
+        "derivative missing", "derivative missing", "dW1", slope=lambda s, d, layer: np.ones_like(d)
+    ),
     kind(
         "derivative at a",
         "derivative at a",
         "dW1",
         "sigmoid|tanh",
-        slope=lambda s, d, l: slope_at_a(s, l),
+        slope=lambda s, d, layer: slope_at_a(s, layer),
     ),
     kind("dropout", "", "a1", a=dropout),
     kind("gradient noise", "", "dW{L}|dW1", gradients=noise),
@@ -558,14 +568,14 @@ KINDS = [
         "lmbd rounded",
         "penalty of W1",
         "float64",
-        penalty=lambda s, d, W, l: W * float(np.float32(s.lmbd)),
+        penalty=lambda s, d, W, layer: W * float(np.float32(s.lmbd)),
     ),
     # two at once
     kind(
         "Keras: twice, hidden only",
         "penalty factor+output layer free of penalty",
         "penalty of W1",
-        penalty=lambda s, d, W, l: 2 * d * (l < s.network.layers - 1),
+        penalty=lambda s, d, W, layer: 2 * d * (layer < s.network.layers - 1),
     ),
     kind(
         "summed and no penalty",

@@ -150,8 +150,8 @@ class _Suspect:
 
     def of(self, cells: Cells) -> _Suspect:
         """The same in another cell."""
-        trials = (replace(trial, cells=cells) for trial in (self.trial, self.exact))
-        return _Suspect(self.task, self.name, *trials, self.initial)
+        trial, exact = (replace(trial, cells=cells) for trial in (self.trial, self.exact))
+        return replace(self, trial=trial, exact=exact)
 
     def apart(self, *steps: int) -> list[Errors]:
         """The relative error of every tensor after each of these numbers of steps."""
@@ -225,9 +225,9 @@ def _looked_into(
     if start is not None:
         parting = replace(parting, step=1, first=start.tensor, how="observed")
     if not len(steps):
-        alone = start and Explanation(
-            (start,), (), 0.0, parting.after, len(witnesses) + 1, len(trace)
-        )
+        if start is None:
+            return parting
+        alone = Explanation((start,), (), 0.0, parting.after, len(witnesses) + 1, len(trace))
         return replace(parting, explanation=alone)
     trace = _long_enough(suspect, trace, index)
     own = StepTrace(
@@ -240,7 +240,7 @@ def _looked_into(
     table = step_tensors(own, probed)
     last = trace.start.steps + len(trace)
     others = [suspect.of(cells).trace(trace.start.steps, last) for cells in witnesses]
-    why = explain(
+    explained = explain(
         [trace, *(other for other in others if len(other))],
         [Batch.of(suspect.trial, rows) for rows in suspect.trial.plan.batches()],
         lambda mistakes: contradicts(probed, own.rules.but(*mistakes)),
@@ -248,11 +248,11 @@ def _looked_into(
     first, how = first_difference(table, probed)
     if start is not None:
         first, how = start.tensor, "observed"
-        why = why and why.beside(start)
-    elif why is not None:
-        how = "observed" if why.tensor == first else "inferred"
-        first = why.tensor
-    return replace(parting, tensors=table, first=first, how=how, explanation=why)
+        explained = explained and explained.beside(start)
+    elif explained is not None:
+        how = "observed" if explained.tensor == first else "inferred"
+        first = explained.tensor
+    return replace(parting, tensors=table, first=first, how=how, explanation=explained)
 
 
 def _long_enough(suspect: _Suspect, trace: StepTrace, index: int) -> StepTrace:

@@ -25,11 +25,9 @@ Mistakes = tuple[Mistake, ...]
 
 _AS_GOOD = 1.5  # times as much left unexplained, at most, as by the best: cannot be told from it
 _CLEARER = 10.0  # what is left without a mistake must be this much more than with it
-_BEAM = (14, 3)  # mistakes, and pairs of them, that others are tried beside
+_BEAM = (6, 2)  # mistakes, and pairs of them, that others are tried beside
 _ITERATIONS = 12
-_NEARLY = (
-    0.7  # of the digits still unexplained, at most, before a rounding is tried beside a mistake
-)
+_NEARLY = 0.7  # of the digits unexplained, at most still so before a rounding is tried as well
 _SLOW = 3  # iterations after which a fit that gets nowhere is given up
 _TENSORS = (
     "initial",
@@ -258,8 +256,8 @@ class _Search:
     def score(self, residuals: Sequence[Array]) -> float:
         """How many digits are unexplained, on average over steps and tensors."""
         with np.errstate(over="ignore"):
-            sizes = [np.sqrt(np.mean(r * r)) for r in residuals]
-        return float(np.mean(np.log10(1 + np.minimum(sizes, 1e30))))
+            sizes = np.sqrt([np.dot(r, r) / r.size for r in residuals])
+        return float(np.log10(1 + np.minimum(sizes, 1e30)).mean())
 
     def fitted(self, mistakes: Mistakes) -> tuple[float, Mistakes]:
         """The score of mistakes, and they with their unknown sizes as they fit best."""

@@ -44,10 +44,11 @@ def other_minibatch(trace: StepTrace, minibatches: Sequence[Batch]) -> Mistake |
 
 def _words(taken: dict[int, int], steps: int) -> str:
     shifts = {other - step for step, other in taken.items()}
-    if len(taken) == steps > 1 and len(shifts) == 1:
+    if len(taken) > 1 and len(taken) >= steps - 1 and len(shifts) == 1:
         shift = shifts.pop()
         way = "after" if shift > 0 else "before"
-        return f"each step takes the minibatch of {abs(shift)} steps {way} it"
+        which = "the step" if abs(shift) == 1 else f"{abs(shift)} steps"
+        return f"from step {min(taken) + 1} on each step takes the minibatch of {which} {way} it"
     told = [
         f"the minibatch of step {other + 1} for that of step {step + 1}"
         for step, other in list(taken.items())[:_TOLD]

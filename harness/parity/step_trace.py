@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +133,7 @@ class StepTrace:
 
 
 def _finite(ratio: Array) -> Array:
-    return np.clip(np.nan_to_num(ratio, nan=_MOST, posinf=_MOST, neginf=-_MOST), -_MOST, _MOST)
+    return cast(Array, np.fmin(np.fmax(ratio, -_MOST), _MOST))  # NaN is -_MOST
 
 
 def root_mean_squares(ratios: Sequence[Sequence[Array]]) -> Misfits:
