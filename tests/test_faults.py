@@ -9,6 +9,7 @@ import pytest
 
 from harness.experiment.experiment import experiment_from
 from harness.parity.parity import parity
+from harness.parity.verdict import ParityOutcome
 
 SMALL: dict[str, Any] = {
     "dataset": "iris",
@@ -19,6 +20,12 @@ SMALL: dict[str, Any] = {
     "eta": [0.05, 0.5],
     "lmbd": [0.0, 0.1],
 }
+
+APART = (
+    ParityOutcome.LIBRARY_ROUNDING,
+    ParityOutcome.OTHER_OBJECTIVE,
+    ParityOutcome.UNEXPLAINED,
+)
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,11 @@ class Fault:
 
 
 FAULTS = [
-    Fault("HalfThePenalty", 1, "penalty of W1", "half as strong"),
-    Fault("PenaltyPerSample", 1, "penalty of W1", "divided by the 20 samples"),
+    Fault("HalfThePenalty", 1, "penalty of W1", "half what you said"),
+    Fault("PenaltyPerSample", 1, "penalty of W1", "divided by the rows of the minibatch (20)"),
     Fault("PenalisedBiases", 2, "penalty of b1", "the biases are penalised"),
-    Fault("ShortBatch", 5, "penalty of W1", "20 / 16 times too strong", {"keep_last_batch": True}),
-    Fault("Summed", 1, "dW2", "summed over the 20 samples"),
+    Fault("ShortBatch", 5, "penalty of W1", "20 / n times too strong", {"keep_last_batch": True}),
+    Fault("Summed", 1, "dW2", "summed over the rows of the minibatch (20)"),
     Fault("SwappedBatches", 3, "rows", "the minibatch of step 4 for that of step 3"),
     Fault("StaleBatch", 8, "rows", "the minibatch of step 7 for that of step 8"),
     Fault("WithoutNesterov", 1, "W1", "without Nesterov", {"momentum": 0.9, "nesterov": True}),
@@ -82,8 +89,8 @@ def test_a_fault_is_caught_blamed_and_named(fault):
     suspect = f"faults:{fault.name}"
     backends = ["numpy", "sklearn", suspect]
     found = parity(experiment_from(SMALL | fault.settings | {"backends": backends}))
-    assert found.exit_code == 1
-    wrong = {(v.backend, v.dtype) for v in found.disagreeing}
+    assert found.exit_code == (0 if "rounded to float32" in fault.words else 1)
+    wrong = {(v.backend, v.dtype) for v in found.verdicts if v.outcome in APART}
     assert wrong == {(suspect, dtype) for dtype in fault.dtypes}
     right = {v.backend for v in found.agreeing}
     assert {"numpy", "sklearn"} <= right

@@ -17,9 +17,9 @@ from harness.data.dataset import load_dataset
 from harness.errors import InputError
 from harness.experiment.experiment import experiment_from
 from harness.parity.parity import parity
-from harness.parity.probe import observed
+from harness.parity.probe import probe_step
 from harness.parity.record import write_parity
-from harness.parity.reference_step import Batch, Rules, tensors, walked
+from harness.parity.reference_step import Batch, State, StepRules, tensors, walked
 from harness.parity.section import parity_headline, parity_points
 from harness.parity.verdict import ParityOutcome
 from harness.roundoff.chaos_map import chaos_map
@@ -269,10 +269,12 @@ def test_the_tensors_of_a_step_are_read_off_from_outside(backend, network):
     step = 4  # the short last minibatch of the first epoch
     before = whole.at(step).train(find("numpy"))[-1]
     state = walked(whole, step)
-    expected = tensors(state.weights, Batch.of(whole, whole.plan.rows(step)[0]), Rules.of(whole))
-    seen = observed(backend, whole, step, before)
+    expected = tensors(
+        state.weights, Batch.of(whole, whole.plan.rows(step)[0]), StepRules.of(whole)
+    )
+    seen = probe_step(backend, whole, step, state.moved(State.start(before).weights)).seen
     unseen = {name for name in expected if name not in seen}
-    assert unseen == {f"z{layer}" for layer in range(1, len(network) + 2)}
+    assert unseen == {f"z{layer}" for layer in range(1, len(network) + 2)} | {"targets"}
     for name, tensor in seen.items():
         scale = np.abs(expected[name]).max() or 1.0
         truth = expected[name][: len(tensor)]

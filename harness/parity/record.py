@@ -63,7 +63,9 @@ def _divergence_json(divergence: Divergence) -> dict[str, Any]:
     names = ("backend", "reference", "dtype", "eta", "lmbd", "step", "epoch", "before", "after")
     return {name: getattr(divergence, name) for name in names} | {
         "first_tensor": divergence.first,
-        "explanation": why and {"words": why.words, "left": why.left, "of": why.of},
+        "how": divergence.how,
+        "explanation": why
+        and {"words": why.words, "kind": why.kind, "left": why.left, "of": why.of},
         "tensors": divergence.tensors,
     }
 

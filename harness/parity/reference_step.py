@@ -1,117 +1,33 @@
-"""One optimiser step, written out tensor by tensor in float64, and what can be done otherwise in it.
+"""One optimiser step, written out tensor by tensor in float64, with a door at every stage of it.
 
-:class:`Rules` with its defaults is the canonical step; every other value is a mistake that somebody
-made. What a suspect did is explained by the rules that give the same weights.
+Without mistakes it is the canonical step. A :class:`~harness.parity.mistake.Mistake` goes in at one of
+the ``STAGES`` and changes what is computed there; what a suspect did is explained by the mistakes that
+give the same weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf, expit
+from scipy.special import expit
 
-from backends.formulas import ELU_ALPHA, LEAKY_SLOPE, softmax, targets
+from backends.formulas import softmax, targets
 from backends.network import Array, Network, Training, Weights
+from harness.parity.hidden_functions import HIDDEN_FUNCTIONS, slope_of
+from harness.parity.mistake import Mistake
+from harness.parity.optimisers import UPDATE_RULES, Memory, Optimiser
 from harness.roundoff.trial import Trial
 
 Tensors = dict[str, Array]
-Function = Callable[[Array], Array]
-
-
-def _gelu_slope(z: Array) -> Array:
-    density = np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
-    return cast(Array, 0.5 * (1 + erf(z / np.sqrt(2))) + z * density)
-
-
-# f and f'; the first six are the harness's own, the others what they are mistaken for
-FUNCTIONS: dict[str, tuple[Function, Function]] = {
-    "identity": (lambda z: z, np.ones_like),
-    "sigmoid": (expit, lambda z: expit(z) * expit(-z)),
-    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0) * 1.0),
-    "leaky_relu": (
-        lambda z: np.where(z > 0, z, LEAKY_SLOPE * z),
-        lambda z: np.where(z > 0, 1.0, LEAKY_SLOPE),
-    ),
-    "elu": (
-        lambda z: np.where(z > 0, z, ELU_ALPHA * np.expm1(np.minimum(z, 0))),
-        lambda z: np.where(z > 0, 1.0, ELU_ALPHA * np.exp(np.minimum(z, 0))),
-    ),
-    "gelu": (lambda z: 0.5 * z * (1 + erf(z / np.sqrt(2))), _gelu_slope),
-    "silu": (lambda z: z * expit(z), lambda z: expit(z) * (1 + z * expit(-z))),
-    "softplus": (lambda z: np.logaddexp(0, z), expit),
-    "leaky_relu with slope 0.2": (
-        lambda z: np.where(z > 0, z, 0.2 * z),
-        lambda z: np.where(z > 0, 1.0, 0.2),
-    ),
-    "leaky_relu with slope 0.3": (
-        lambda z: np.where(z > 0, z, 0.3 * z),
-        lambda z: np.where(z > 0, 1.0, 0.3),
-    ),
+OUTPUTS: dict[str, Callable[[Array], Array]] = {
+    "softmax": softmax,
+    "logistic": expit,
+    "identity": np.copy,
 }
-
-
-OUTPUTS: dict[str, Function] = {"softmax": softmax, "logistic": expit, "identity": np.copy}
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How a step is computed.
-
-    ``functions``: of the hidden layers. ``penalty`` and ``bias_penalty``: factors on the penalty of each
-    layer's W and b. ``cost``: a factor on the cost. ``clip``: probabilities are cut to [clip, 1 - clip]
-    before the logarithm. ``decoupled``: the penalty's gradient joins after the optimiser. ``correct``:
-    Adam corrects its bias. ``kept``: names of tensors that are not updated.
-    """
-
-    network: Network
-    training: Training
-    eta: float
-    lmbd: float
-    functions: tuple[str, ...]
-    penalty: tuple[float, ...]
-    bias_penalty: tuple[float, ...]
-    cost: float = 1.0
-    clip: float = 0.0
-    decoupled: bool = False
-    correct: bool = True
-    kept: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, trial: Trial) -> Rules:
-        """The canonical rules of a trial of one cell."""
-        layers = trial.network.layers
-        return cls(
-            trial.network,
-            trial.training,
-            float(trial.cells.eta[0]),
-            float(trial.cells.lmbd[0]),
-            (trial.network.activation,) * (layers - 1),
-            (1.0,) * layers,
-            (0.0,) * layers,
-        )
-
-
-@dataclass(frozen=True)
-class State:
-    """Where a training stands: weights by name, what its optimiser remembers of them, steps taken."""
-
-    weights: Tensors
-    memory: tuple[Tensors, Tensors]
-    steps: int = 0
-
-    @classmethod
-    def start(cls, weights: Weights) -> State:
-        tensors = {name: t[0].astype(np.float64) for name, t in weights.named().items()}
-        return cls(tensors, (_zeros(tensors), _zeros(tensors)))
-
-    def moved(self, weights: Weights) -> State:
-        """The same with other weights."""
-        return replace(self, weights=State.start(weights).weights)
 
 
 @dataclass(frozen=True)
@@ -127,87 +43,213 @@ class Batch:
         y = trial.y[rows]
         return cls(trial.x[rows].astype(np.float64), targets(y, trial.network, "float64"), y)
 
+    def rows(self, which: slice | NDArray[Any]) -> Batch:
+        """Some of the samples."""
+        return Batch(self.x[which], self.t[which], self.y[which])
 
-def tensors(weights: Tensors, batch: Batch, rules: Rules) -> Tensors:
+
+@dataclass(frozen=True)
+class StepRules:
+    """How a step is computed: network, training, eta and lmbd of the cell, and the mistakes made.
+
+    ``samples``: in the training set, ``per_class`` of them with each class number. ``batch_size``: of a
+    full minibatch. ``steps_per_epoch``: None if nobody counts epochs. ``noise``: perturbs every result in
+    its last place (Monte Carlo arithmetic).
+    """
+
+    network: Network
+    training: Training
+    eta: float
+    lmbd: float
+    samples: int = 0
+    per_class: tuple[int, ...] = ()
+    batch_size: int = 0
+    steps_per_epoch: int | None = None
+    mistakes: tuple[Mistake, ...] = ()
+    noise: Callable[[Array], Array] | None = None
+
+    @classmethod
+    def of(cls, trial: Trial) -> StepRules:
+        """The canonical rules of a trial of one cell."""
+        y = trial.y[trial.split.train]
+        counts: list[int] = []
+        if trial.network.classes:
+            counts = np.bincount(y, minlength=trial.network.classes).tolist()
+        return cls(
+            trial.network,
+            trial.training,
+            float(trial.cells.eta[0]),
+            float(trial.cells.lmbd[0]),
+            len(y),
+            tuple(counts),
+            trial.plan.batch_size,
+            trial.plan.steps_per_epoch,
+        )
+
+    def but(self, *mistakes: Mistake) -> StepRules:
+        """The same with these mistakes."""
+        return replace(self, mistakes=mistakes)
+
+    def at(self, stage: str, value: Any, here: Here) -> Any:
+        """What a stage gives, with the mistakes that are made at it."""
+        for mistake in self.mistakes:
+            if stage in mistake.changes:
+                value = mistake.changes[stage](value, here, mistake.p)
+        if self.noise is None:
+            return value
+        if isinstance(value, dict):
+            return {name: self.noise(tensor) for name, tensor in value.items()}
+        return self.noise(value) if isinstance(value, np.ndarray) else value
+
+
+@dataclass
+class Here:
+    """Where in a training a stage is: the step (from 0), the layer (from 1) or the tensor's name.
+
+    ``found`` has what was computed in the step so far, ``before`` the weights that it starts from,
+    ``memory`` what the optimiser remembers, ``kept`` what it will remember after the step.
+    """
+
+    rules: StepRules
+    step: int
+    batch: Batch
+    before: Tensors
+    memory: Memory = field(default_factory=dict)
+    kept: Memory = field(default_factory=dict)
+    layer: int = 0
+    name: str = ""
+    found: Tensors = field(default_factory=dict)
+
+    @property
+    def last(self) -> bool:
+        """Whether this is the output layer, or a tensor of it."""
+        return self.rules.network.layers == self.number
+
+    @property
+    def number(self) -> int:
+        """The number of the layer, or of the tensor's."""
+        return self.layer or int(self.name[1:] or 0)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch, from 0."""
+        return self.step // (self.rules.steps_per_epoch or 1)
+
+    def placed(self, name: str = "", layer: int = 0) -> Here:
+        self.name, self.layer = name, layer
+        return self
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a training stands: weights by name, what its optimiser remembers of each, steps taken."""
+
+    weights: Tensors
+    memory: Memory = field(default_factory=dict)
+    steps: int = 0
+
+    @classmethod
+    def start(cls, weights: Weights) -> State:
+        """Before the first step; the weights are those of one cell."""
+        return cls({name: t[0].astype(np.float64) for name, t in weights.named().items()})
+
+    def moved(self, weights: Tensors) -> State:
+        """The same with other weights."""
+        return replace(self, weights=weights)
+
+
+def tensors(
+    weights: Tensors, batch: Batch, rules: StepRules, step: int = 0, back: Tensors | None = None
+) -> Tensors:
     """Every tensor up to the gradients, in the order of computation.
 
-    ``rows`` are the inputs; z and a of each layer; the ``output``; ``cross-entropy`` is its derivative
-    by the output layer's z, sample by sample; then the gradient of the penalty, and that of the cost
-    from the last layer back to the first.
+    ``rows`` are the inputs, ``targets`` what the output should give; z and a of each layer; the
+    ``output``; ``cross-entropy`` is the cost's derivative by the output layer's z, sample by sample; then
+    the gradient of the penalty, and that of the cost from the last layer back to the first. ``back``:
+    the weights that errors are passed back through, where they are not those of the forward pass.
     """
+    here = Here(rules, step, rules.at("batch", batch, Here(rules, step, batch, weights)), weights)
+    batch, at, found = here.batch, rules.at, here.found
     layers = range(1, rules.network.layers + 1)
-    found: Tensors = {"rows": batch.x}
-    a = batch.x
+    a = found["rows"] = at("rows", batch.x, here)
+    t = found["targets"] = at("targets", batch.t, here)
     for layer in layers:
-        z = a @ weights[f"W{layer}"] + weights[f"b{layer}"]
-        found[f"z{layer}"] = z
+        here.placed(layer=layer)
+        W = at("factor", weights[f"W{layer}"], here)
+        z = found[f"z{layer}"] = at(
+            "z", at("factor", a, here) @ W + at("bias", weights[f"b{layer}"], here), here
+        )
         if layer < rules.network.layers:
-            a = found[f"a{layer}"] = FUNCTIONS[rules.functions[layer - 1]][0](z)
-    output = OUTPUTS[rules.network.output](z)
-    found["output"] = output
-    found["cross-entropy"] = delta = (output - batch.t) * _unclipped(output, batch, rules)
+            function = at("function", rules.network.activation, here)
+            a = found[f"a{layer}"] = at("a", HIDDEN_FUNCTIONS[function][0](z), here)
+    output = found["output"] = at("output", OUTPUTS[rules.network.output](z), here)
+    delta = found["cross-entropy"] = at("cross-entropy", output - t, here)
     n = len(batch.x)
-    delta = delta * (rules.training.cost_scale(n) * rules.cost)
-    cost: Tensors = {}
+    for name, tensor in weights.items():
+        p = rules.training.penalty(rules.lmbd, n, int(name[1:]) - 1, len(layers))
+        decay = p * tensor if name[0] == "W" else np.zeros_like(tensor)
+        found[f"penalty of {name}"] = at("penalty", decay, here.placed(name=name))
+    delta = delta * at("cost", rules.training.cost_scale(n), here.placed())
     for layer in reversed(layers):
-        before = found["rows" if layer == 1 else f"a{layer - 1}"]
-        cost[f"dW{layer}"], cost[f"db{layer}"] = before.T @ delta, delta.sum(axis=0)
+        here.placed(layer=layer)
+        before = at("factor", found["rows" if layer == 1 else f"a{layer - 1}"], here)
+        found[f"dW{layer}"] = at("dW", before.T @ at("factor", delta, here), here)
+        found[f"db{layer}"] = at("db", delta.sum(axis=0), here)
         if layer > 1:
-            slope = FUNCTIONS[rules.functions[layer - 2]][1](found[f"z{layer - 1}"])
-            delta = (delta @ weights[f"W{layer}"].T) * slope
-    for layer in layers:
-        p = rules.training.penalty(rules.lmbd, n, layer - 1, rules.network.layers)
-        found[f"penalty of W{layer}"] = rules.penalty[layer - 1] * p * weights[f"W{layer}"]
-        found[f"penalty of b{layer}"] = rules.bias_penalty[layer - 1] * p * weights[f"b{layer}"]
-    return found | cost
+            W = at("factor", (back or weights)[f"W{layer}"], here)
+            here.placed(layer=layer - 1)
+            function = at("function", rules.network.activation, here)
+            slope = slope_of(function, found[f"z{layer - 1}"], found[f"a{layer - 1}"])
+            slope = at("slope", slope, here)
+            delta = at("delta", (at("factor", delta, here) @ W.T) * slope, here)
+    return found
 
 
-def _unclipped(output: Array, batch: Batch, rules: Rules) -> Array:
-    """1 where the cross-entropy has a slope, 0 where a clipped probability takes it away."""
-    if not rules.clip or rules.network.output == "identity":
-        return np.ones_like(output)
-    of_class = (output * batch.t).sum(axis=1, keepdims=True)
-    if rules.network.output == "logistic":
-        of_class = np.where(batch.t > 0, output, 1 - output)
-    return ((of_class > rules.clip) & (of_class < 1 - rules.clip)).astype(np.float64)
-
-
-def stepped(state: State, batch: Batch, rules: Rules) -> State:
+def stepped(state: State, batch: Batch, rules: StepRules) -> State:
     """The state after one more step."""
-    found = tensors(state.weights, batch, rules)
-    training, t = rules.training, state.steps + 1
-    weights, first, second = dict(state.weights), dict(state.memory[0]), dict(state.memory[1])
-    for name, theta in state.weights.items():
-        decay = found[f"penalty of {name}"]
-        g: Array = found[f"d{name}"] if rules.decoupled else found[f"d{name}"] + decay
-        change: Array
-        if training.optimizer == "adam":
-            first[name] = training.beta_1 * first[name] + (1 - training.beta_1) * g
-            second[name] = training.beta_2 * second[name] + (1 - training.beta_2) * g * g
-            rate = (
-                np.sqrt(1 - training.beta_2**t) / (1 - training.beta_1**t) if rules.correct else 1.0
-            )
-            change = rules.eta * rate * first[name] / (np.sqrt(second[name]) + training.epsilon)
-        elif training.momentum:
-            first[name] = training.momentum * first[name] - rules.eta * g
-            ahead = training.momentum * first[name] - rules.eta * g
-            change = -(ahead if training.nesterov else first[name])
-        else:
-            change = rules.eta * g
-        if rules.decoupled:
-            change = change + rules.eta * decay
-        if name not in rules.kept:
-            weights[name] = theta - change
-    return State(weights, (first, second), t)
+    here = Here(rules, state.steps, batch, state.weights, state.memory)
+    order = rules.at("order", "together", here)
+    if order == "together":
+        point = rules.at("point", state.weights, here)
+        return _updated(state, tensors(point, batch, rules, state.steps), rules, here)
+    layers = range(1, rules.network.layers + 1)
+    weights, memory = dict(state.weights), dict(state.memory)
+    for layer in layers if order == "first to last" else reversed(layers):
+        forward = weights if order == "first to last" else state.weights
+        found = tensors(forward, batch, rules, state.steps, weights)
+        after = _updated(state, found, rules, here)
+        for name in (f"W{layer}", f"b{layer}"):
+            weights[name], memory[name] = after.weights[name], after.memory[name]
+    return State(weights, memory, state.steps + 1)
+
+
+def _updated(state: State, found: Tensors, rules: StepRules, here: Here) -> State:
+    """The optimiser's part of a step."""
+    at, weights, memory = rules.at, state.weights, dict(state.memory)
+    here.found = found
+    g = {name: found[f"d{name}"] + found[f"penalty of {name}"] for name in weights}
+    g = at("gradients", g, here.placed())
+    training: Training = at("training", rules.training, here)
+    eta = float(at("eta", rules.eta, here))
+    optimiser: Optimiser = at("optimiser", UPDATE_RULES[training.optimizer], here)
+    changes: Tensors = {}
+    for name in weights:
+        here.placed(name=name)
+        kept = at("memory", state.memory.get(name, {}), here)
+        change, kept = optimiser(g[name], kept, training, eta, state.steps + 1)
+        memory[name] = dict(kept)
+        changes[name] = at("change", change, here)
+    moved = {name: theta - changes[name] for name, theta in weights.items()}
+    stored: dict[str, Array] = {}
+    here.kept = memory
+    for name, theta in moved.items():
+        stored[name] = cast(Array, at("stored", theta, here.placed(name=name)))
+    return State(stored, memory, state.steps + 1)
 
 
 def walked(trial: Trial, steps: int) -> State:
     """The canonical state of a trial of one cell after so many steps."""
-    state, rules = State.start(trial.plan.initial), Rules.of(trial)
+    state, rules = State.start(trial.plan.initial), StepRules.of(trial)
     for rows in trial.plan.first(steps).batches():
         state = stepped(state, Batch.of(trial, rows), rules)
     return state
-
-
-def _zeros(weights: Tensors) -> Tensors:
-    return {name: np.zeros_like(tensor) for name, tensor in weights.items()}

@@ -166,7 +166,11 @@ def divergence_sentence(divergence: Divergence) -> str:
         what = "loss" if divergence.first == "loss" else "own forward pass"
         return f"{name}: its weights agree, its {what} does not ({divergence.after:.1e})"
     epoch = f" (epoch {divergence.epoch})" if divergence.epoch else ""
-    first = f", first in {tensor_words(divergence.first)}" if divergence.first else ""
+    first = (
+        f", first in {tensor_words(divergence.first)} ({divergence.how})"
+        if divergence.first
+        else ""
+    )
     where = (
         f"{name} parts from {divergence.reference} in step {divergence.step}{epoch}{first}: "
         f"relative error {divergence.before:.1e} before, {divergence.after:.1e} after it"
@@ -197,11 +201,14 @@ def tensor_words(tensor: str) -> str:
     """A tensor's name for a reader."""
     fixed = {
         "rows": "the rows of the minibatch",
+        "targets": "what the output should give",
         "output": "the output",
         "cross-entropy": "the cross-entropy (its derivative by z)",
     }
     if tensor in fixed:
         return fixed[tensor]
+    if tensor.startswith("initial "):
+        return f"the {tensor}"
     if tensor.startswith("penalty of "):
         return f"the penalty's gradient of {tensor.removeprefix('penalty of ')}"
     if tensor.startswith("d"):

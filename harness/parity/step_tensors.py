@@ -2,62 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
-from backends.base import Backend
-from backends.distance import Tolerance
-from backends.network import Array, Weights
-from harness.parity.probe import observed
-from harness.parity.reference_step import Batch, Rules, State, Tensors, stepped, tensors
-from harness.roundoff.trial import Trial
+from harness.parity.probe import ProbedStep
+from harness.parity.reference_step import tensors
+from harness.parity.step_trace import StepTrace
 
-LOCAL = {"float64": 1e-10, "float32": 1e-3}  # relative error of a tensor of one step
-COLUMNS = ["tensor", "seen", "absolute", "relative", "tolerance", "differs"]
+_COLUMNS = ["tensor", "seen", "absolute", "relative", "tolerance", "differs"]
+_UPDATED = ("W", "b")
 
 
-def taken_apart(
-    backend: Backend,
-    trial: Trial,
-    step: int,
-    state: State,
-    before: Weights,
-    after: Weights,
-    tolerance: Tolerance,
-) -> pd.DataFrame:
-    """A row for each tensor of a step (counted from 0) that a backend took from ``before`` to ``after``.
+def step_tensors(step: StepTrace, probed: ProbedStep) -> pd.DataFrame:
+    """A row for each tensor of a step, which is a trace of one step.
 
     Columns: tensor, ``seen`` (not everything can be, from outside), absolute and relative error,
-    tolerance, ``differs``. ``state`` is where the step starts, the optimiser's memory included.
+    tolerance, ``differs``.
     """
-    batch, rules = Batch.of(trial, trial.plan.rows(step)[0]), Rules.of(trial)
-    expected = tensors(state.weights, batch, rules)
-    seen = observed(backend, trial, step, before)
-    rows = [_row(name, seen.get(name), expected, trial.dtype) for name in expected]
-    updated = stepped(state, batch, rules).weights
-    for name, tensor in after.named().items():
-        scale = max(float(np.abs(t).max()) for t in (updated[name], state.weights[name]))
-        gap = float(np.abs(tensor[0] - updated[name]).max())
-        allowed = tolerance.at(step + 1)
-        relative = gap / scale if scale else gap
-        rows.append((name, True, gap, relative, allowed, not relative <= allowed))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    rules, (batch,), (after,) = step.rules, step.batches, step.weights
+    expected = tensors(step.start.weights, batch, rules, step.start.steps)
+    rows: list[tuple[str, bool, float, float, float, bool]] = []
+    for name in expected:
+        gap, relative, allowed = probed.error(name, expected)
+        rows.append((name, not np.isnan(gap), gap, relative, allowed, bool(relative > allowed)))
+    (updated,), (scales,) = step.predicted(rules), step.own_round_off
+    wrong = step.wrong(rules)[0]
+    for name, differs in zip(step.names, wrong, strict=True):
+        largest = [float(np.abs(t[name]).max()) for t in (updated, step.start.weights)]
+        scale = max(*largest, 1e-300)
+        gap = float(np.abs(after[name] - updated[name]).max())
+        allowed = float(scales[name].max())
+        rows.append((name, True, gap, gap / scale, allowed / scale, bool(differs)))
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _row(
-    name: str, tensor: Array | None, expected: Tensors, dtype: str
-) -> tuple[str, bool, float, float, float, bool]:
-    """One tensor up to the gradients."""
-    allowed, scale = LOCAL[dtype], _scale(name, expected)
-    if tensor is None or not scale or not np.isfinite(tensor).any():
-        return name, False, np.nan, np.nan, allowed, False
-    gap = float(np.nanmax(np.abs(tensor - expected[name][: len(tensor)])))
-    if name.startswith("penalty"):  # seen as the difference of two gradients
-        gradient = np.abs(expected[f"d{name.removeprefix('penalty of ')}"]).max()
-        allowed += float(32 * np.finfo(dtype).eps * gradient / scale)
-    return name, True, gap, gap / scale, allowed, bool(gap / scale > allowed)
-
-
-def _scale(name: str, expected: Tensors) -> float:
-    """What a tensor's error is measured by; of a bias's penalty, which is none, that of the weights."""
-    return float(np.abs(expected[name.replace("penalty of b", "penalty of W")]).max())
+def first_difference(
+    table: pd.DataFrame, probed: ProbedStep
+) -> tuple[str, Literal["observed", "inferred"]]:
+    """The first tensor that differs, and whether it was seen to or is inferred from the updates."""
+    differing = table.loc[table["differs"], "tensor"].tolist()
+    if not differing:
+        return "", "inferred"
+    if differing[0].startswith(_UPDATED):
+        # the gradients were seen to be right, or nothing was seen: the update is what is known
+        return differing[0], "observed" if probed.seen else "inferred"
+    return differing[0], "observed"

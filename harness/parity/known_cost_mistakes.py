@@ -1,0 +1,190 @@
+"""Mistakes of the cost: its scale, its form, the targets, the weights of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from backends.formulas import softmax
+from backends.network import Array
+from harness.parity.mistake import Change, Mistake, by, times_p
+from harness.parity.reference_step import StepRules
+
+_CLIPS = (1e-7, 1e-15, 1e-16, 1e-12, 1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3)
+
+
+def cost_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    """Those of the cost's scale and form, and of the targets."""
+    outputs, full, group = rules.network.outputs, rules.batch_size, "cost"
+    where, summed = "cross-entropy", f"dW{rules.network.layers}"
+    yield Mistake(
+        "summed cost",
+        f"the cost is summed over the rows of the minibatch ({full}), not averaged",
+        group,
+        summed,
+        {"cost": lambda scale, here, p: scale * len(here.batch.x)},
+    )
+    yield Mistake(
+        "cost averaged twice",
+        f"the cost is divided by the rows of the minibatch ({full}) twice",
+        group,
+        summed,
+        {"cost": lambda scale, here, p: scale / len(here.batch.x)},
+    )
+    if rules.samples % max(full, 1):
+        yield Mistake(
+            "short minibatch divided by the full one's rows",
+            f"a short minibatch's cost is divided by {full}, not by its own rows",
+            group,
+            summed,
+            {"cost": lambda scale, here, p: scale * len(here.batch.x) / full},
+        )
+    yield Mistake(
+        "cost divided by samples",
+        f"the cost is summed over the rows and divided by the {rules.samples} training samples",
+        group,
+        summed,
+        {"cost": lambda scale, here, p: scale * len(here.batch.x) / rules.samples},
+    )
+    yield Mistake(
+        "cost factor", "the cost is twice too large", group, where, {"cost": times_p}, 2.0
+    )
+    yield Mistake(
+        "cost factor",
+        "the cost is half as large as it should be",
+        group,
+        where,
+        {"cost": times_p},
+        0.5,
+    )
+    if outputs > 2:
+        words = f"the cost is averaged over the {outputs} outputs as well"
+        yield Mistake("cost over outputs", words, group, where, {"cost": times_p}, 1 / outputs)
+    words = "the cost is {p} times as large as it should be"
+    yield Mistake(
+        "cost factor", words, group, where, {"cost": times_p}, starts=(1.5, 10.0, 0.1, -1.0)
+    )
+    if not rules.network.classes:
+        yield Mistake(
+            "absolute error",
+            "the cost is the absolute error, not half its square",
+            "loss",
+            where,
+            {"cross-entropy": by(np.sign)},
+        )
+        yield Mistake(
+            "Huber's loss",
+            "the error is cut at {p} (Huber's loss)",
+            "loss",
+            where,
+            {"cross-entropy": lambda delta, here, p: np.clip(delta, -abs(p), abs(p))},
+            starts=(1.0, 0.3),
+        )
+        return
+    for clip in _CLIPS:
+        words = "probabilities are clipped at {p} before the logarithm, which then has no slope"
+        yield Mistake(
+            "clipped probabilities", words, "loss", where, {"cross-entropy": _clipped}, clip
+        )
+    yield Mistake(
+        "label smoothing",
+        "the labels are smoothed: {p} of each is spread over all classes",
+        "targets",
+        "targets",
+        {"targets": _smoothed},
+        starts=(0.1, 0.05),
+    )
+    yield Mistake(
+        "squared error",
+        "the cost is half the squared error of the probabilities, not the cross-entropy",
+        "loss",
+        where,
+        {"cross-entropy": lambda delta, here, p: p * _times_output_slope(delta, here)},
+    )
+    yield Mistake(
+        "squared error",
+        "the cost is the squared error of the probabilities ({p} times half of it), not the cross-entropy",
+        "loss",
+        where,
+        {"cross-entropy": lambda delta, here, p: p * _times_output_slope(delta, here)},
+        starts=(2.0, 0.2),
+    )
+    yield Mistake(
+        "softmax twice",
+        "probabilities are taken for logits and go through the output function twice",
+        "loss",
+        where,
+        {"cross-entropy": _twice},
+    )
+    if rules.network.output == "softmax":
+        words = "each class has a logistic output of its own and its own cross-entropy"
+        own = {"output": lambda output, here, p: expit(here.found[f"z{rules.network.layers}"])}
+        yield Mistake("logistic outputs", words, "loss", "output", own)
+
+
+def _clipped(delta: Array, here: Any, p: float) -> Array:
+    output, t = here.found["output"], here.batch.t
+    of_class = (output * t).sum(axis=1, keepdims=True)
+    if here.rules.network.output == "logistic":
+        of_class = np.where(t > 0, output, 1 - output)
+    return delta * ((of_class > p) & (of_class < 1 - p))
+
+
+def _smoothed(t: Array, here: Any, p: float) -> Array:
+    return t * (1 - p) + p / max(here.rules.network.classes, 2)
+
+
+def _times_output_slope(delta: Array, here: Any) -> Array:
+    output: Array = here.found["output"]
+    if here.rules.network.output == "logistic":
+        return delta * output * (1 - output)
+    return output * (delta - (delta * output).sum(axis=1, keepdims=True))
+
+
+def _twice(delta: Array, here: Any, p: float) -> Array:
+    again = expit if here.rules.network.output == "logistic" else softmax
+    return _times_output_slope(again(here.found["output"]) - here.found["targets"], here)
+
+
+def class_weight_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    """Samples that count otherwise by their class."""
+    if not rules.network.classes:
+        return
+    counts = np.array(rules.per_class, dtype=float)
+    where, group = "cross-entropy", "class weights"
+    if (counts > 0).all() and len(set(rules.per_class)) > 1:
+        balanced = rules.samples / (len(counts) * counts)
+        words = "samples are weighted by class, samples / (classes * samples of the class)"
+        yield Mistake("class weights", words, group, where, {"cross-entropy": _weighted(balanced)})
+        yield Mistake(
+            "class weights",
+            f"{words}, and the sum is divided by the weights",
+            group,
+            where,
+            {"cross-entropy": _weighted(balanced, divided=True)},
+        )
+    for number in range(len(counts)):
+
+        def change(delta: Array, here: Any, p: float, number: int = number) -> Array:
+            return delta * np.where(here.batch.y == number, p, 1.0)[:, None]
+
+        yield Mistake(
+            "class weights",
+            f"samples of class {number} count {{p}} times",
+            group,
+            where,
+            {"cross-entropy": change},
+            starts=(2.0, 0.5),
+        )
+
+
+def _weighted(weights: NDArray[np.float64], divided: bool = False) -> Change:
+    def change(delta: Array, here: Any, p: float) -> Array:
+        own = weights[here.batch.y.astype(int)][:, None]
+        return delta * own / (own.mean() if divided else 1.0)
+
+    return change

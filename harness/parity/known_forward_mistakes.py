@@ -1,0 +1,125 @@
+"""Mistakes of the data and of the forward pass, and numbers kept with fewer digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from backends.network import Array
+from harness.parity.hidden_functions import HIDDEN_FUNCTIONS
+from harness.parity.mistake import Change, Mistake, always, by, in_layer, times_p
+from harness.parity.reference_step import StepRules
+
+
+def function_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    """Other activations, and biases that are not added."""
+    layers = range(1, rules.network.layers)
+    given = rules.network.activation
+    for name in HIDDEN_FUNCTIONS:
+        if name == given:
+            continue
+        first = "dW1" if name.startswith("relu with") else "a1"
+        if len(layers) > 1:
+            words = f"every hidden layer has {name} for {given}"
+            changes = {"function": always(name)}
+            yield Mistake("activation", words, "activation", first, changes)
+        for layer in layers:
+            words = f"hidden layer {layer} has {name} for {given}"
+            changes = {"function": in_layer(layer, always(name))}
+            yield Mistake("activation", words, "activation", f"a{layer}", changes)
+    for layer in range(1, rules.network.layers + 1):
+        changes = {"bias": in_layer(layer, by(np.zeros_like))}
+        words = f"the bias of layer {layer} is not added"
+        yield Mistake("bias not added", words, "bias not added", f"z{layer}", changes)
+
+
+def data_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    """Other rows, labels and inputs."""
+    for words, kept in (("first", slice(1, None)), ("last", slice(None, -1))):
+        yield Mistake(
+            "row left out",
+            f"each minibatch is without its {words} row",
+            "batch",
+            "rows",
+            {"batch": _some_rows(kept)},
+        )
+    for shift, way in ((1, "behind"), (-1, "ahead of")):
+        words = f"the labels are one row {way} the inputs in each minibatch"
+        changes = {"targets": _rolled(shift)}
+        yield Mistake("labels shifted", words, "targets", "targets", changes)
+    yield Mistake(
+        "inputs scaled",
+        "the inputs are {p} times what they should be",
+        "inputs",
+        "rows",
+        {"rows": times_p},
+        starts=(0.5, 2.0, 1 / 16, 1 / 255),
+    )
+
+
+def _some_rows(kept: slice) -> Change:
+    return lambda batch, here, p: batch.rows(kept)
+
+
+def _rolled(shift: int) -> Change:
+    return lambda t, here, p: np.roll(t, shift, axis=0)
+
+
+def rounding_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    """Numbers that are kept with fewer digits."""
+    formats: Sequence[tuple[str, Any]] = [
+        ("TF32 (10 bits)", _kept_bits(10)),
+        ("bfloat16 (7 bits)", _kept_bits(7)),
+        ("float16", lambda value: value.astype(np.float16).astype(np.float64)),
+    ]
+    if rules.training.dtype == "float64":
+        formats = [("float32", _single), *formats]
+    for name, to in formats:
+        where: tuple[tuple[str, str, str], ...] = (
+            ("factor", f"the factors of matrix products are rounded to {name}", "z1"),
+            ("rows", f"the inputs are rounded to {name}", "rows"),
+            ("z", f"z is rounded to {name}", "z1"),
+            ("a", f"the activations are rounded to {name}", "a1"),
+            ("gradients", f"the gradients are rounded to {name}", f"dW{rules.network.layers}"),
+            ("stored", f"the weights are kept in {name}", "W1"),
+        )
+        for stage, words, tensor in where:
+            changes = {stage: _each(to)}
+            yield Mistake(f"{stage} rounded", words, "rounding", tensor, changes, kind="rounding")
+    if rules.training.dtype == "float64" and rules.lmbd:
+        words = "lmbd is rounded to float32"
+        p = float(np.float32(rules.lmbd)) / rules.lmbd
+        yield Mistake(
+            "lmbd rounded",
+            words,
+            "rounding",
+            "penalty of W1",
+            {"penalty": times_p},
+            p,
+            kind="rounding",
+        )
+
+
+def _each(to: Callable[[Array], Array]) -> Change:
+    """A rounding of an array, or of each of several."""
+    return by(lambda v: {k: to(t) for k, t in v.items()} if isinstance(v, dict) else to(v))
+
+
+def _single(value: Array) -> Array:
+    return value.astype(np.float32).astype(np.float64)
+
+
+def _kept_bits(bits: int) -> Any:
+    """Rounds a float32's fraction to so many bits, to even, as TF32 and bfloat16 keep it."""
+    drop = 23 - bits
+
+    def to(value: Array) -> Array:
+        whole = value.astype(np.float32).view(np.uint32)
+        odd = (whole >> np.uint32(drop)) & np.uint32(1)
+        up = whole + (np.uint32(2 ** (drop - 1) - 1) + odd)
+        cut = (up >> np.uint32(drop)) << np.uint32(drop)
+        return cut.view(np.float32).astype(np.float64)
+
+    return to
