@@ -106,9 +106,11 @@ def _optimizer(training: Training) -> Any:
         optimizer.beta_1, optimizer.beta_2 = exact(training.beta_1), exact(training.beta_2)
         optimizer.epsilon = exact(training.epsilon)
         return optimizer
-    return _per_cell(keras.optimizers.SGD)(
-        learning_rate=1.0, momentum=exact(training.momentum), nesterov=training.nesterov
-    )
+    if training.optimizer == "sgd":
+        return _per_cell(keras.optimizers.SGD)(
+            learning_rate=1.0, momentum=exact(training.momentum), nesterov=training.nesterov
+        )
+    raise NotImplementedError(f"no step of {training.optimizer!r} is written here")
 
 
 class Stack:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 
 from harness.cli.main import VERBS, command_line, run_command_line
 from harness.cli.options import EachFlagOnce, takes_run, with_flags
+from harness.cli.progress import progress_display
 from harness.experiment.config import read_config, sort_settings
 from harness.experiment.execution import Execution
-from harness.experiment.experiment import Experiment
+from harness.experiment.experiment import Experiment, experiment_from
 from harness.experiment.setting import CONVENTIONS, PANELS, REPEATS, WHAT
+from harness.results.run_folder import RunFolder
+from harness.runner import plan_work
 
 
 def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -282,6 +288,29 @@ def test_what_comes_from_outside_is_printed_as_it_is(call):
     name = "nobody[red].x:smile:"
     out = call("run", "--dry-run", "--dataset", "iris", "--backend", f"numpy,{name}")[1]
     assert name in out
+
+
+def test_a_dry_run_says_how_long_training_will_take(call):
+    # 49 x 100 networks, 1100 steps, four backends, one of them without a stack: minutes, not seconds
+    out = call("run", "--dry-run", "--repeats", "100", "--jobs", "1")[1]
+    found = re.search(r"roughly (\d+) min to (\d+) min of training", out)
+    assert found
+    assert 5 < int(found[1]) < 60
+    assert int(found[2]) > int(found[1])
+
+
+def test_bars_have_one_clock_and_say_what_is_loaded(tmp_path):
+    screen = io.StringIO()
+    out = Console(file=screen, force_terminal=True, width=100)
+    small = {"epochs": 1, "eta": [0.1], "lmbd": [0.1], "backends": ["numpy", "tensorflow"]}
+    work = plan_work(experiment_from(small))
+    with progress_display(out, quiet=False) as display:
+        display.begin(work, RunFolder(str(tmp_path)))
+        display.bars.refresh()
+    rows = [line for line in screen.getvalue().splitlines() if "0:00:0" in line]
+    assert rows
+    assert all(line.rpartition("\r")[2].lstrip("\x1b[2K").startswith("all") for line in rows)
+    assert "loading TensorFlow" in screen.getvalue()
 
 
 def test_help_fits_a_terminal_of_80_columns(call, monkeypatch):

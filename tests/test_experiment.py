@@ -8,14 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from harness.errors import InputError
+from harness.experiment.axes import POWERS_OF_TEN, parse_numbers
 from harness.experiment.config import read_config, sort_settings
 from harness.experiment.execution import Execution
-from harness.experiment.experiment import (
-    POWERS_OF_TEN,
-    Experiment,
-    experiment_from,
-    parse_numbers,
-)
+from harness.experiment.experiment import Experiment, experiment_from
 from harness.experiment.setting import NAMES_ELSEWHERE
 
 

@@ -18,7 +18,8 @@ from backends.network import Cells
 from backends.registry import find
 from harness.bench.phases import sample_cells, wall_seconds
 from harness.data.dataset import load_dataset
-from harness.experiment.experiment import Experiment, Recipe, experiment_from
+from harness.experiment.experiment import Experiment, experiment_from
+from harness.experiment.recipe import Recipe
 from harness.lecture.programs import PROGRAMS, ProgramTask, notes_task
 from harness.training.prepare import Prepared, prepare
 

@@ -31,7 +31,7 @@ from harness.check.findings import Finding
 from harness.check.reference_path import FirstSigns
 from harness.document.number_words import cell, count
 from harness.document.words import plural
-from harness.experiment.experiment import Recipe
+from harness.experiment.recipe import Recipe
 from harness.results.result import Result
 from harness.results.run_differences import RunDifference, run_differences
 from harness.training.status import Status

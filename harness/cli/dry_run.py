@@ -13,8 +13,15 @@ if TYPE_CHECKING:
     from harness.runner import Work
 
 
+# One core's speed on the machine that results/README.md measures, and how much slower others may be.
+_FLOP_PER_SECOND, _SLOWER = 50e9, 4
+# of one optimiser step of one network, however small: in a stack of cells, and alone
+_LEAST_SECONDS = {True: 10e-6, False: 80e-6}
+
+
 def show_work(work: Work, execution: Execution, out: Console) -> None:
     """Backends with their networks, units and floating-point operations, and where results would go."""
+    from harness.cli.progress import duration
     from harness.data.split import split_rows
     from harness.runner import address_of
 
@@ -26,7 +33,7 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
     table = Table()
     for column in ("backend", "network", "weights", "networks", "steps each", "units", "GFLOP"):
         table.add_column(column, justify="left" if column in ("backend", "network") else "right")
-    steps = work.steps
+    steps, seconds = work.steps, 0.0
     for name in experiment.backends:
         if name in work.reasons:
             status, reason = work.reasons[name]
@@ -37,6 +44,8 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
         units = [unit for unit in work.units if unit.backend == name]
         networks = sum(unit.size for unit in units)
         flop = network.step_flop(batch) * steps[name] * networks
+        least = _LEAST_SECONDS[work.backends[name].stacks] * steps[name] * networks
+        seconds += max(flop / _FLOP_PER_SECOND, least)
         table.add_row(
             name,
             str(network),
@@ -54,3 +63,5 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    quick, slow = (duration(k * seconds / execution.jobs) for k in (1, _SLOWER))
+    out.print(f"roughly {quick} to {slow} of training, by the speed of a core", highlight=False)

@@ -57,7 +57,8 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     if not taken:
         return command
     from harness.experiment.execution import Execution
-    from harness.experiment.experiment import Experiment, Recipe
+    from harness.experiment.experiment import Experiment
+    from harness.experiment.recipe import Recipe
     from harness.experiment.setting import CONVENTIONS, PANELS, WHAT, extra_of
 
     models = [model for model in (Experiment, Execution) if model.__name__ in taken]
@@ -169,7 +170,7 @@ def merge(
     """
     from harness.experiment.config import read_config
     from harness.experiment.execution import Execution
-    from harness.experiment.experiment import layered, parse_overrides
+    from harness.experiment.overrides import layered, parse_overrides
 
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     if "overrides" in given:

@@ -9,12 +9,25 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 if TYPE_CHECKING:
     from harness.results.run_folder import RunFolder
     from harness.runner import Work
     from harness.training.units import UnitOutcome
+
+
+# what takes seconds to load, before the first network is trained
+_SLOW_TO_LOAD = {"tensorflow": "TensorFlow", "keras": "Keras", "torch": "PyTorch", "jax": "JAX"}
+_EVERYTHING = "all"  # the row of all backends together
 
 
 class Silent:
@@ -57,10 +70,12 @@ class Silent:
             return ""
         typical = sum(self.seconds.values()) / len(self.seconds)
         work = sum(n * self.seconds.get(name, typical) for name, n in missing.items())
-        seconds = work / self.jobs
-        return (
-            f"about {seconds:.0f} s left" if seconds < 90 else f"about {seconds / 60:.0f} min left"
-        )
+        return f"about {duration(work / self.jobs)} left"
+
+
+def duration(seconds: float) -> str:
+    """Seconds, or minutes where there are many."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 class Lines(Silent):
@@ -74,6 +89,10 @@ class Lines(Silent):
         )
         for name, (status, reason) in work.reasons.items():
             self._say(f"{name}: {status}: {reason}")
+        waiting = [work.backends[n] for n in self.total if self.done[n] < self.total[n]]
+        modules = dict.fromkeys(module for backend in waiting for module in backend.modules)
+        if slow := [_SLOW_TO_LOAD[module] for module in modules if module in _SLOW_TO_LOAD]:
+            self._say(f"loading {' and '.join(slow)}, which takes some seconds")
 
     def finished(self, outcome: UnitOutcome) -> None:
         super().finished(outcome)
@@ -85,8 +104,15 @@ class Lines(Silent):
         self.out.print(line.rstrip(), highlight=False, soft_wrap=True, markup=False)
 
 
+class _Clock(TimeElapsedColumn):
+    """The time since the beginning, in the row of everything: when a backend begins is not known here."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.fields["clock"] else Text("")
+
+
 class Bars(Lines):
-    """A bar for every backend, with the time left."""
+    """A bar for every backend and one for all, with the time since the beginning and the time left."""
 
     def __init__(self, out: Console, jobs: int = 1) -> None:
         super().__init__(out, jobs)
@@ -94,7 +120,7 @@ class Bars(Lines):
             TextColumn("{task.description:<12}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
+            _Clock(),
             TextColumn("{task.fields[left]}"),
             console=out,
         )
@@ -102,12 +128,14 @@ class Bars(Lines):
     def begin(self, work: Work, folder: RunFolder) -> None:
         super().begin(work, folder)
         self.tasks = {
-            name: self.bars.add_task(name, total=total, completed=self.done[name], left="")
+            name: self.bars.add_task(
+                name, total=total, completed=self.done[name], left="", clock=False
+            )
             for name, total in self.total.items()
         }
-        for name, task in self.tasks.items():
-            if self.done[name] == self.total[name]:
-                self.bars.stop_task(task)
+        self.everything = self.bars.add_task(
+            _EVERYTHING, total=self.total.total(), completed=self.at_first, left="", clock=True
+        )
         self.bars.start()
         self._end_when_done()
 
@@ -116,12 +144,8 @@ class Bars(Lines):
         name = outcome.unit.backend
         if outcome.status != "done":
             self._say(f"{name} {outcome.status}: {outcome.reason}")
-        over = self.done[name] == self.total[name]
-        self.bars.update(
-            self.tasks[name], completed=self.done[name], left="" if over else self.left()
-        )
-        if over:
-            self.bars.stop_task(self.tasks[name])
+        self.bars.update(self.tasks[name], completed=self.done[name])
+        self.bars.update(self.everything, completed=self.done.total(), left=self.left())
         self._end_when_done()
 
     def _end_when_done(self) -> None:

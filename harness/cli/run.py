@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
-from importlib import import_module
 from shlex import quote
-from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
     from harness.document.section import Section
     from harness.experiment.experiment import Experiment
     from harness.results.result import Result
-    from harness.results.run_folder import RunFolder
-    from harness.runner import Progress, Work
-    from harness.training.units import UnitOutcome
 
 _REPORT = "Beside the report"
 _EXECUTION = "How to run it"  # the panel of the execution's settings
@@ -99,8 +94,7 @@ def run_command(
         nullcontext() if quiet else told(out),
     ):
         try:
-            told_of = _ReportAhead(progress, execution.jobs)
-            result = run_experiment(experiment, execution, progress=told_of)
+            result = run_experiment(experiment, execution, progress=progress)
         except KeyboardInterrupt:
             progress.interrupted()
             raise typer.Exit(ExitCode.UNFINISHED) from None
@@ -122,26 +116,6 @@ def run_command(
         console(stderr=True).print(told_why, highlight=False)
     if not result.complete or not result.records["status"].isin(TRAINED).any():
         raise typer.Exit(ExitCode.UNFINISHED)
-
-
-class _ReportAhead:
-    """Passes a run's progress on, and imports what writes the report once a worker has nothing left to do."""
-
-    def __init__(self, progress: Progress, jobs: int) -> None:
-        self.progress, self.jobs = progress, jobs
-        self.thread = Thread(target=import_module, args=("harness.document.writer",), daemon=True)
-
-    def begin(self, plan: Work, folder: RunFolder) -> None:
-        self.left = len(plan.units) - len(plan.done)
-        self.progress.begin(plan, folder)
-
-    def finished(self, outcome: UnitOutcome) -> None:
-        self.left -= 1
-        if 0 < self.left < self.jobs and self.thread.ident is None:
-            self.thread.start()
-        elif not self.left and self.thread.ident is not None:
-            self.thread.join()  # what comes next forks, which no thread may be beside
-        self.progress.finished(outcome)
 
 
 def _references(result: Result) -> list[Section]:

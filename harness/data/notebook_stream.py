@@ -21,7 +21,8 @@ from backends.network import Cells, Fit, Network, Weights
 from backends.plan import Plan
 from harness.data.recipe_plan import draw_recipe
 from harness.errors import InputError
-from harness.experiment.experiment import Experiment, Recipe
+from harness.experiment.experiment import Experiment
+from harness.experiment.recipe import Recipe
 
 PICTURES = 5  # random samples that the notebook shows before it splits
 

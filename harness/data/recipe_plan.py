@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backends.draws import Sources
 from backends.network import Network
 from backends.plan import Plan
-from harness.experiment.experiment import Recipe
+from harness.experiment.recipe import Recipe
 
 
 def draw_recipe(

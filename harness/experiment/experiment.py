@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from backends.settings import Activation, InitialBias, InitialWeights, Minibatches, Optimizer
 from harness.errors import InputError, unknown
+from harness.experiment.axes import POWERS_OF_TEN, axis_numbers, distinct_numbers
+from harness.experiment.overrides import layered
 from harness.experiment.presets import PRESETS
+from harness.experiment.recipe import Recipe
 from harness.experiment.setting import (
     CONVENTIONS,
     DATA,
     GRID,
-    NETWORK,
     REPEATS,
     WHAT,
     CommaSeparated,
-    Settings,
-    Switch,
     name_here,
     setting,
     unknown_setting,
@@ -35,160 +33,9 @@ from harness.experiment.setting import (
 if TYPE_CHECKING:
     from backends.network import Network, Training
 
-POWERS_OF_TEN = (1e-05, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)  # of the notes' grid
-_SHOWN = 6  # numbers of a list that an error message repeats
-
-
-def parse_numbers(text: str) -> list[float]:
-    """The numbers of a grid axis from ``1e-3,1e-2`` or from a log range ``first:last:count``."""
-    parts = [part.strip() for part in text.split(",")]
-    if any(re.fullmatch(r"[+-]?0\d+", part) for part in parts):
-        raise InputError(
-            f"found {text!r}; decimals have a point ({text.replace(',', '.', 1)}), commas part numbers"
-        )
-    try:
-        if ":" not in text:
-            return [float(part) for part in parts if part]
-        first, last, number = text.split(":")
-        return _log_range(float(first), float(last), int(number))
-    except ValueError:
-        raise InputError(
-            f"found {text!r}; allowed: a list such as 1e-3,1e-2 or a log range first:last:count such "
-            "as 1e-5:1e1:7"
-        ) from None
-
-
-def _log_range(first: float, last: float, number: int) -> list[float]:
-    """Numbers from first to last, each the same multiple of the one before, to 12 digits."""
-    import numpy as np  # which takes longer to import than everything else that reads settings
-
-    if min(first, last) <= 0 or number < 1 or not np.isfinite([first, last]).all():
-        raise ValueError
-    return [float(f"{value:.12g}") for value in np.geomspace(first, last, number)]
-
-
-def _axis(value: Any) -> Any:
-    if isinstance(value, int | float):
-        return [value]
-    if not isinstance(value, str | list | tuple):
-        return value
-    parts = [value] if isinstance(value, str) else value
-    numbers = [parse_numbers(part) if isinstance(part, str) else [part] for part in parts]
-    return [number for part in numbers for number in part]
-
-
-def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
-    repeated = sorted({v for v in values if values.count(v) > 1})
-    if repeated:
-        more = ", ..." if len(repeated) > _SHOWN else ""
-        some = ", ".join(f"{v:g}" for v in repeated[:_SHOWN]) + more
-        raise InputError(f"{some} given more than once; allowed: each number once")
-    return values
-
 
 def _once(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
-
-
-class Recipe(Settings):
-    """What may differ from backend to backend under a preset: network, optimiser, objective, draws.
-
-    Where ``draws`` are the notebook's, ``shared_stream`` says which of this backend's draws come off
-    the one stream (the others from generators of their own), and ``drawn_before`` what was drawn
-    between the split and its grid: ``BACKEND weights``, ``BACKEND network`` or ``BACKEND grid``.
-    """
-
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], CommaSeparated] = setting(
-        (50,),
-        "Units of the hidden layers, such as 100,50.",
-        NETWORK,
-        shown="50",
-        metavar="UNITS",
-        min_length=1,
-    )
-    activation: Activation = setting("sigmoid", "Of the hidden layers: {choices}.", NETWORK)
-    optimizer: Optimizer = setting("sgd", "{choices}.", GRID)
-    momentum: float = setting(0.0, "Momentum of sgd.", GRID, ge=0, lt=1)
-    nesterov: Switch = setting(False, "Nesterov's form of the momentum.", GRID)
-    epochs: int = setting(100, "Passes through the training part.", GRID, ge=1)
-    batch_size: int = setting(100, "Samples in a minibatch.", GRID, ge=1)
-    keep_last_batch: Switch = setting(
-        False,
-        "Keep an epoch's short last minibatch instead of dropping it.",
-        GRID,
-        flag="--keep-last-batch/--drop-last-batch",
-    )
-    cost: Literal["mean", "sum"] = setting(
-        "mean", "Of a minibatch: {choices} of its samples' cost.", CONVENTIONS
-    )
-    penalty_factor: float = setting(
-        1.0, "The penalty's gradient is this times lmbd W.", CONVENTIONS, ge=0
-    )
-    penalty_per_sample: Switch = setting(
-        False,
-        "Divide the penalty by the samples of the minibatch.",
-        CONVENTIONS,
-        flag="--penalty-per-sample/--penalty-once",
-    )
-    penalised: Literal["all", "hidden"] = setting(
-        "all", "Weights with a penalty: {choices} layers'.", CONVENTIONS
-    )
-    minibatches: Minibatches = setting(
-        "permutation",
-        "{choices}: the samples in a new order each epoch, the last order shuffled again, or each "
-        "minibatch drawn for itself.",
-        CONVENTIONS,
-    )
-    initial_weights: InitialWeights = setting("glorot_uniform", "{choices}.", CONVENTIONS)
-    weight_scale: float = setting(
-        1.0, "Factor of Glorot's limit, or the normal's width.", CONVENTIONS, gt=0
-    )
-    initial_bias: InitialBias = setting(
-        0.0,
-        "A number, or as_weights: drawn like the weights.",
-        CONVENTIONS,
-        allowed="a finite number, or as_weights",
-        metavar="BIAS",
-    )
-    patience: int | None = setting(
-        None,
-        "Stop after more epochs in a row without a lower objective. Default: never.",
-        CONVENTIONS,
-        ge=1,
-    )
-    tol: float = setting(0.0, "What counts as lower, for --patience.", CONVENTIONS, ge=0)
-    dtype: Literal["float32", "float64"] = setting("float32", "{choices}.", GRID)
-    shared_stream: Annotated[tuple[Literal["weights", "minibatches"], ...], CommaSeparated] = (
-        setting(
-            ("weights", "minibatches"),
-            "What is drawn off the one stream of --draws notebook.",
-            CONVENTIONS,
-            shown="weights,minibatches",
-            metavar="DRAWS",
-        )
-    )
-    drawn_before: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^\S+ (weights|network|grid)$")], ...], CommaSeparated
-    ] = setting(
-        (),
-        "What that stream gave between split and grid, such as 'numpy weights'.",
-        CONVENTIONS,
-        allowed="BACKEND weights, BACKEND network or BACKEND grid",
-        metavar="DRAWS",
-    )
-
-    @model_validator(mode="after")
-    def _optimizer_uses_what_is_given(self) -> Self:
-        if self.momentum and self.optimizer != "sgd":
-            raise InputError(
-                f"momentum: found {self.momentum:g} with optimizer {self.optimizer}; "
-                "allowed: only with sgd"
-            )
-        if self.nesterov and not self.momentum:
-            raise InputError("nesterov: needs a momentum above 0, found momentum 0")
-        if self.tol and self.patience is None:
-            raise InputError(f"tol: found {self.tol:g} without patience; allowed: only with it")
-        return self
 
 
 class Experiment(Recipe):
@@ -240,7 +87,9 @@ class Experiment(Recipe):
         "none", "{choices}, fitted on the training part; real targets too.", DATA
     )
     eta: Annotated[
-        tuple[Annotated[float, Field(gt=0)], ...], BeforeValidator(_axis), AfterValidator(_distinct)
+        tuple[Annotated[float, Field(gt=0)], ...],
+        BeforeValidator(axis_numbers),
+        AfterValidator(distinct_numbers),
     ] = setting(
         POWERS_OF_TEN,
         "Learning rates: a list, or a log range first:last:count.",
@@ -250,7 +99,9 @@ class Experiment(Recipe):
         min_length=1,
     )
     lmbd: Annotated[
-        tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_axis), AfterValidator(_distinct)
+        tuple[Annotated[float, Field(ge=0)], ...],
+        BeforeValidator(axis_numbers),
+        AfterValidator(distinct_numbers),
     ] = setting(
         POWERS_OF_TEN,
         "L2 strengths: a list, or a log range.",
@@ -400,46 +251,6 @@ def experiment_kept(settings: Mapping[str, Any]) -> Experiment:
     """An experiment from its own settings, as a run folder keeps them: none of them is the preset's."""
     nothing = {name: None for name, f in Experiment.model_fields.items() if f.default is None}
     return Experiment(**{**nothing, "overrides": {}, **settings})
-
-
-def layered(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of two layers, the upper over the lower.
-
-    What the upper gives for all backends wins over what the lower gives to one. Settings of one backend
-    add to each other.
-    """
-    below, own = lower.get("overrides", {}), upper.get("overrides", {})
-    for wrong in (layer for layer in (own, below) if not _are_tables(layer)):
-        return {**lower, **upper, "overrides": wrong}  # which validation refuses
-    overrides = {
-        backend: {key: value for key, value in changes.items() if key not in upper}
-        for backend, changes in below.items()
-    }
-    for backend, changes in own.items():
-        overrides[backend] = {**overrides.get(backend, {}), **changes}
-    both = {**lower, **upper}
-    return both | {"overrides": overrides} if "overrides" in both else both
-
-
-def _are_tables(overrides: Any) -> bool:
-    return isinstance(overrides, Mapping) and all(
-        isinstance(changes, Mapping) for changes in overrides.values()
-    )
-
-
-def parse_overrides(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Settings by backend from texts such as ``keras.hidden=100,50``."""
-    overrides: dict[str, dict[str, Any]] = {}
-    for text in texts:
-        place, equals, value = text.partition("=")
-        backend, _, name = place.rpartition(".")
-        name = name.strip().replace("-", "_")
-        if not (equals and backend):
-            raise InputError(f"override: found {text!r}; allowed: BACKEND.SETTING=VALUE")
-        if name in overrides.setdefault(backend, {}):
-            raise InputError(f"override: {backend}.{name} given more than once; allowed: once")
-        overrides[backend][name] = value.strip()
-    return overrides
 
 
 def _no_override(backend: str, key: str) -> InputError:

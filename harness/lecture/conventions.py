@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from harness.document.section import Section, Table
-from harness.experiment.experiment import Experiment, Recipe
+from harness.experiment.experiment import Experiment
+from harness.experiment.recipe import Recipe
 from harness.results.result import Result
 
 _WEIGHTS = {

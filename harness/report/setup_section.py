@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from harness.document.section import NOTHING, Section, Table
-from harness.experiment.experiment import Experiment, Recipe
+from harness.experiment.experiment import Experiment
+from harness.experiment.recipe import Recipe
 from harness.report.runs import Material
 from harness.results.result import Result
 

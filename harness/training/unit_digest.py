@@ -19,12 +19,13 @@ from typing import NamedTuple
 
 from backends.base import Backend
 from backends.frameworks import FRAMEWORK_VARIABLES
-from harness.experiment.experiment import Experiment, Recipe
+from harness.experiment.experiment import Experiment
+from harness.experiment.recipe import Recipe
 from harness.training.units import Unit
 
 _HARNESS = Path(__file__).parents[1]
 # what of the harness makes numbers: data, draws and scaling, training and evaluation
-_OWN_CODE = ("data", "training", "experiment/experiment.py")
+_OWN_CODE = ("data", "training", "experiment/experiment.py", "experiment/recipe.py")
 # whose versions count for every backend: scikit-learn splits the data
 _ALWAYS = ("numpy", "scipy", "scikit-learn")
 # how much of an experiment is run, and by whom; a unit says that for itself

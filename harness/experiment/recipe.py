@@ -1,0 +1,120 @@
+"""The recipe: what one backend is to do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from backends.settings import Activation, InitialBias, InitialWeights, Minibatches, Optimizer
+from harness.errors import InputError
+from harness.experiment.setting import (
+    CONVENTIONS,
+    GRID,
+    NETWORK,
+    CommaSeparated,
+    Settings,
+    Switch,
+    setting,
+)
+
+
+class Recipe(Settings):
+    """What may differ from backend to backend under a preset: network, optimiser, objective, draws.
+
+    Where ``draws`` are the notebook's, ``shared_stream`` says which of this backend's draws come off
+    the one stream (the others from generators of their own), and ``drawn_before`` what was drawn
+    between the split and its grid: ``BACKEND weights``, ``BACKEND network`` or ``BACKEND grid``.
+    """
+
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], CommaSeparated] = setting(
+        (50,),
+        "Units of the hidden layers, such as 100,50.",
+        NETWORK,
+        shown="50",
+        metavar="UNITS",
+        min_length=1,
+    )
+    activation: Activation = setting("sigmoid", "Of the hidden layers: {choices}.", NETWORK)
+    optimizer: Optimizer = setting("sgd", "{choices}.", GRID)
+    momentum: float = setting(0.0, "Momentum of sgd.", GRID, ge=0, lt=1)
+    nesterov: Switch = setting(False, "Nesterov's form of the momentum.", GRID)
+    epochs: int = setting(100, "Passes through the training part.", GRID, ge=1)
+    batch_size: int = setting(100, "Samples in a minibatch.", GRID, ge=1)
+    keep_last_batch: Switch = setting(
+        False,
+        "Keep an epoch's short last minibatch instead of dropping it.",
+        GRID,
+        flag="--keep-last-batch/--drop-last-batch",
+    )
+    cost: Literal["mean", "sum"] = setting(
+        "mean", "Of a minibatch: {choices} of its samples' cost.", CONVENTIONS
+    )
+    penalty_factor: float = setting(
+        1.0, "The penalty's gradient is this times lmbd W.", CONVENTIONS, ge=0
+    )
+    penalty_per_sample: Switch = setting(
+        False,
+        "Divide the penalty by the samples of the minibatch.",
+        CONVENTIONS,
+        flag="--penalty-per-sample/--penalty-once",
+    )
+    penalised: Literal["all", "hidden"] = setting(
+        "all", "Weights with a penalty: {choices} layers'.", CONVENTIONS
+    )
+    minibatches: Minibatches = setting(
+        "permutation",
+        "{choices}: the samples in a new order each epoch, the last order shuffled again, or each "
+        "minibatch drawn for itself.",
+        CONVENTIONS,
+    )
+    initial_weights: InitialWeights = setting("glorot_uniform", "{choices}.", CONVENTIONS)
+    weight_scale: float = setting(
+        1.0, "Factor of Glorot's limit, or the normal's width.", CONVENTIONS, gt=0
+    )
+    initial_bias: InitialBias = setting(
+        0.0,
+        "A number, or as_weights: drawn like the weights.",
+        CONVENTIONS,
+        allowed="a finite number, or as_weights",
+        metavar="BIAS",
+    )
+    patience: int | None = setting(
+        None,
+        "Stop after more epochs in a row without a lower objective. Default: never.",
+        CONVENTIONS,
+        ge=1,
+    )
+    tol: float = setting(0.0, "What counts as lower, for --patience.", CONVENTIONS, ge=0)
+    dtype: Literal["float32", "float64"] = setting("float32", "{choices}.", GRID)
+    shared_stream: Annotated[tuple[Literal["weights", "minibatches"], ...], CommaSeparated] = (
+        setting(
+            ("weights", "minibatches"),
+            "What is drawn off the one stream of --draws notebook.",
+            CONVENTIONS,
+            shown="weights,minibatches",
+            metavar="DRAWS",
+        )
+    )
+    drawn_before: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^\S+ (weights|network|grid)$")], ...], CommaSeparated
+    ] = setting(
+        (),
+        "What that stream gave between split and grid, such as 'numpy weights'.",
+        CONVENTIONS,
+        allowed="BACKEND weights, BACKEND network or BACKEND grid",
+        metavar="DRAWS",
+    )
+
+    @model_validator(mode="after")
+    def _optimizer_uses_what_is_given(self) -> Self:
+        if self.momentum and self.optimizer != "sgd":
+            raise InputError(
+                f"momentum: found {self.momentum:g} with optimizer {self.optimizer}; "
+                "allowed: only with sgd"
+            )
+        if self.nesterov and not self.momentum:
+            raise InputError("nesterov: needs a momentum above 0, found momentum 0")
+        if self.tol and self.patience is None:
+            raise InputError(f"tol: found {self.tol:g} without patience; allowed: only with it")
+        return self
