@@ -472,7 +472,7 @@ KINDS = [
     ),
     kind("no momentum", "no momentum", "W1", MOMENTUM, momentum=const(0.0)),
     kind("momentum 0.8", "momentum's size", "W1", MOMENTUM, momentum=const(0.8)),
-    kind("dampening", "dampening", "W1", MOMENTUM, damping=damping),
+    kind("dampening", "dampening", "W1", "momentum", damping=damping),
     kind("momentum reset", "memory reset", "W1", MOMENTUM, memory=reset),
     kind("momentum added", "momentum added", "W1", "sgd", momentum=const(0.5)),
     kind("Adam for SGD", "Adam", "W1", "sgd", optimizer=const("adam")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -18,15 +19,17 @@ from backends.network import Array
 from harness.parity.known_mistakes import catalogue
 from harness.parity.mistake import Mistake
 from harness.parity.other_minibatch import other_minibatch
-from harness.parity.reference_step import Batch, StepRules
+from harness.parity.reference_step import Batch, State, StepRules, Tensors, stepped
 from harness.parity.step_trace import StepTrace, root_mean_squares
 
 Mistakes = tuple[Mistake, ...]
 
 _AS_GOOD = 1.5  # times as much left unexplained, at most, as by the best: cannot be told from it
 _CLEARER = 10.0  # what is left without a mistake must be this much more than with it
+_NEEDED = 100.0  # units of round-off that are left without any one of several mistakes, at least
 _BEAM = (6, 2)  # mistakes, and pairs of them, that others are tried beside
 _ITERATIONS = 12
+_TOLD_APART = 1e-4  # relative distance of weights at which two mistakes are told apart in any dtype
 _NEARLY = 0.7  # of the digits unexplained, at most still so before a rounding is tried as well
 _SLOW = 3  # iterations after which a fit that gets nowhere is given up
 _TENSORS = (
@@ -50,7 +53,7 @@ class Explanation:
 
     ``others``: what cannot be told from them in this experiment. ``left``: the relative error of its
     weights that they leave in a step, of ``of`` without them. ``cells`` and ``steps``: in how many of
-    each they do. ``tells_apart``: settings of an experiment that would tell them from the others.
+    each they do. ``tells_apart``: a flag of the experiment that would tell them from the others.
     """
 
     mistakes: Mistakes
@@ -67,7 +70,7 @@ class Explanation:
         told = [" and ".join(str(m) for m in combined) for combined in self.alternatives]
         if len(told) == 1:
             return told[0]
-        apart = f"; {self.tells_apart} would tell" if self.tells_apart else ""
+        apart = f"; the same command with {self.tells_apart} tells" if self.tells_apart else ""
         return f"either {'; or '.join(told)} (the same in this experiment{apart})"
 
     def beside(self, mistake: Mistake) -> Explanation:
@@ -141,7 +144,8 @@ def explain(
                 _distance(trace, rules) for rules in (trace.rules, trace.rules.but(*first))
             )
             steps = max(len(trace) for trace in traces)
-            return Explanation(first, tuple(others), made, plain, cells, steps)
+            telling = experiment_that_tells(trace, [first, *others]) if others else ""
+            return Explanation(first, tuple(others), made, plain, cells, steps, telling)
     return None
 
 
@@ -185,12 +189,51 @@ def _round_numbers(mistakes: Mistakes) -> bool:
     return all(is_round(m.p) for m in mistakes if m.fit and m.p)
 
 
+def experiment_that_tells(trace: StepTrace, alternatives: Sequence[Mistakes]) -> str:
+    """A flag with which an experiment would tell mistakes apart: they lead to other weights; or ""."""
+    rules = trace.rules
+    plain = replace(rules.training, optimizer="sgd", momentum=0.0, nesterov=False)
+    larger = {name: 10 * tensor for name, tensor in trace.start.weights.items()}
+    others: tuple[tuple[str, StepRules, State], ...] = (
+        ("--lmbd 0.1", replace(rules, lmbd=0.1), trace.start),
+        ("--weight-scale 10", rules, trace.start.moved(larger)),
+        (
+            "--optimizer sgd --momentum 0",
+            replace(rules, training=plain),
+            State(trace.start.weights),
+        ),
+        ("--momentum 0.9", replace(rules, training=replace(plain, momentum=0.9)), trace.start),
+    )
+    for flag, rules, start in others:
+        ends = [_end(start, trace.batches, rules.but(*mistakes)) for mistakes in alternatives]
+        if all(_apart(a, b) > _TOLD_APART for a, b in combinations(ends, 2)):
+            return flag
+    return ""
+
+
+def _end(start: State, batches: Sequence[Batch], rules: StepRules) -> Tensors:
+    with np.errstate(all="ignore"):
+        for batch in batches:
+            start = stepped(start, batch, rules)
+    return start.weights
+
+
+def _apart(one: Tensors, other: Tensors) -> float:
+    gaps = [
+        float(np.abs(one[name] - other[name]).max() / (np.abs(one[name]).max() or 1.0))
+        for name in one
+    ]
+    return max(gaps) if np.isfinite(gaps).all() else 0.0
+
+
 class _Search:
     """What is tried, in the first of the traces, and held against all of them."""
 
     def __init__(self, traces: Sequence[StepTrace], wrong_steps: int) -> None:
         self.traces, self.wrong_steps = traces, wrong_steps
         self.trace = traces[0]
+        # a difference of two residuals that is none
+        self.digits = 8 * np.finfo(np.float64).eps / np.finfo(self.trace.rules.training.dtype).eps
         self.plain = [
             root_mean_squares(trace.ratios(trace.rules)).max(initial=0.0) for trace in traces
         ]
@@ -206,7 +249,17 @@ class _Search:
             if found.max() > plain / _CLEARER and plain > _CLEARER:
                 return None
             squares.append(np.mean(found**2))
+        if not all(self._needed(one, mistakes) for one in mistakes):
+            return None
         return float(np.sqrt(np.mean(squares)))
+
+    def _needed(self, one: Mistake, mistakes: Mistakes) -> bool:
+        """Whether far more is left unexplained without one of them, in some trace."""
+        others = [mistake for mistake in mistakes if mistake is not one]
+        return not others or any(
+            root_mean_squares(trace.ratios(trace.rules.but(*others))).max() > _NEEDED
+            for trace in self.traces
+        )
 
     def levels(self, minibatches: Sequence[Batch]) -> Iterator[list[Mistakes]]:
         """Single mistakes, then pairs, then threes; of each only those that explain the first trace."""
@@ -279,8 +332,8 @@ class _Search:
                 h = 1e-6 * (abs(p[place]) or 1e-3)
                 moved = p.copy()
                 moved[place] += h
-                other = self.residuals(_sized(mistakes, free, moved))
-                slopes.append((np.concatenate(other) - r) / h)
+                rise = np.concatenate(self.residuals(_sized(mistakes, free, moved))) - r
+                slopes.append(np.where(np.abs(rise) > self.digits, rise, 0.0) / h)
             step = _least_squares(np.array(slopes).T, r, residuals)
             if step is None:
                 break
