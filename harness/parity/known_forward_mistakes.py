@@ -68,7 +68,11 @@ def _rolled(shift: int) -> Change:
 
 
 def rounding_mistakes(rules: StepRules) -> Iterator[Mistake]:
-    """Numbers that are kept with fewer digits."""
+    """Numbers that are kept with fewer digits.
+
+    Only that of a setting is something that libraries are known to do; whoever rounds tensors trains in
+    another precision.
+    """
     formats: Sequence[tuple[str, Any]] = [
         ("TF32 (10 bits)", _kept_bits(10)),
         ("bfloat16 (7 bits)", _kept_bits(7)),
@@ -86,8 +90,9 @@ def rounding_mistakes(rules: StepRules) -> Iterator[Mistake]:
             ("stored", f"the weights are kept in {name}", "W1"),
         )
         for stage, words, tensor in where:
-            changes = {stage: _each(to)}
-            yield Mistake(f"{stage} rounded", words, "rounding", tensor, changes, kind="rounding")
+            if (stage, to) != ("rows", _single):  # inputs are rounded to float32 for everybody
+                changes = {stage: _each(to)}
+                yield Mistake(f"{stage} rounded", words, "rounding", tensor, changes)
     if rules.training.dtype == "float64" and rules.lmbd:
         words = "lmbd is rounded to float32"
         p = float(np.float32(rules.lmbd)) / rules.lmbd
