@@ -129,6 +129,25 @@ def test_what_holds_in_one_cell_only_is_not_named():
     assert explain([one, right]) is None
 
 
+@pytest.mark.parametrize(
+    ("hooks", "name", "kind"),
+    [
+        ({"rate": lambda s, eta: float(np.float32(eta))}, "eta rounded", "rounding"),
+        ({"stored": lambda s, new, old: [half(t) for t in new]}, "stored rounded", "mistake"),
+    ],
+    ids=["a setting", "the weights"],
+)
+def test_a_setting_in_fewer_digits_is_a_rounding_and_weights_in_fewer_are_not(hooks, name, kind):
+    traces = [training_of(hooks, case(hidden=[4], eta=[eta]), 3) for eta in (0.1, 0.2)]
+    why = explain(traces)
+    assert name in {mistakes[0].name for mistakes in why.alternatives}
+    assert why.kind == kind
+
+
+def half(value):
+    return value.astype(np.float16).astype(value.dtype)
+
+
 def test_a_right_training_is_not_explained():
     assert explain([training_of({}, case(eta=[eta]), 4) for eta in (0.1, 0.2)]) is None
 

@@ -1,7 +1,7 @@
 """What explains the steps of a suspect: the fewest known mistakes with which the rules give its weights.
 
-A mistake is named only where nothing but round-off is left, in
-every step and cell that was looked at. Where several do equally well all of them are named.
+A mistake is named only where nothing but round-off is left, in every step and cell that was looked at.
+Where several do equally well all of them are named.
 """
 
 from __future__ import annotations
