@@ -133,12 +133,20 @@ def test_what_holds_in_one_cell_only_is_not_named():
     ("hooks", "name", "kind"),
     [
         ({"rate": lambda s, eta: float(np.float32(eta))}, "eta rounded", "rounding"),
+        (
+            {"penalty": lambda s, decay, W, layer: W * float(np.float32(s.lmbd))},
+            "lmbd rounded",
+            "rounding",
+        ),
         ({"stored": lambda s, new, old: [half(t) for t in new]}, "stored rounded", "mistake"),
     ],
-    ids=["a setting", "the weights"],
+    ids=["eta", "lmbd", "the weights"],
 )
 def test_a_setting_in_fewer_digits_is_a_rounding_and_weights_in_fewer_are_not(hooks, name, kind):
-    traces = [training_of(hooks, case(hidden=[4], eta=[eta]), 3) for eta in (0.1, 0.2)]
+    cells = ((0.1, 0.1), (0.23, 0.01))
+    traces = [
+        training_of(hooks, case(hidden=[4], eta=[eta], lmbd=[lmbd]), 3) for eta, lmbd in cells
+    ]
     why = explain(traces)
     assert name in {mistakes[0].name for mistakes in why.alternatives}
     assert why.kind == kind

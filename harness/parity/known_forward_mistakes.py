@@ -94,17 +94,13 @@ def rounding_mistakes(rules: StepRules) -> Iterator[Mistake]:
                 changes = {stage: _each(to)}
                 yield Mistake(f"{stage} rounded", words, "rounding", tensor, changes)
     if rules.training.dtype == "float64" and rules.lmbd:
-        words = "lmbd is rounded to float32"
-        p = float(np.float32(rules.lmbd)) / rules.lmbd
-        yield Mistake(
-            "lmbd rounded",
-            words,
-            "rounding",
-            "penalty of W1",
-            {"penalty": times_p},
-            p,
-            kind="rounding",
-        )
+        words, changes = "lmbd is rounded to float32", {"penalty": _lmbd_in_single}
+        yield Mistake("lmbd rounded", words, "rounding", "penalty of W1", changes, kind="rounding")
+
+
+def _lmbd_in_single(penalty: Array, here: Any, p: float) -> Array:
+    lmbd = here.rules.lmbd
+    return penalty * (float(np.float32(lmbd)) / lmbd) if lmbd else penalty
 
 
 def _each(to: Callable[[Array], Array]) -> Change:
