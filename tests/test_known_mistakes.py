@@ -74,7 +74,7 @@ def test_the_step_without_mistakes_is_the_references(settings):
 
 
 def test_every_mistake_of_the_catalogue_makes_a_difference():
-    """In one of two experiments; a limit that nothing exceeds makes none, nor float32 of what is float32."""
+    """In one of two experiments; a limit that nothing exceeds makes none."""
     idle = None
     for settings in ({"momentum": 0.9}, {"optimizer": "adam", "eta": [0.01]}):
         whole = case(**settings, initial_bias=0.1, keep_last_batch=True)
@@ -87,7 +87,6 @@ def test_every_mistake_of_the_catalogue_makes_a_difference():
             if all(np.array_equal(other[name], right[name]) for name in right):
                 same.add(str(mistake))
         idle = same if idle is None else idle & same
-    idle.discard("the inputs are rounded to float32")  # the harness's own data are so already
     assert all("clipped" in words or "cut" in words for words in idle), idle
 
 
@@ -128,6 +127,33 @@ def test_what_holds_in_one_cell_only_is_not_named():
     one = training_of({"rate": lambda s, eta: eta / 2}, case(hidden=[4]), 3)
     right = training_of({}, case(hidden=[4], eta=[0.2]), 3)
     assert explain([one, right]) is None
+
+
+@pytest.mark.parametrize(
+    ("hooks", "name", "kind"),
+    [
+        ({"rate": lambda s, eta: float(np.float32(eta))}, "eta rounded", "rounding"),
+        (
+            {"penalty": lambda s, decay, W, layer: W * float(np.float32(s.lmbd))},
+            "lmbd rounded",
+            "rounding",
+        ),
+        ({"stored": lambda s, new, old: [half(t) for t in new]}, "stored rounded", "mistake"),
+    ],
+    ids=["eta", "lmbd", "the weights"],
+)
+def test_a_setting_in_fewer_digits_is_a_rounding_and_weights_in_fewer_are_not(hooks, name, kind):
+    cells = ((0.1, 0.1), (0.23, 0.01))
+    traces = [
+        training_of(hooks, case(hidden=[4], eta=[eta], lmbd=[lmbd]), 3) for eta, lmbd in cells
+    ]
+    why = explain(traces)
+    assert name in {mistakes[0].name for mistakes in why.alternatives}
+    assert why.kind == kind
+
+
+def half(value):
+    return value.astype(np.float16).astype(value.dtype)
 
 
 def test_a_right_training_is_not_explained():

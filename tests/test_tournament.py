@@ -1,6 +1,6 @@
 """Planted mistakes are caught, named or left unnamed, never misnamed, and placed in the right tensor.
 
-A part of the tournament; all of it, so many matches of every kind, with ``TOURNAMENT=2``.
+A part of the tournament; all of it, so many matches of every kind, with ``HARNESS_TOURNAMENT=2``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import pytest
 from tournament import KINDS, Match, Played, matches, play, table
 
-EACH = int(os.environ.get("TOURNAMENT", "0"))
+EACH = int(os.environ.get("HARNESS_TOURNAMENT", "0"))
 # of every sort: penalty, cost, data, both passes, optimiser, eta, what is kept, start, digits, two at once
 PART = (
     "penalty twice",

@@ -68,7 +68,11 @@ def _rolled(shift: int) -> Change:
 
 
 def rounding_mistakes(rules: StepRules) -> Iterator[Mistake]:
-    """Numbers that are kept with fewer digits."""
+    """Numbers that are kept with fewer digits.
+
+    Only that of a setting is something that libraries are known to do; whoever rounds tensors trains in
+    another precision.
+    """
     formats: Sequence[tuple[str, Any]] = [
         ("TF32 (10 bits)", _kept_bits(10)),
         ("bfloat16 (7 bits)", _kept_bits(7)),
@@ -86,20 +90,17 @@ def rounding_mistakes(rules: StepRules) -> Iterator[Mistake]:
             ("stored", f"the weights are kept in {name}", "W1"),
         )
         for stage, words, tensor in where:
-            changes = {stage: _each(to)}
-            yield Mistake(f"{stage} rounded", words, "rounding", tensor, changes, kind="rounding")
+            if (stage, to) != ("rows", _single):  # inputs are rounded to float32 for everybody
+                changes = {stage: _each(to)}
+                yield Mistake(f"{stage} rounded", words, "rounding", tensor, changes)
     if rules.training.dtype == "float64" and rules.lmbd:
-        words = "lmbd is rounded to float32"
-        p = float(np.float32(rules.lmbd)) / rules.lmbd
-        yield Mistake(
-            "lmbd rounded",
-            words,
-            "rounding",
-            "penalty of W1",
-            {"penalty": times_p},
-            p,
-            kind="rounding",
-        )
+        words, changes = "lmbd is rounded to float32", {"penalty": _lmbd_in_single}
+        yield Mistake("lmbd rounded", words, "rounding", "penalty of W1", changes, kind="rounding")
+
+
+def _lmbd_in_single(penalty: Array, here: Any, p: float) -> Array:
+    lmbd = here.rules.lmbd
+    return penalty * (float(np.float32(lmbd)) / lmbd) if lmbd else penalty
 
 
 def _each(to: Callable[[Array], Array]) -> Change:

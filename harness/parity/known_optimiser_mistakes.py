@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backends.network import Training
-from harness.parity.mistake import Change, Mistake, always, times_p
+from harness.parity.mistake import Change, Mistake, always, by, times_p
 from harness.parity.optimisers import (
     Optimiser,
     adam,
@@ -274,6 +274,9 @@ def rate_mistakes(rules: StepRules) -> Iterator[Mistake]:
         if fit:
             yield Mistake(name, words, group, first, {"eta": change}, starts=sizes[:3])
     if rules.training.dtype == "float64" and float(np.float32(rules.eta)) != rules.eta:
-        p = float(np.float32(rules.eta)) / rules.eta
         words = "eta is rounded to float32"
-        yield Mistake("eta rounded", words, group, first, {"eta": times_p}, p, kind="rounding")
+        yield Mistake("eta rounded", words, group, first, {"eta": by(_single)}, kind="rounding")
+
+
+def _single(value: float) -> float:
+    return float(np.float32(value))

@@ -47,7 +47,8 @@ class Mistake:
     ``name``: short and without numbers. ``words``: what was done, a format string for ``p``. ``group``: of
     two mistakes of one group only one is made. ``tensor``: the first one it shows in, in the order of
     computation. ``changes``: what it does, by stage. ``p``: its size; where that is not known (``fit``), it
-    is sought from these ``starts`` on. ``kind``: a "rounding" is a number kept with fewer digits.
+    is sought from these ``starts`` on. ``kind``: a "rounding" is a setting that a library keeps with fewer
+    digits.
     """
 
     name: str

@@ -164,13 +164,20 @@ def parity(
 def explained_verdicts(
     verdicts: Sequence[BackendVerdict], divergences: Sequence[Divergence]
 ) -> list[BackendVerdict]:
-    """The verdicts with the tier that the explanation of a difference puts them in."""
-    explained = {d.backend: d.explanation for d in divergences if d.explanation is not None}
+    """The verdicts with the tier that the explanation of a difference puts them in.
+
+    A rounding explains nothing in another dtype than that it was seen in.
+    """
+    explained = {d.backend: d for d in divergences if d.explanation is not None}
     result = []
     for verdict in verdicts:
-        why = explained.get(verdict.backend)
-        if verdict.disagrees and why is not None:
-            rounding = getattr(why, "kind", "") == "rounding"
+        divergence = explained.get(verdict.backend)
+        why = divergence.explanation if divergence else None
+        if verdict.disagrees and divergence is not None and why is not None:
+            rounding = why.kind == "rounding"
+            if rounding and divergence.dtype != verdict.dtype:
+                result.append(verdict)
+                continue
             outcome = ParityOutcome.LIBRARY_ROUNDING if rounding else ParityOutcome.OTHER_OBJECTIVE
             verdict = replace(verdict, outcome=outcome, reason=why.words)
         result.append(verdict)

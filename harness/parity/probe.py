@@ -25,11 +25,9 @@ _ETA = 2.0**20  # a power of two, so that multiplying by it and dividing again i
 _ROWS = 24  # samples of the minibatch whose activations are read off
 _SEEN = 1e-9  # an error this small, of the largest one, has no activations in it to be read off
 _ACTIVATIONS = ("rows", "a")  # read off as quotients, if the gradients are products
+# what the gradient of one sample may be off the product that it should be, relatively
+_PRODUCT = {"float64": 1e-8, "float32": 1e-4}
 # relative error of a tensor of one step that means nothing
-_PRODUCT = {
-    "float64": 1e-8,
-    "float32": 1e-4,
-}  # what a gradient may be off the product that it should be
 LOCAL = {"float64": 1e-10, "float32": 1e-3}
 
 
@@ -69,6 +67,7 @@ def _scale(name: str, expected: Tensors) -> float:
     return float(np.abs(expected[name.replace("penalty of b", "penalty of W")]).max())
 
 
+@np.errstate(all="ignore")  # what overflows is not finite, and is not seen
 def probe_step(backend: Backend, trial: Trial, step: int, state: State) -> ProbedStep:
     """What can be seen of a step from these weights on, named as by ``reference_step.tensors``.
 
