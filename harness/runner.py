@@ -20,6 +20,7 @@ from harness.data.split import split_rows
 from harness.errors import InputError
 from harness.executors.by_name import executor
 from harness.executors.job import Job
+from harness.executors.shared_data import shared
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
@@ -29,6 +30,7 @@ from harness.results.result import KEY, Result
 from harness.results.run_folder import RunFolder
 from harness.training.evaluate import PARTS
 from harness.training.run_unit import without_result
+from harness.training.scores import score_names
 from harness.training.status import SETTLED, Status
 from harness.training.unit_digest import backend_surroundings, unit_digest
 from harness.training.units import Unit, UnitOutcome, cut_units, varies_split
@@ -93,6 +95,12 @@ def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
     """Load the data and cut the experiment into units; trains nothing. ``bounds``: see :func:`cut_units`."""
     experiment, backends, missing = resolve(experiment)
     dataset = load_dataset(experiment)
+    names = score_names(experiment, len(dataset.classes))
+    if experiment.choose_by not in (None, *names):
+        raise InputError(
+            f"choose_by: found {experiment.choose_by!r}, which is of two classes, and {dataset.name!r} "
+            f"has {len(dataset.classes)}; allowed: {', '.join(names)}"
+        )
     samples = len(split_rows(dataset, experiment).train)
     units: list[Unit] = []
     reasons = {name: (Status.UNAVAILABLE, reason) for name, reason in missing.items()}
@@ -102,7 +110,7 @@ def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
             reasons[name] = (Status.UNSUPPORTED, reason)
             continue
         units += cut_units(experiment, name, backend, network, samples, bounds)
-    return Work(experiment, dataset, backends, tuple(units), reasons)
+    return Work(experiment, shared(dataset, experiment), backends, tuple(units), reasons)
 
 
 def train_and_save(
@@ -175,6 +183,8 @@ def _check_folder(folder: RunFolder, experiment: Experiment, execution: Executio
         folder.clear_contents()
         return
     for key, (new, old) in experiment.differences(folder.read_experiment()).items():
+        if key == "choose_by":  # the same trainings, another choice among them
+            continue
         grows = key in ("backends", "eta", "lmbd") and set(new) >= set(old)
         if not (grows or (key == "repeats" and new > old)):
             raise InputError(
@@ -242,7 +252,9 @@ def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.Da
     rows["backend"] = pd.Categorical(rows["backend"], list(experiment.backends), ordered=True)
     rows = rows.sort_values(KEY, kind="stable", ignore_index=True)
     rows["backend"] = rows["backend"].astype(str)
-    measured = [f"{part}_{m}" for part in PARTS for m in (*experiment.metrics, "loss")]
+    names = (*score_names(experiment, len(work.dataset.classes)), "loss")
+    measured = [f"{part}_{name}" for part in PARTS for name in names]
+    rows = rows.reindex(columns=[*rows.columns, *(c for c in measured if c not in rows)])
     return {
         "records": rows[[*KEY, "status", "reason", *measured, "seconds"]],
         "predictions": rows[[*KEY, "predicted"]],

@@ -130,11 +130,14 @@ def _print_result(result: Result, page: str, out: Any) -> None:
     """The chosen cell of each backend, and where the report is."""
     from rich.table import Table
 
+    from harness.document.number_words import NAMES
     from harness.report.agreement import agreement_words
 
-    metric = result.metric
-    table = Table(title=f"Chosen on validation {metric}", title_justify="left")
-    for column in ("backend", "eta", "lmbd", f"validation {metric}", f"test {metric}", "networks"):
+    chooses = result.choose_by
+    table = Table(title=f"Chosen on validation {NAMES[chooses]}", title_justify="left")
+    measured = [f"validation_{chooses}", *(f"test_{name}" for name in result.shown_scores)]
+    titles = [f"validation {NAMES[chooses]}", *(f"test {NAMES[n]}" for n in result.shown_scores)]
+    for column in ("backend", "eta", "lmbd", *titles, "networks"):
         table.add_column(column, justify="left" if column == "backend" else "right")
     best = result.best().set_index("backend")
     for backend in result.backends:
@@ -142,11 +145,16 @@ def _print_result(result: Result, page: str, out: Any) -> None:
         networks = ", ".join(f"{number} {status}" for status, number in counts.items())
         if backend in best.index:
             row = best.loc[backend]
-            scores = [f"{row[f'{part}_{metric}']:.4f}" for part in ("validation", "test")]
+            scores = [f"{row[column]:.4f}" for column in measured]
             table.add_row(backend, f"{row['eta']:g}", f"{row['lmbd']:g}", *scores, networks)
         else:
-            table.add_row(backend, "-", "-", "-", "-", networks)
+            table.add_row(backend, "-", "-", *("-" for _ in measured), networks)
     out.print(table)
+    if len(result.shown_scores) > 1:
+        share = f"{100 * result.largest_class:.1f} %"
+        out.print(
+            f"naming the largest class alone is right in {share} of the samples", highlight=False
+        )
     for line in agreement_words(result):
         out.print(line, highlight=False)
     for note in result.manifest.get("notes", []):

@@ -22,6 +22,7 @@ from backends.frameworks import collect_less, set_threads
 from backends.registry import UnusableBackend, find
 from harness.data.dataset import Dataset
 from harness.executors.job import Job
+from harness.executors.shared_data import MappedDataset
 from harness.executors.worker_server import worker_context
 from harness.experiment.experiment import Experiment
 from harness.training.status import Status
@@ -90,7 +91,8 @@ class _Worker:
     def _start(self) -> None:
         context, job = worker_context(), self.job
         self.connection, end = context.Pipe()
-        given = (end, job.execution.threads, job.log, job.experiment, job.dataset)
+        data = MappedDataset.of(job.dataset)
+        given = (end, job.execution.threads, job.log, job.experiment, data)
         self.process = context.Process(target=_carry_out_units, args=given)  # type: ignore[attr-defined]
         with _script_hidden(job.units):
             self.process.start()
@@ -177,7 +179,11 @@ def _script_hidden(units: tuple[Unit, ...]) -> Iterator[None]:
 
 
 def _carry_out_units(
-    connection: Connection, threads: int, log: str | None, experiment: Experiment, dataset: Dataset
+    connection: Connection,
+    threads: int,
+    log: str | None,
+    experiment: Experiment,
+    data: Dataset | MappedDataset,
 ) -> None:
     """What a worker process does: units as they come, until nobody asks for another."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent to act upon
@@ -193,6 +199,7 @@ def _carry_out_units(
 
     from harness.training.run_unit import run_unit
 
+    dataset = data.open() if isinstance(data, MappedDataset) else data
     with suppress(EOFError):
         while True:
             unit: Unit = connection.recv()
