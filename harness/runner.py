@@ -31,7 +31,13 @@ from harness.training.evaluate import PARTS
 from harness.training.run_unit import without_result
 from harness.training.status import SETTLED, Status
 from harness.training.unit_digest import backend_surroundings, unit_digest
-from harness.training.units import Unit, UnitOutcome, cut_units, varies_split
+from harness.training.units import (
+    Unit,
+    UnitOutcome,
+    cut_units,
+    require_unit_memory,
+    varies_split,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -90,14 +96,20 @@ class Work:
 
 
 def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
-    """Load the data and cut the experiment into units; trains nothing. ``bounds``: see :func:`cut_units`."""
+    """Load the data and cut the experiment into units; trains nothing.
+
+    :class:`~harness.errors.InputError` for what this machine could not hold. ``bounds``: see
+    :func:`cut_units`.
+    """
     experiment, backends, missing = resolve(experiment)
     dataset = load_dataset(experiment)
-    samples = len(split_rows(dataset, experiment).train)
+    split = split_rows(dataset, experiment)
+    samples = len(split.train)
     units: list[Unit] = []
     reasons = {name: (Status.UNAVAILABLE, reason) for name, reason in missing.items()}
     for name, backend in backends.items():
         network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
+        require_unit_memory(experiment, name, network, samples, len(split.test))
         if reason := backend.unsupported(network, experiment.training(name)):
             reasons[name] = (Status.UNSUPPORTED, reason)
             continue

@@ -119,7 +119,7 @@ def _nearest(error: typer.TyperException) -> str | None:
     given = getattr(error, "option_name", "").lstrip("-")
     context = getattr(error, "ctx", None)
     flags = {p.name: p.opts[0] for p in context.command.params} if context else {}
-    from harness.experiment.setting import name_here
+    from backends.settings import name_here
 
     ours = name_here(given)
     if ours in flags:

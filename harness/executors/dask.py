@@ -20,6 +20,7 @@ from backends.frameworks import set_threads
 from harness.data.dataset import Dataset
 from harness.errors import InputError
 from harness.executors.job import Job
+from harness.executors.worker_server import require_main_guard, script_hidden
 from harness.experiment.experiment import Experiment
 from harness.training.status import Status
 from harness.training.units import Unit, UnitOutcome, failed_by
@@ -42,6 +43,10 @@ def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
             "python -m pip install 'mlp-parity-harness[distributed]'"
         ) from None
     with ExitStack() as stack:
+        require_main_guard(job.units)
+        stack.enter_context(
+            script_hidden(job.units)
+        )  # a lost worker may be started again at any time
         client = _client(job, stack)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")

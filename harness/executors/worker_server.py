@@ -11,8 +11,19 @@ import multiprocessing
 import multiprocessing.forkserver
 import signal
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing.context import BaseContext
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.training.units import Unit
+
+_OF_SCRIPT = "__main__:"
 NEEDED_BY_ALL = "harness.executors.worker_imports"
 
 
@@ -33,3 +44,33 @@ def worker_context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([NEEDED_BY_ALL])
     return context
+
+
+def require_main_guard(units: Iterable[Unit]) -> None:
+    """Refuse a backend of the caller's script where that has no main guard: each worker would run it again.
+
+    :class:`~harness.errors.InputError` with the remedy.
+    """
+    own = next((unit.backend for unit in units if unit.backend.startswith(_OF_SCRIPT)), None)
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    if own is None or file is None or "__name__" in Path(file).read_text(errors="replace"):
+        return
+    raise InputError(
+        f"backend: found {own!r} with worker processes, each of which would run {Path(file).name} again; "
+        "allowed: below `if __name__ == '__main__':` there, with executor serial, or in a module of its own"
+    )
+
+
+@contextmanager
+def script_hidden(units: Iterable[Unit]) -> Iterator[None]:
+    """Start processes inside without their running the caller's script, which might have no main guard.
+
+    They need nothing of it, unless a backend is defined there.
+    """
+    script = sys.modules["__main__"]
+    if not any(unit.backend.startswith(_OF_SCRIPT) for unit in units):
+        sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 import sys
@@ -53,6 +54,7 @@ def begin_manifest(
         "created": created,
         "finished": None,
         "command": command(),
+        "directory": os.getcwd(),
         "git_commit": git_commit(),
         "versions": versions(list(backends.values())),
         "machine": machine(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.errors import InputError, unknown
+from harness.experiment.config import data_place
 from harness.experiment.experiment import Experiment
 from harness.results.run_folder import RunFolder
 
@@ -147,6 +149,12 @@ class Result:
         return bool(self.records["status"].isin(["ok", "diverged", "unsupported"]).all())
 
 
+def _with_data_place(experiment: Experiment, address: str) -> Experiment:
+    """The experiment, its data file named so that it is found from here, if it can be."""
+    place = data_place(experiment.dataset, Path(address))
+    return experiment.model_copy(update={"dataset": place})
+
+
 def load_result(address: str) -> Result:
     """The result in a run folder; :class:`InputError` if there is none."""
     folder = RunFolder(address)
@@ -156,7 +164,7 @@ def load_result(address: str) -> Result:
         looked = folder.exists("disputes.parquet")
         return Result(
             address=address,
-            experiment=folder.read_experiment(),
+            experiment=_with_data_place(folder.read_experiment(), address),
             manifest=folder.read_json("manifest.json"),
             records=folder.read_frame("records.parquet")[0],
             predictions=folder.read_frame("predictions.parquet")[0],
