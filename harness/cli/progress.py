@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ class Silent:
         self.out, self.jobs = out, jobs
         self.done: Counter[str] = Counter()
         self.total: Counter[str] = Counter()
+        self.began: float | None = None  # when training did, and when it ended
+        self.ended: float | None = None
         self.seconds: dict[str, float] = {}  # of a network, by backend, once one is known
 
     def begin(self, work: Work, folder: RunFolder) -> None:
@@ -45,9 +48,11 @@ class Silent:
             self.total[unit.backend] += unit.size
             self.done[unit.backend] += unit.size if unit in work.done else 0
         self.at_first = self.done.total()
+        self.began = self.ended = time.perf_counter()
 
     def finished(self, outcome: UnitOutcome) -> None:
         unit, took = outcome.unit, outcome.timings
+        self.ended = time.perf_counter()
         self.done[unit.backend] += unit.size
         if took:
             work = took["train_seconds"] + took["evaluate_seconds"]

@@ -137,11 +137,14 @@ def _dataset(dataset: Dataset, split: Split) -> dict[str, Any]:
         for part, rows in split.items():
             found = np.bincount(dataset.y[rows], minlength=len(dataset.classes))
             counts[part] = dict(zip(dataset.classes, found.tolist(), strict=True))
+    spread = dataset.x[split.train].std(axis=0)
+    spread = spread[spread > 0]
     return {
         "name": dataset.name,
         "source": dataset.source,
         "samples": len(dataset.x),
         "features": dataset.x.shape[1],
+        "feature_spread": [float(spread.min()), float(spread.max())] if len(spread) else [],
         "classes": list(dataset.classes),
         "sha256": dataset.sha256,
         "split_sha256": split.sha256,

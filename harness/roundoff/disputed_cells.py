@@ -107,7 +107,8 @@ def looked_at_again(experiment: Experiment, dataset: Dataset, found: pd.DataFram
         picked = sorted(
             numbered[cell] for cell in ranked.index[: max(1, MOST_CELLS // len(repeats))]
         )
-        _logger.info("looking again at %d cells that are not labelled alike", len(picked))
+        words = "1 cell that is" if len(picked) == 1 else f"{len(picked)} cells that are"
+        _logger.info("looking again at %s not labelled alike", words)
         with threadpool_limits(1):  # another number of threads rounds differently
             seen = _chaos(experiment, dataset, str(recipe), picked)
         seen["rank"] = seen["status"].map(_KINDS.index)
