@@ -301,7 +301,7 @@ def test_what_comes_from_outside_is_printed_as_it_is(call):
 def test_a_dry_run_says_how_long_training_will_take(call):
     # 49 x 100 networks, 1100 steps, four backends, one of them without a stack: minutes, not seconds
     out = call("run", "--dry-run", "--repeats", "100", "--jobs", "1")[1]
-    found = re.search(r"roughly (\d+) min to (\d+) min of training", out)
+    found = re.search(r"measured: (\d+) min to (\d+) min of training", out)
     assert found
     assert 5 < int(found[1]) < 60
     assert int(found[2]) > int(found[1])

@@ -55,6 +55,7 @@ def check(
         return CheckVerdict(baseline, names, rules, obstacles=tuple(reasons))
     redrawn = redrawn_backends(baseline, names)
     if run is None:
+        say("taking the first steps of every backend ...")
         signs = first_steps(baseline, names)
         signs = replace(signs, words=(*signs.words, *curve_words(baseline, names, redrawn)))
         for line in signs.lines:
@@ -75,7 +76,10 @@ def check(
         )
         if verdict.outcome != "inconclusive":
             break
-        say(f"{n} repeats do not decide")
+        more = [look for look in looks if look > n]
+        say(
+            f"{n} of at most {looks[-1]} repeats do not decide{f'; on to {more[0]}' if more else ''}"
+        )
     return verdict
 
 
