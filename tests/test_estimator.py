@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -159,6 +160,21 @@ def test_a_training_that_diverges_is_an_error_with_a_remedy():
 def test_a_wrong_parameter_is_named_when_fitting(parameters, message):
     with pytest.raises(ValueError, match=message):
         MLPBackendClassifier(**parameters).fit(X, Y)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "sklearn"])
+@pytest.mark.parametrize("eta", [0.1, 1e5])
+def test_what_the_process_raises_on_changes_no_fit(backend, eta):
+    def fitted():
+        model = MLPBackendClassifier(backend, eta=eta, activation="sigmoid", epochs=5)
+        return model.set_params(random_state=0).fit(X, Y)
+
+    usual = fitted()
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        strict = fitted()
+        assert np.array_equal(strict.predict_proba(X), usual.predict_proba(X))
+    assert strict.loss_curve_ == usual.loss_curve_
 
 
 def test_names_of_other_programs_are_told_what_they_are_here():
