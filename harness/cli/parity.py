@@ -97,7 +97,7 @@ def parity_command(
     waiting.until(time.perf_counter(), "loading")
     status = doing.status("starting", spinner="dots")
 
-    steps_told = Steps(parity_steps(experiment))
+    steps_told = Steps(parity_steps(experiment), loading=1)
 
     def say(text: str) -> None:
         status.start()  # not before, because its thread is one that nothing may fork beside

@@ -108,22 +108,26 @@ def grid_words(experiment: Experiment) -> str:
 
 
 class Steps:
-    """Work done in a known number of steps: says of each which of how many it is, and what time is left."""
+    """Work done in a known number of steps: says of each which of how many it is, and what time is left.
 
-    def __init__(self, total: int) -> None:
-        self.total, self.begun = total, 0
+    The first ``loading`` steps say nothing of how long the others will take.
+    """
+
+    def __init__(self, total: int, loading: int = 0) -> None:
+        self.total, self.loading, self.begun = total, loading, 0
         self.first = 0.0
 
     def __call__(self, what: str) -> str:
         """The words for the step that begins now; those that are unforeseen have no number."""
-        if not self.begun:
+        if self.begun == self.loading:
             self.first = time.perf_counter()
         self.begun += 1
         if self.begun > self.total:
             return what
-        done = self.begun - 1
-        took = time.perf_counter() - self.first
-        left = f", {_about(took / done * (self.total - done))} left" if done else ""
+        done, left = self.begun - 1 - self.loading, ""
+        if done > 0:
+            took = time.perf_counter() - self.first
+            left = f", {_about(took / done * (self.total - self.begun + 1))} left"
         return f"{what} ({self.begun} of {self.total}{left})"
 
 

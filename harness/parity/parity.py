@@ -243,7 +243,9 @@ def _compared(
 ) -> Started:
     backends: dict[str, Backend] = {}
     missing: dict[str, str] = {}
-    task.say("loading the libraries")
+    here = [b for b in chosen.values() if isinstance(b, Backend)]
+    libraries = dict.fromkeys(backend.library or backend.name for backend in here)
+    task.say(f"loading {', '.join(libraries)}")
     for name, backend in chosen.items():
         try:
             if isinstance(backend, UnusableBackend):
