@@ -61,6 +61,7 @@ def bench_command(
         say=lambda line: None if quiet else err.print(line, highlight=False),
     )
     folder = RunFolder(output)
+    folder.claim(["bench.json", "bench.png"])
     folder.write_json("bench.json", result)
     with style():
         folder.write("bench.png", figure_file(draw_bench(result), "png"))

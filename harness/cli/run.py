@@ -75,8 +75,11 @@ def run_command(
     from harness.api import run as run_experiment
     from harness.api import write_report
     from harness.cli.console import console
+    from harness.cli.places import require_lasting, unwritten_is_told
     from harness.cli.progress import progress_display, told
     from harness.runner import plan_work
+
+    require_lasting(execution.output)
 
     out = console()
     if dry_run:
@@ -93,12 +96,19 @@ def run_command(
         progress_display(out, execution.jobs, quiet=quiet) as progress,
         nullcontext() if quiet else told(out),
     ):
+        pages: list[str] = []
+
+        def report(result: Result) -> None:
+            extra = _references(result) if references else ()
+            with unwritten_is_told(f"the report of {result.address!r}"):
+                pages.append(write_report(result, extra=extra, held=True))
+
         try:
-            result = run_experiment(experiment, execution, progress=progress)
+            result = run_experiment(experiment, execution, progress=progress, finish=report)
         except KeyboardInterrupt:
             progress.interrupted()
             raise typer.Exit(ExitCode.UNFINISHED) from None
-        page = write_report(result, extra=_references(result) if references else ())
+        page = pages[0] if pages else "none"
     if not quiet:
         _print_result(result, page, out)
         _print_folds(experiment, settings, out)
@@ -114,7 +124,7 @@ def run_command(
     for status, reason, count in _failures(result):
         told_why = Text.assemble((status, "red"), f" ({count} networks): {reason}")
         console(stderr=True).print(told_why, highlight=False)
-    if not result.complete or not result.records["status"].isin(TRAINED).any():
+    if not pages or not result.complete or not result.records["status"].isin(TRAINED).any():
         raise typer.Exit(ExitCode.UNFINISHED)
 
 

@@ -28,7 +28,7 @@ from harness.training.evaluate import (
 )
 from harness.training.prepare import prepare
 from harness.training.status import Status
-from harness.training.units import Unit, UnitOutcome
+from harness.training.units import Unit, UnitOutcome, unit_keys
 
 
 def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcome:
@@ -67,7 +67,7 @@ def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcom
         return UnitOutcome(unit, "done", rows=nothing)
     trained = time.perf_counter()
     check_fit(fit, network, training.dtype, len(stack), plan)
-    rows = _identity(unit, experiment)
+    rows = unit_keys(unit, experiment)
     rows |= evaluate_final(backend, prepared, fit.weights, experiment)
     rows |= evaluate_curves(prepared, fit, curve, experiment)
     frame = pd.DataFrame(rows)
@@ -94,7 +94,7 @@ def _stack(unit: Unit, experiment: Experiment, streams: int) -> Cells:
 
 def without_result(unit: Unit, experiment: Experiment, status: Status, reason: str) -> pd.DataFrame:
     """The rows of a unit that gave no result: status and reason, everything measured missing."""
-    rows: dict[str, Any] = _identity(unit, experiment)
+    rows: dict[str, Any] = unit_keys(unit, experiment)
     rows |= {"status": str(status), "reason": reason}
     for part in PARTS:
         rows |= {f"{part}_{metric}": np.nan for metric in (*experiment.metrics, "loss")}
@@ -102,16 +102,6 @@ def without_result(unit: Unit, experiment: Experiment, status: Status, reason: s
     for column in ("epoch", *curve_columns(experiment)):
         rows[column] = [np.empty(0)] * unit.size
     return pd.DataFrame(rows | {"seconds": np.nan})
-
-
-def _identity(unit: Unit, experiment: Experiment) -> dict[str, Any]:
-    grid = experiment.cells[unit.first : unit.last]
-    return {
-        "backend": [unit.backend] * unit.size,
-        "eta": [eta for eta, _ in grid] * len(unit.repeats),
-        "lmbd": [lmbd for _, lmbd in grid] * len(unit.repeats),
-        "repeat": np.repeat(unit.repeats, len(grid)),
-    }
 
 
 def peak_memory() -> int:
