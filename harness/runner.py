@@ -23,11 +23,11 @@ from harness.executors.job import Job
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
-from harness.results.file_names import file_name, folder_name
+from harness.results.file_names import folder_name
 from harness.results.manifest import begin_manifest, now, sealed
 from harness.results.parts import Parts
 from harness.results.result import KEY, Result
-from harness.results.run_folder import DAMAGE, RUN_FILES, RunFolder, json_hash
+from harness.results.run_folder import DAMAGE, RUN_FILES, RunFolder, as_sealed
 from harness.training.evaluate import PARTS
 from harness.training.run_unit import without_result
 from harness.training.status import SETTLED, Status
@@ -127,7 +127,8 @@ def train_and_save(
     begun, created = time.perf_counter(), now()
     check_executor(execution)
     _check_folder(folder, work.experiment, execution)
-    with _locked(folder):
+    folder.require_writable()
+    with folder.lock():
         _check_folder(
             folder, work.experiment, execution
         )  # which another run may have made meanwhile
@@ -172,7 +173,7 @@ def _begin_writing(folder: RunFolder) -> dict[str, Any]:
     except DAMAGE as error:
         _log.warning("manifest.json of %s is damaged (%s): made anew", folder.address, error)
         return {}
-    if manifest.get("sha256", json_hash(manifest)) != json_hash(manifest):
+    if not as_sealed(manifest):
         _log.warning("manifest.json of %s is not what was written: made anew", folder.address)
         return {}
     unfinished: dict[str, Any] = {"files": {}} | manifest | {"finished": None}
@@ -185,23 +186,9 @@ def address_of(experiment: Experiment, execution: Execution) -> str:
     name = execution.name
     if name is None:
         data = experiment.dataset.replace(":", "-").rsplit("/", 1)[-1].rsplit(".", 1)[0]
-        name = f"{file_name(data)}-{experiment.preset}-{experiment.digest()[:8]}"
+        name = f"{data}-{experiment.preset}-{experiment.digest()[:8]}"
     folder_name("name", name)
     return f"{execution.output.rstrip('/')}/{name}" if execution.output != "/" else f"/{name}"
-
-
-def _locked(folder: RunFolder) -> Any:
-    """The folder's lock; :class:`InputError` if nothing can be written there."""
-    try:
-        folder.write(".writable", "")
-        folder.fs.rm_file(folder.path(".writable"))
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or "it only reads"
-        raise InputError(
-            f"output: {folder.address!r} cannot be written ({reason}); "
-            "allowed: a folder that can be"
-        ) from None
-    return folder.lock()
 
 
 def _check_folder(folder: RunFolder, experiment: Experiment, execution: Execution) -> None:
@@ -212,11 +199,11 @@ def _check_folder(folder: RunFolder, experiment: Experiment, execution: Executio
     if not folder.is_run():
         folder.refuse_foreign(RUN_FILES)
         return
-    if execution.fresh:
+    if execution.fresh or not (folder.exists() or folder.exists("manifest.json")):
         return
     try:
         there = folder.read_experiment()
-    except (InputError, *DAMAGE) as error:
+    except (OSError, InputError, *DAMAGE) as error:
         raise InputError(
             f"name: experiment.toml of {folder.address!r} is damaged ({error}); --fresh discards that run "
             "and makes it anew"

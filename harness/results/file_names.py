@@ -8,7 +8,7 @@ import re
 from harness.errors import InputError
 
 _MOST = 100  # characters of a file's name; file systems take 255 bytes
-_OTHERS = re.compile(r"[^\w.,=+ -]+", re.ASCII)
+_OTHERS = re.compile(r"[^\w.,=+-]+", re.ASCII)
 
 
 def folder_name(what: str, name: str) -> str:
@@ -27,7 +27,7 @@ def file_name(text: str) -> str:
     Letters, digits and a few signs stay, all else becomes ``-``; where that changed anything a hash of the
     text follows, so that two texts never share a file.
     """
-    plain = _OTHERS.sub("-", text).strip(" .-")[:_MOST]
+    plain = _OTHERS.sub("-", text).strip(".-")[:_MOST]
     if plain and plain == text:
         return plain
     return f"{plain}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:6]}".lstrip("-")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
-from harness.results.run_folder import DAMAGE, RunFolder, content_hash, json_hash
+from harness.results.run_folder import DAMAGE, RunFolder, as_sealed, content_hash
 
 _log = logging.getLogger(__name__)
 CELL = ["backend", "eta", "lmbd"]
@@ -163,8 +164,9 @@ def load_result(address: str) -> Result:
         return _whole_result(folder)
     except FileNotFoundError as error:
         if folder.is_run() and not busy:
-            lost = folder.exists("manifest.json") and folder.exists("records.parquet")
-            what = f"has lost {error.filename or 'a file'}" if lost else "is unfinished"
+            lost = str(error.filename or "a file").rsplit("/", 1)[-1]
+            begun = f"is unfinished: it has no {lost}"
+            what = f"has lost {lost}" if folder.exists("manifest.json") else begun
             raise InputError(f"run: {address!r} {what}; {_mend(folder)}") from None
         if not busy:
             raise InputError(
@@ -174,20 +176,15 @@ def load_result(address: str) -> Result:
     except InputError:
         if not busy:
             raise
-    except DAMAGE as error:
-        if not busy:
-            raise InputError(
-                f"run: {address!r} is damaged ({error}); {_mend(folder)}, if need be with --fresh"
-            ) from None
     raise InputError(f"run: {address!r} is being written by a run; wait for it")
 
 
 def _whole_result(folder: RunFolder) -> Result:
     """The result in a folder whose files are what the manifest says."""
-    manifest = folder.read_json("manifest.json")
-    hashes = manifest.get("files")
-    if "sha256" in manifest and manifest["sha256"] != json_hash(manifest):
+    manifest = _read(folder, "manifest.json", folder.read_json)
+    if not isinstance(manifest, dict) or not as_sealed(manifest):
         raise _not_written(folder, "manifest.json")
+    hashes = manifest.get("files")
     if hashes is not None and manifest["finished"] is None:
         raise InputError(f"run: {folder.address!r} is unfinished; {_mend(folder)}")
     if hashes is None:
@@ -202,13 +199,13 @@ def _whole_result(folder: RunFolder) -> Result:
     looked = looked and folder.exists("disputes.parquet")
     result = Result(
         address=folder.address,
-        experiment=folder.read_experiment(),
+        experiment=_read(folder, "experiment.toml", lambda name: folder.read_experiment()),
         manifest=manifest,
-        records=folder.read_frame("records.parquet")[0],
-        predictions=folder.read_frame("predictions.parquet")[0],
-        targets=folder.read_frame("targets.parquet")[0],
-        curves=folder.read_frame("curves.parquet")[0],
-        disputes=folder.read_frame("disputes.parquet")[0] if looked else None,
+        records=_table(folder, "records.parquet"),
+        predictions=_table(folder, "predictions.parquet"),
+        targets=_table(folder, "targets.parquet"),
+        curves=_table(folder, "curves.parquet"),
+        disputes=_table(folder, "disputes.parquet") if looked else None,
     )
     if not _is_all_of(result.records, result.experiment):
         raise InputError(
@@ -216,6 +213,18 @@ def _whole_result(folder: RunFolder) -> Result:
             f"asks for; {_mend(folder)}"
         )
     return result
+
+
+def _read(folder: RunFolder, name: str, reader: Callable[[str], Any]) -> Any:
+    """What a reader makes of a file; :class:`InputError` if that cannot be read."""
+    try:
+        return reader(name)
+    except DAMAGE as error:
+        raise _not_written(folder, name, f" ({error})") from None
+
+
+def _table(folder: RunFolder, name: str) -> pd.DataFrame:
+    return _read(folder, name, folder.read_frame)[0]
 
 
 def _is_all_of(records: pd.DataFrame, experiment: Experiment) -> bool:
@@ -226,13 +235,13 @@ def _is_all_of(records: pd.DataFrame, experiment: Experiment) -> bool:
     return len(records) == len(planned) and bool(planned.isin(kept).all())
 
 
-def _not_written(folder: RunFolder, name: str) -> InputError:
+def _not_written(folder: RunFolder, name: str, why: str = "") -> InputError:
     """The error for a file that somebody or something has changed."""
     mend = _mend(folder)
     if name == "experiment.toml":
         mend = "the command that made it, which is in manifest.json, with --fresh makes it anew"
     return InputError(
-        f"run: {name} of {folder.address!r} is damaged: it is not what the run wrote; {mend}"
+        f"run: {name} of {folder.address!r} is damaged: it is not what the run wrote{why}; {mend}"
     )
 
 

@@ -13,6 +13,7 @@ pickled. The manifest holds a hash of every table and of itself.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -104,6 +105,18 @@ class RunFolder:
         if not ours.issuperset(names) or not self.exists(MARK):
             self.write_json(MARK, {"written_by_the_harness": sorted(ours.union(names))})
 
+    def require_writable(self) -> None:
+        """Nothing; :class:`InputError` if no file can be written here."""
+        probe = f".{uuid.uuid4().hex}.tmp"
+        try:
+            self.write(probe, "")
+            self.remove(probe)
+        except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or "it can only be read"
+            raise InputError(
+                f"output: {self.address!r} cannot be written ({reason}); allowed: a folder that can be"
+            ) from None
+
     def refuse_foreign(self, names: Iterable[str]) -> None:
         """Nothing; :class:`InputError` if one of these files is there and the harness did not write it."""
         ours = self._ours()
@@ -133,10 +146,10 @@ class RunFolder:
 
     def is_run(self) -> bool:
         """Whether a run was begun here, finished or not: by the mark, or by what only a run leaves."""
-        if not self.exists("experiment.toml"):
-            return False
         with suppress(OSError, *DAMAGE):
             return "manifest.json" in self.read_json(MARK)["written_by_the_harness"]
+        if not self.exists("experiment.toml"):
+            return False
         with suppress(OSError, *DAMAGE):
             return "split_sha256" in self.read_json("manifest.json")["dataset"]
         return any(_PART.match(name) for name in self.names("parts"))
@@ -148,7 +161,12 @@ class RunFolder:
         if not self.local:
             self.fs.pipe_file(target, data)
             return digest
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        try:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+        except FileExistsError as error:
+            raise NotADirectoryError(
+                errno.ENOTDIR, os.strerror(errno.ENOTDIR), error.filename
+            ) from None
         half = f"{target}.{uuid.uuid4().hex}.tmp"
         with open(half, "wb") as file:
             file.write(data)
@@ -278,6 +296,13 @@ def json_hash(content: dict[str, Any]) -> str:
     """A hash of the values of a JSON object but its own, under ``sha256``; its layout does not count."""
     values = {key: value for key, value in content.items() if key != "sha256"}
     return content_hash(json.dumps(values, sort_keys=True).encode())
+
+
+def as_sealed(content: dict[str, Any]) -> bool:
+    """Whether a JSON object is what was written, or from before there were hashes."""
+    if "files" not in content and "sha256" not in content:
+        return True
+    return "files" in content and content.get("sha256") == json_hash(content)
 
 
 def parquet_bytes(frame: pd.DataFrame, metadata: dict[str, Any] | None = None) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from backends.base import UnsupportedPlan
+from backends.base import Backend, UnsupportedPlan
 from backends.network import Cells
 from backends.registry import UnusableBackend, usable
 from harness.data.dataset import Dataset
@@ -27,6 +27,7 @@ from harness.training.evaluate import (
     predicted_dtype,
 )
 from harness.training.prepare import prepare
+from harness.training.process_state import process_state_kept
 from harness.training.status import Status
 from harness.training.units import Unit, UnitOutcome, unit_keys
 
@@ -42,6 +43,14 @@ def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcom
             "done",
             rows=without_result(unit, experiment, Status.UNAVAILABLE, error.reason),
         )
+    with process_state_kept():
+        return _run_loaded(unit, experiment, dataset, backend, begun)
+
+
+def _run_loaded(
+    unit: Unit, experiment: Experiment, dataset: Dataset, backend: Backend, begun: float
+) -> UnitOutcome:
+    """Train and evaluate a unit on a backend whose library was imported since ``begun``."""
     loaded = time.perf_counter()
     cells = range(unit.first, unit.last)
     prepared = prepare(experiment, dataset, unit.backend, unit.repeats, cells)
