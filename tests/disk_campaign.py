@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import importlib
 import json
+import logging
 import os
 import random
 import shutil
@@ -83,6 +84,7 @@ class Fork:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
         sys.stdout = sys.stderr = out
+        logging.getLogger().handlers.clear()  # those of who runs the tests
         code = 3
         try:
             task()
@@ -157,7 +159,6 @@ class Campaign:
         self.home, self.rng, self.times = home, random.Random(seed), times
         self.number = 0
         train(home / "clean")  # in this process: what it imports, every fork has
-        in_fork(lambda: command(home / "clean", "report", "run"))
         in_fork(lambda: train(home / "more", repeats=3))
         self.clean, self.more = home / "clean" / "run", home / "more" / "run"
         self.wanted = {1: content(self.clean), 3: content(self.more)}
@@ -444,10 +445,13 @@ class Campaign:
             ["report", "nosuch://x/y"],
             ["check", "--baseline", "../../etc", "--folder", "."],
         ]
+        forks = []
         for number, line in enumerate(lines):
             place = self.home / f"line-{number}"
             place.mkdir()
-            end = in_fork(lambda: command(place, *line))  # noqa: B023
+            forks.append((line, place, Fork(lambda: command(place, *line))))  # noqa: B023
+        for line, place, fork in forks:
+            end = fork.end()
             fault = None
             if end.code != 2 or end.traceback or end.said.count("\n") > 2:
                 fault = f"{end.code} {end.said[-300:]}"
