@@ -292,8 +292,11 @@ def test_folds_without_repeats_say_how_many_there_are(call, tmp_path):
     assert "repeats =" not in call("run", "--dry-run", "--folds", "5", "--repeats", "5")[1]
 
 
-def test_what_comes_from_outside_is_printed_as_it_is(call):
+def test_what_comes_from_outside_is_printed_as_it_is(call, tmp_path, monkeypatch):
     name = "nobody[red].x:smile:"
+    (tmp_path / "nobody[red]").mkdir()
+    (tmp_path / "nobody[red]" / "x.py").write_text("import no_such_library")
+    monkeypatch.syspath_prepend(tmp_path)
     out = call("run", "--dry-run", "--dataset", "iris", "--backend", f"numpy,{name}")[1]
     assert name in out
 

@@ -15,6 +15,7 @@ from harness.data.dataset import load_dataset
 from harness.data.split import split_rows
 from harness.errors import InputError, unknown
 from harness.executors.by_name import prepare_executor
+from harness.experiment.chosen_backends import tell_imports
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.results.result import Result, load_result
@@ -151,6 +152,7 @@ def changed_data(baseline: Baseline) -> list[str]:
 def unusable_reasons(backends: Sequence[str]) -> list[str]:
     """Why some of these backends cannot run here, in words; none if all can."""
     reasons = []
+    tell_imports(backends)
     for name in backends:
         try:
             find(name)

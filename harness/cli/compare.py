@@ -54,6 +54,7 @@ def compare_command(
     import pandas as pd
 
     from harness.cli.console import console
+    from harness.cli.places import unwritten_is_told
     from harness.cli.progress import told_steps
     from harness.compare.comparison import comparable_pairs, compare
     from harness.compare.formats import comparison_json, write_comparison
@@ -75,7 +76,9 @@ def compare_command(
             raise InputError(f"{error}; or --no-chaos, to do without the data") from None
     wild = None if maps is None else by_backend(maps)
     comparison = compare(first, second, margin=margin, alpha=alpha, chaos=wild)
-    page = write_comparison(comparison, output or f"{run.rstrip('/')}/compare", maps)
+    page = "none"
+    with unwritten_is_told("the comparison"):
+        page = write_comparison(comparison, output or f"{run.rstrip('/')}/compare", maps)
     if json:
         from json import dumps
 

@@ -82,6 +82,7 @@ def parity_command(
     """
     from backends.registry import BUILT_IN
     from harness.cli.console import console
+    from harness.cli.places import unwritten_is_told
     from harness.cli.progress import Steps
     from harness.experiment.chosen_backends import resolve
     from harness.experiment.execution import Execution
@@ -115,7 +116,9 @@ def parity_command(
     finally:
         status.stop()
     waiting.until(time.perf_counter(), "training and comparing")
-    page = write_parity(result, output or f"{address_of(experiment, Execution())}/parity")
+    page = "none"
+    with unwritten_is_told("parity"):
+        page = write_parity(result, output or f"{address_of(experiment, Execution())}/parity")
     if json:
         from json import dumps
 

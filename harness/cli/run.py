@@ -77,8 +77,11 @@ def run_command(
     from harness.api import run as run_experiment
     from harness.api import write_report
     from harness.cli.console import console
+    from harness.cli.places import require_lasting, unwritten_is_told
     from harness.cli.progress import progress_display, told
     from harness.runner import plan_work
+
+    require_lasting(execution.output)
 
     out, waiting = console(), Waiting()
     if dry_run:
@@ -95,18 +98,24 @@ def run_command(
         progress_display(out, execution.jobs, quiet=quiet) as progress,
         nullcontext() if quiet else told(out),
     ):
+        pages: list[str] = []
+
+        def report(result: Result) -> None:
+            waiting.until(progress.began, "loading and planning")
+            waiting.until(progress.ended, "training")
+            waiting.until(time.perf_counter(), "saving and second looks")
+            extra = _references(result) if references else ()
+            waiting.until(time.perf_counter(), "other methods")
+            with unwritten_is_told(f"the report of {result.address!r}"):
+                pages.append(write_report(result, extra=extra, held=True))
+            waiting.until(time.perf_counter(), "report")
+
         try:
-            result = run_experiment(experiment, execution, progress=progress)
+            result = run_experiment(experiment, execution, progress=progress, finish=report)
         except KeyboardInterrupt:
             progress.interrupted()
             raise typer.Exit(ExitCode.UNFINISHED) from None
-        waiting.until(progress.began, "loading and planning")
-        waiting.until(progress.ended, "training")
-        waiting.until(time.perf_counter(), "saving and second looks")
-        others = _references(result) if references else []
-        waiting.until(time.perf_counter(), "other methods")
-        page = write_report(result, extra=others)
-        waiting.until(time.perf_counter(), "report")
+        page = pages[0] if pages else "none"
     if not quiet:
         _print_result(result, out)
     if tensorboard is not None:
@@ -126,7 +135,7 @@ def run_command(
     for status, reason, count in _failures(result):
         told_why = Text.assemble((status, "red"), f" ({count} networks): {reason}")
         console(stderr=True).print(told_why, highlight=False)
-    if not result.complete or not result.records["status"].isin(TRAINED).any():
+    if not pages or not result.complete or not result.records["status"].isin(TRAINED).any():
         raise typer.Exit(ExitCode.UNFINISHED)
 
 

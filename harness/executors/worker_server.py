@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.resource_tracker
+import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
@@ -33,8 +35,28 @@ def start() -> None:
         worker_context()
         # the server inherits the mask: an interrupt is for this process to act upon
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        multiprocessing.forkserver.ensure_running()
+        with _own_import_path():
+            multiprocessing.resource_tracker.ensure_running()
+            multiprocessing.forkserver.ensure_running()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _own_import_path() -> Iterator[None]:
+    """Inside, a new interpreter imports nothing from the working directory, but finds this package."""
+    given = {"PYTHONSAFEPATH": "1"}
+    places = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    given["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def worker_context() -> BaseContext:

@@ -44,7 +44,11 @@ class Execution(Settings):
         None, "Address of a Dask scheduler, for --executor dask.", EXECUTION, metavar="ADDRESS"
     )
     output: str = setting(
-        "results", "Where run folders go: a path or fsspec address.", EXECUTION, metavar="PLACE"
+        "results",
+        "Where run folders go: a path or fsspec address.",
+        EXECUTION,
+        metavar="PLACE",
+        min_length=1,
     )
     name: str | None = setting(
         None, "The run's folder. Default: made from the experiment.", EXECUTION, metavar="NAME"

@@ -22,6 +22,7 @@ from harness.data.dataset import Dataset
 from harness.data.split import Split
 from harness.experiment.execution import Execution, cores
 from harness.experiment.experiment import Experiment
+from harness.results.run_folder import json_hash
 from harness.training.unit_digest import bit_environment
 
 LIBRARIES = (
@@ -69,6 +70,12 @@ def begin_manifest(
         },
         "notes": setting_notes(experiment, experiment.backends, len(split.train)),
     }
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest with a hash of its own values."""
+    content = dict(manifest)
+    return {**content, "sha256": json_hash(content)}
 
 
 def now() -> str:

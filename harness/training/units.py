@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from backends.base import Backend
@@ -61,6 +62,17 @@ class UnitOutcome:
     rows: pd.DataFrame | None = None
     timings: dict[str, float] = field(default_factory=dict)
     finished: str = ""
+
+
+def unit_keys(unit: Unit, experiment: Experiment) -> dict[str, Any]:
+    """The key columns of a unit's rows: repeat by repeat, in each the cells in their order."""
+    grid = experiment.cells[unit.first : unit.last]
+    return {
+        "backend": [unit.backend] * unit.size,
+        "eta": [eta for eta, _ in grid] * len(unit.repeats),
+        "lmbd": [lmbd for _, lmbd in grid] * len(unit.repeats),
+        "repeat": np.repeat(unit.repeats, len(grid)),
+    }
 
 
 def failed_by(unit: Unit, error: BaseException) -> UnitOutcome:
