@@ -17,6 +17,7 @@ from harness.document.words import paragraphs
 from harness.report.chosen_cells import Choice
 from harness.report.runs import Material
 from harness.results.backend_grid import BackendGrid
+from harness.results.file_names import file_name
 from harness.training.evaluate import PARTS
 from harness.training.status import Status
 
@@ -48,6 +49,7 @@ def side_by_side_section(material: Material) -> Section:
 def heatmaps_section(material: Material) -> Section:
     """A heatmap for every part and side, all on one scale."""
     scales = {metric: _score_scale(material, metric) for metric in material.shown_scores}
+    stems = _stems([side.label for side in material.sides])
     pictures = []
     for metric, part in product(material.shown_scores, PARTS):
         for side in _with_score(material, metric):
@@ -57,7 +59,7 @@ def heatmaps_section(material: Material) -> Section:
             drawn = _score_map(side, column, title, choice)
             pictures.append(
                 Picture(
-                    f"{slug(side.label)}-{part}-{metric}",
+                    f"{stems[side.label]}-{part}-{metric}",
                     partial(figure_of, [drawn], scales[metric], 1),
                     f"{part.capitalize()} {name} of {side.label}.",
                     f"Heatmap of {title}, eta down, lmbd across: {_described(side, column, choice)}.",
@@ -74,6 +76,15 @@ def heatmaps_section(material: Material) -> Section:
 def _with_score(material: Material, metric: str) -> list[BackendGrid]:
     """The sides whose runs show a score."""
     return [side for side in material.sides if metric in side.result.shown_scores]
+
+
+def _stems(labels: list[str]) -> dict[str, str]:
+    """A name for files by label, in plain letters; where two would share one, each has a hash as well."""
+    plain = [slug(label) for label in labels]
+    return {
+        label: stem if plain.count(stem) == 1 else file_name(label)
+        for label, stem in zip(labels, plain, strict=True)
+    }
 
 
 def _score_scale(material: Material, metric: str) -> Scale:
