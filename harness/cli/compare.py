@@ -51,9 +51,12 @@ def compare_command(
     Exit codes: 0 equivalent in every stable cell; 1 different beyond the margin somewhere;
     3 inconclusive (more repeats are needed).
     """
+    from shlex import quote
+
     import pandas as pd
 
     from harness.cli.console import console
+    from harness.cli.sections import show_section, tell_faults
     from harness.compare.comparison import comparable_pairs, compare
     from harness.compare.formats import comparison_json, write_comparison
     from harness.errors import InputError
@@ -81,10 +84,12 @@ def compare_command(
 
         print(dumps(comparison_json(comparison), indent=2, allow_nan=False))
     else:
-        from harness.cli.sections import show_section
         from harness.compare.section import comparison_section
 
         out = console()
         show_section(comparison_section(comparison), out)
         out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
-    raise typer.Exit(comparison.exit_code)
+    lacking = tell_faults(
+        page.faults, " ".join(["compare", *map(quote, filter(None, (run, other)))])
+    )
+    raise typer.Exit(comparison.exit_code or lacking)

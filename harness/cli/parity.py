@@ -78,8 +78,11 @@ def parity_command(
 
     Exit codes: 0 all agree; 1 somebody disagrees; 3 not everybody could be judged.
     """
+    from rich.text import Text
+
     from backends.registry import BUILT_IN
     from harness.cli.console import console
+    from harness.cli.sections import show_section, tell_faults
     from harness.experiment.chosen_backends import resolve
     from harness.experiment.execution import Execution
     from harness.experiment.experiment import experiment_from
@@ -95,7 +98,7 @@ def parity_command(
 
     def say(text: str) -> None:
         status.start()  # not before, because its thread is one that nothing may fork beside
-        status.update(f"training {text}")
+        status.update(Text(f"training {text}"))
 
     try:
         result = parity(
@@ -114,9 +117,9 @@ def parity_command(
 
         print(dumps(parity_json(result), indent=2, allow_nan=False))
     else:
-        from harness.cli.sections import show_section
         from harness.parity.section import parity_section
 
         show_section(parity_section(result), out)
         out.print(f"{result.seconds:.1f} s; parity: {page}", highlight=False, soft_wrap=True)
-    raise typer.Exit(result.exit_code)
+    lacking = tell_faults(page.faults, "parity, with the same flags")
+    raise typer.Exit(result.exit_code or lacking)

@@ -76,6 +76,7 @@ def run_command(
     from harness.api import write_report
     from harness.cli.console import console
     from harness.cli.progress import progress_display, told
+    from harness.cli.sections import tell_faults
     from harness.runner import plan_work
 
     out = console()
@@ -114,16 +115,21 @@ def run_command(
     for status, reason, count in _failures(result):
         told_why = Text.assemble((status, "red"), f" ({count} networks): {reason}")
         console(stderr=True).print(told_why, highlight=False)
-    if not result.complete or not result.records["status"].isin(TRAINED).any():
+    lacking = tell_faults(page.faults, f"report {quote(result.address)}")
+    whole = result.complete and not lacking and result.disputes is not None
+    if not whole or not result.records["status"].isin(TRAINED).any():
         raise typer.Exit(ExitCode.UNFINISHED)
 
 
 def _references(result: Result) -> list[Section]:
     """The section on other methods on the run's split."""
     from harness.data.dataset import load_dataset
+    from harness.document.attempt import attempt_sections
     from harness.report.reference_section import reference_section
 
-    return [reference_section(result, load_dataset(result.experiment))]
+    return attempt_sections(
+        "Reference methods", lambda: reference_section(result, load_dataset(result.experiment))
+    )
 
 
 def _print_result(result: Result, page: str, out: Any) -> None:

@@ -22,6 +22,8 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
+from harness.document.foreign_text import visible
+
 EM = 100.0  # size that outlines are computed at, in points
 MIDDLE = 0.365  # height of a digit's middle over its baseline, in ems
 TOP = 0.76  # height of a digit's upper end
@@ -49,7 +51,7 @@ class Words(Artist):
         below: bool = False,
     ) -> None:
         super().__init__()
-        self.texts, self.at, self.size = list(texts), np.asarray(at, float), size
+        self.texts, self.at, self.size = list(map(visible, texts)), np.asarray(at, float), size
         same = isinstance(colours, str)
         self.colours = [to_rgba(c) for c in ([colours] * len(texts) if same else colours)]
         self.offset = np.array(offset) - (0, size * (TOP if below else MIDDLE))
