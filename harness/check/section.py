@@ -181,7 +181,10 @@ def _short(primary: Primary) -> str:
     quantity = primary.quantity
     one = "best stable" if quantity.kind == STABLE_CELL else "chosen"
     what = one if len(quantity.cells) == 1 else f"{len(quantity.cells)} stable"
-    return f"{what}, {primary.repeats[0]} pairs" if primary.test == "paired" else what
+    if primary.test != "paired":
+        return what
+    pairs, held = primary.repeats[0], len(quantity.values)
+    return f"{what}, {pairs} pairs" if pairs == held else f"{what}, first {pairs} of {held} repeats"
 
 
 def _changed(verdict: CheckVerdict) -> Table:

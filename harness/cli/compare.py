@@ -84,10 +84,10 @@ def compare_command(
 
         print(dumps(comparison_json(comparison), indent=2, allow_nan=False))
     else:
-        from harness.compare.section import comparison_section
+        from harness.compare.section import comparison_summary
 
         out = console()
-        show_section(comparison_section(comparison), out)
+        show_section(comparison_summary(comparison), out)
         out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
     lacking = tell_faults(
         page.faults, " ".join(["compare", *map(quote, filter(None, (run, other)))])

@@ -89,8 +89,8 @@ class Words(Artist):
 def outline(words: str, family: str, across: Across) -> Path:
     """The outline of a text set in ``EM`` points, its baseline at 0, aligned at 0."""
     path = TextPath((0, 0), words, size=EM, prop=FontProperties(family=family))
-    if not len(path.vertices):
-        return path
+    if not len(path.vertices):  # a blank
+        return Path(np.empty((0, 2)))
     left, right = path.vertices[:, 0].min(), path.vertices[:, 0].max()
     shift = {"left": 0.0, "center": (left + right) / 2, "right": right}[across]
     return Path(np.asarray(path.vertices) - (shift, 0), path.codes)
