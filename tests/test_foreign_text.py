@@ -78,7 +78,7 @@ def test_hostile_text_goes_through_every_verb_and_comes_out_as_text(folder):
     assert "[/job:worker]" in printed
     assert ":Boom:" in printed
     own = f"out [/b]/{run_folder.name}"
-    assert harness(folder, "report", own)[0] == 0
+    assert harness(folder, "report", own) == (0, f"report: {own}/report.html\n")
     assert harness(folder, "compare", own, "--no-chaos")[0] == 3
     for file in run_folder.rglob("*"):
         if file.suffix in (".html", ".md", ".svg", ".json"):

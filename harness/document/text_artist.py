@@ -88,9 +88,9 @@ class Words(Artist):
 @cache
 def outline(words: str, family: str, across: Across) -> Path:
     """The outline of a text set in ``EM`` points, its baseline at 0, aligned at 0."""
-    path = TextPath((0, 0), words, size=EM, prop=FontProperties(family=family))
-    if not len(path.vertices):  # a blank
+    if not words.strip():  # which a TextPath cannot be made of
         return Path(np.empty((0, 2)))
+    path = TextPath((0, 0), words, size=EM, prop=FontProperties(family=family))
     left, right = path.vertices[:, 0].min(), path.vertices[:, 0].max()
     shift = {"left": 0.0, "center": (left + right) / 2, "right": right}[across]
     return Path(np.asarray(path.vertices) - (shift, 0), path.codes)

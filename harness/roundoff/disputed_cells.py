@@ -134,8 +134,8 @@ def looked_at_again(experiment: Experiment, dataset: Dataset, found: pd.DataFram
         frames.append(cells.merge(worst, on=DISPUTED_CELL, how="left"))
     if not frames:
         return pd.DataFrame(columns=DISPUTE_COLUMNS)
-    found = pd.concat(frames, ignore_index=True).reindex(columns=DISPUTE_COLUMNS)
-    return found.fillna({"status": "", "alone": ""})
+    found = pd.concat(frames, ignore_index=True).fillna({"status": ""})
+    return found[DISPUTE_COLUMNS]
 
 
 def _chaos(
