@@ -70,7 +70,13 @@ def test_hostile_text_goes_through_every_verb_and_comes_out_as_text(folder):
     settings = ["--dataset", "wild.parquet", "--target", "kind", "--epochs", "2"]
     settings += ["--eta", "0.01,0.1", "--lmbd", "0", "--repeats", "4", "--executor", "serial"]
     code, printed = harness(
-        folder, "run", *settings, "--backend", "numpy,wild_plugin:Wild", "--output", "out [/b]"
+        folder,
+        "run",
+        *settings,
+        "--backend",
+        "numpy,sklearn,wild_plugin:Wild",
+        "--output",
+        "out [/b]",
     )
     assert code == 3
     (run_folder,) = (folder / "out [/b]").iterdir()
