@@ -85,7 +85,7 @@ def test_hostile_text_goes_through_every_verb_and_comes_out_as_text(folder):
     assert ":Boom:" in printed
     own = f"out [/b]/{run_folder.name}"
     assert harness(folder, "report", own) == (0, f"report: {own}/report.html\n")
-    assert harness(folder, "compare", own, "--no-chaos")[0] == 3
+    assert harness(folder, "compare", own, "--no-chaos")[0] == 0  # of the two that trained
     for file in run_folder.rglob("*"):
         if file.suffix in (".html", ".md", ".svg", ".json"):
             text = file.read_text("utf-8")
