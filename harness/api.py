@@ -29,7 +29,8 @@ def run(
     """Run an experiment, or finish one that was interrupted; the result, also on disk.
 
     Without ``execution`` units run one after the other in this process and results land in
-    ``results/``. Cells that are not labelled alike are looked at again (:mod:`harness.roundoff`). Raises
+    ``results/``. Cells that are not labelled alike are looked at again (:mod:`harness.roundoff`), and
+    where round-off does not account for that, followed to step and tensor. Raises
     :class:`~harness.errors.InputError` for what cannot be run, before anything is written;
     KeyboardInterrupt leaves all finished units in the folder.
     """
@@ -37,7 +38,17 @@ def run(
     prepare_executor(execution.executor)
     work = plan_work(experiment)
     result = train_and_save(work, execution, progress=progress)
-    return add_disputes(result, work.dataset)
+    return add_disputes(result, work.dataset, _follow)
+
+
+def _follow(experiment: Experiment, repeat: int, cells: Sequence[int]) -> str:
+    """What following some cells step by step comes to, in words; in the run's dtype and in float64."""
+    from harness.parity.parity import parity  # costs time, and few runs need it
+    from harness.parity.section import followed_words
+
+    dtypes = {experiment.recipe(experiment.backends[0]).dtype, "float64"}
+    outcome = parity(experiment, dtypes=sorted(dtypes), repeat=repeat, cells=cells)
+    return followed_words(outcome, repeat, len(cells))
 
 
 def write_report(

@@ -114,8 +114,12 @@ def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
     ]
     trained = ok.groupby(DISPUTED_CELL)["backend"].nunique()
     own = result.disputes[result.disputes["recipe"] == ", ".join(names)]
+    if "followed" not in own:  # in runs of before it was kept
+        own = own.assign(gap=0.0, followed="")
     cells = own.groupby(DISPUTED_CELL).agg(
         apart=("apart", "max"),
+        gap=("gap", "max"),
+        followed=("followed", "max"),
         status=("status", "first"),
         difference=("difference", "max"),
         swing=("swing", "max"),
@@ -127,6 +131,8 @@ def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
         alike = cells[cells["status"] == kind]
         if len(alike):
             highest = alike.max(numeric_only=True).to_dict()
+            highest["covered"] = bool((alike["gap"] <= alike["swing"]).all())
+            highest["followed"] = [said for said in alike["followed"].unique() if said]
             worst = number_words.cell(*alike.index[int(alike["apart"].argmax())])
             groups.append({"kind": kind, "cells": len(alike), "worst": worst, **highest})
     if compared:

@@ -9,7 +9,7 @@ nothing else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -22,16 +22,26 @@ from harness.experiment.experiment import Experiment
 from harness.results.result import Result
 from harness.results.run_folder import RunFolder
 from harness.roundoff.chaos_map import chaos_map
-from harness.roundoff.round_off import PARTED
+from harness.roundoff.round_off import PARTED, TWINS
 from harness.roundoff.trial import recipes
 
 DISPUTED_CELL = ["eta", "lmbd"]
-DISPUTE_COLUMNS = ["recipe", *DISPUTED_CELL, "repeat", "apart", "status", "difference", "swing"]
+_DISPUTED = ["recipe", *DISPUTED_CELL, "repeat", "apart", "gap"]
+DISPUTE_COLUMNS = [*_DISPUTED, "status", "difference", "swing", "followed"]
 _REPEATS = 3  # that are looked at
 MOST_CELLS = 98  # trainings of a recipe that are looked at again, those of the cells furthest apart
+_MOST_TWINS = 8  # of a chaotic cell, until its test score moves as much as between the backends
+_FOLLOWED = 3  # cells of a recipe whose trainings are followed step by step
+UNEXPLAINED = (
+    "unexplained",
+    "stable",
+)  # kinds of disputed cells that round-off does not account for
 _KINDS = ["stable", "sensitive", "chaotic", "diverged"]  # from best to worst
 _KEPT = "disputes.parquet"
 _ELSEWHERE = 0.1  # relative distance of weights from which on a twin has gone another way
+
+# follows some cells of a repeat, by their numbers, step by step, and says what came of it
+Follow = Callable[[Experiment, int, Sequence[int]], str]
 
 _logger = logging.getLogger(__name__)
 
@@ -41,8 +51,9 @@ def disputes(
 ) -> pd.DataFrame:
     """The cells that backends of one recipe do not label alike; a row a cell and repeat.
 
-    Columns: recipe (the backends that share it), eta, lmbd, repeat, and ``apart``: the largest share of
-    test samples that any two label differently, 1 where one trained and another diverged. Real
+    Columns: recipe (the backends that share it), eta, lmbd, repeat, ``apart``: the largest share of
+    test samples that any two label differently, 1 where one trained and another diverged, and ``gap``:
+    the range of their test scores. Real
     predictions differ if they are a thousandth of the targets' standard deviation apart, whatever the
     spread of the predictions: those of a collapsed training have none.
     """
@@ -58,13 +69,13 @@ def disputes(
             ignore_index=True,
         )
         worst = apart.groupby([*DISPUTED_CELL, "repeat"], as_index=False)["apart"].max()
-        frames.append(worst[worst["apart"] > 0].assign(recipe=", ".join(names)))
-    found = (
-        pd.concat(frames, ignore_index=True)
-        if frames
-        else pd.DataFrame(columns=DISPUTE_COLUMNS[:5])
-    )
-    return found[DISPUTE_COLUMNS[:5]]
+        own = trained[trained["backend"].isin(names)]
+        scores = own.groupby([*DISPUTED_CELL, "repeat"])[f"test_{experiment.metrics[0]}"]
+        gap = (scores.max() - scores.min()).fillna(0.0).rename("gap").reset_index()
+        worst = worst[worst["apart"] > 0].merge(gap, on=[*DISPUTED_CELL, "repeat"], how="left")
+        frames.append(worst.assign(recipe=", ".join(names)))
+    found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_DISPUTED)
+    return found[_DISPUTED]
 
 
 def _apart(predictions: pd.DataFrame, a: str, b: str, allowed: float) -> pd.DataFrame:
@@ -91,15 +102,18 @@ def _apart(predictions: pd.DataFrame, a: str, b: str, allowed: float) -> pd.Data
     return apart.rename("apart").reset_index()
 
 
-def looked_at_again(experiment: Experiment, dataset: Dataset, found: pd.DataFrame) -> pd.DataFrame:
+def looked_at_again(
+    experiment: Experiment, dataset: Dataset, found: pd.DataFrame, follow: Follow | None = None
+) -> pd.DataFrame:
     """Disputes with what round-off alone does there: ``status``, ``difference``, ``swing``.
 
     As :mod:`harness.roundoff.chaos_map` gives them, the worst of the first three repeats; of a cell
-    that was not looked at, because there are too many, the status is empty.
+    that was not looked at, because there are too many, the status is empty. ``followed``: what
+    ``follow`` came to, in the few cells furthest apart of those that round-off does not account for.
     """
     repeats = range(min(experiment.repeats, _REPEATS))
     frames = []
-    for recipe, cells in found.groupby("recipe", sort=False):
+    for _, cells in found.groupby("recipe", sort=False):
         ranked = (
             cells.groupby(DISPUTED_CELL)["apart"].max().sort_values(ascending=False, kind="stable")
         )
@@ -109,29 +123,59 @@ def looked_at_again(experiment: Experiment, dataset: Dataset, found: pd.DataFram
         )
         _logger.info("looking again at %d cells that are not labelled alike", len(picked))
         with threadpool_limits(1):  # another number of threads rounds differently
-            seen = _chaos(experiment, dataset, str(recipe), picked)
+            seen = _chaos(experiment, dataset, cells, picked)
         seen["rank"] = seen["status"].map(_KINDS.index)
         worst = seen.groupby(DISPUTED_CELL, as_index=False)[["rank", "difference", "swing"]].max()
         worst["status"] = [_KINDS[rank] for rank in worst.pop("rank")]
-        frames.append(cells.merge(worst, on=DISPUTED_CELL, how="left"))
+        told = cells.merge(worst, on=DISPUTED_CELL, how="left").fillna({"status": ""})
+        frames.append(_followed(experiment, told, follow))
     if not frames:
         return pd.DataFrame(columns=DISPUTE_COLUMNS)
-    return pd.concat(frames, ignore_index=True).fillna({"status": ""})[DISPUTE_COLUMNS]
+    return pd.concat(frames, ignore_index=True)[DISPUTE_COLUMNS]
+
+
+def _followed(
+    experiment: Experiment, looked_at: pd.DataFrame, follow: Follow | None
+) -> pd.DataFrame:
+    """One recipe's disputes with what following the unexplained ones came to; in one repeat, a few cells."""
+    looked_at = looked_at.assign(followed="")
+    suspect = looked_at[dispute_kind(looked_at).isin(UNEXPLAINED)]
+    if follow is None or suspect.empty:
+        return looked_at
+    furthest = suspect.sort_values("apart", ascending=False, kind="stable")
+    repeat = int(furthest["repeat"].iloc[0])
+    picked = furthest[furthest["repeat"] == repeat].iloc[:_FOLLOWED]
+    numbers = [
+        experiment.cells.index(cell) for cell in zip(picked["eta"], picked["lmbd"], strict=True)
+    ]
+    names = str(picked["recipe"].iloc[0]).split(", ")
+    own = experiment.model_copy(update={"backends": tuple(names)})
+    _logger.info("following %d cells that round-off does not explain, step by step", len(numbers))
+    looked_at.loc[picked.index, "followed"] = follow(own, repeat, sorted(numbers))
+    return looked_at
 
 
 def _chaos(
-    experiment: Experiment, dataset: Dataset, recipe: str, cells: Sequence[int]
+    experiment: Experiment, dataset: Dataset, found: pd.DataFrame, cells: Sequence[int]
 ) -> pd.DataFrame:
-    """The chaos map of some cells: a single twin shows chaos; where it shows none, all of them look."""
-    name, repeats = recipe.split(", ")[0], range(min(experiment.repeats, _REPEATS))
-    picked = np.array(cells)
-    first = chaos_map(experiment, dataset, name, repeats, picked, twins=1)
-    settled = first.groupby(DISPUTED_CELL)["chaotic"].any()
-    calm = picked[[not settled[experiment.cells[number]] for number in cells]]
-    if not len(calm):
-        return first
-    more = chaos_map(experiment, dataset, name, repeats, calm)
-    return pd.concat([first, more], ignore_index=True)
+    """The chaos map of some cells.
+
+    A single twin shows chaos; where it shows none, all of them look. More of them, up to a limit, look
+    where chaos moved the test score by less than the backends are apart.
+    """
+    name = str(found["recipe"].iloc[0]).split(", ")[0]
+    repeats, picked = range(min(experiment.repeats, _REPEATS)), np.array(cells)
+    gap = found[found["repeat"].isin(repeats)].groupby(DISPUTED_CELL)["gap"].max()
+    seen = chaos_map(experiment, dataset, name, repeats, picked, twins=1)
+    for twins in (TWINS, _MOST_TWINS):
+        worst = seen.groupby(DISPUTED_CELL)[["chaotic", "swing"]].max()
+        calm, short = ~worst["chaotic"].astype(bool), worst["swing"] < gap.reindex(worst.index)
+        again = calm if twins == TWINS else short & ~calm
+        picked_again = picked[[bool(again[experiment.cells[number]]) for number in cells]]
+        if len(picked_again):
+            more = chaos_map(experiment, dataset, name, repeats, picked_again, twins=twins)
+            seen = pd.concat([seen, more], ignore_index=True)
+    return seen
 
 
 def kinds(result: Result) -> dict[tuple[float, float], str]:
@@ -154,14 +198,14 @@ def dispute_kind(looked_at: pd.DataFrame) -> pd.Series:
     return looked_at["status"].mask(grew & near, "unexplained")
 
 
-def add_disputes(result: Result, dataset: Dataset) -> Result:
+def add_disputes(result: Result, dataset: Dataset, follow: Follow | None = None) -> Result:
     """The result with its disputed cells, looked at again unless that was done before; also on disk."""
     folder = RunFolder(result.address)
     found = disputes(result.experiment, dataset, result.records, result.predictions)
     if folder.exists(_KEPT):
         kept, _ = folder.read_frame(_KEPT)
-        if kept[found.columns].equals(found):
+        if set(DISPUTE_COLUMNS) <= set(kept) and kept[_DISPUTED].equals(found):
             return replace(result, disputes=kept)
-    looked = looked_at_again(result.experiment, dataset, found)
+    looked = looked_at_again(result.experiment, dataset, found, follow)
     folder.write_frame(_KEPT, looked)
     return replace(result, disputes=looked)
