@@ -40,6 +40,7 @@ MAY_USE = {("check", "parity"), ("bench", "lecture")}  # of the verbs, nobody el
 BACKENDS = (
     "settings",
     "network",
+    "memory",
     "draws",
     "plan",
     "padding",
