@@ -237,7 +237,7 @@ stack_for = lru_cache(maxsize=16)(Stack)
 
 def _activation(name: str) -> Any:
     if name == "leaky_relu":
-        return partial(keras.activations.leaky_relu, negative_slope=LEAKY_SLOPE)
+        return lambda z: ops.where(z > 0, z, LEAKY_SLOPE * z)
     return {"identity": "linear"}.get(name, name)
 
 

@@ -60,6 +60,7 @@ class ParityTask:
     """What is compared, and who is told how it goes.
 
     ``reference``: the name of a backend that takes the place of the written-out reference, or "".
+    ``repeat``: whose split and plan; ``cells``: the numbers of some cells of the grid, none for all.
     """
 
     experiment: Experiment
@@ -69,9 +70,12 @@ class ParityTask:
     steps: int | None
     rtol: float | None
     say: Callable[[str], None]
+    repeat: int = 0
+    cells: Sequence[int] = ()
 
     def trial(self, recipe: str, dtype: str) -> Trial:
-        return trial(self.experiment, self.dataset, recipe, dtype, self.steps)
+        whole = trial(self.experiment, self.dataset, recipe, dtype, self.steps, repeat=self.repeat)
+        return whole.of(np.array(self.cells)) if self.cells else whole
 
     def reference_path(self, trial: Trial) -> Path:
         """The reference's weights after every checkpoint of a trial in float64."""

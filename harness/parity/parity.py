@@ -93,17 +93,20 @@ def parity(
     dtypes: Sequence[str] = _DTYPES,
     locate: bool = True,
     check: Sequence[str] = (),
+    repeat: int = 0,
+    cells: Sequence[int] = (),
     say: Callable[[str], None] = lambda doing: None,
 ) -> Parity:
     """Train every backend of the experiment along one plan and compare it with the reference.
 
-    All start from the same weights and see the same minibatches, those of the first repeat. The reference
-    is the training written out in float64 (:mod:`harness.roundoff.reference`), which is checked first
-    itself. ``steps``: how many optimiser steps, by default those of the experiment's epochs. ``rtol``: one
-    tolerance in place of what round-off explains. ``reference``: a backend in the reference's place; if
-    it does not take the reference's path itself, it loses that place. ``locate``: look where those that
-    disagree part from the reference. ``check``: backends that go through the conformance kit
-    (:mod:`backends.testing`) as well. ``say`` is told what is being done.
+    All start from the same weights and see the same minibatches, those of the first repeat or another.
+    The reference is the training written out in float64 (:mod:`harness.roundoff.reference`), which is
+    checked first itself. ``steps``: how many optimiser steps, by default those of the experiment's epochs.
+    ``rtol``: one tolerance in place of what round-off explains. ``reference``: a backend in the
+    reference's place; if it does not take the reference's path itself, it loses that place. ``locate``:
+    look where those that disagree part from the reference. ``check``: backends that go through the
+    conformance kit (:mod:`backends.testing`) as well. ``cells``: the numbers of some cells of the grid, by
+    default all. ``say`` is told what is being done.
     """
     if steps is not None and steps < 1:
         raise InputError(f"steps: found {steps}; allowed: 1 or more")
@@ -113,7 +116,9 @@ def parity(
     experiment, here, missing = resolve(experiment)
     chosen: dict[str, Backend | UnusableBackend] = dict(here)
     chosen |= {name: UnusableBackend(name, reason) for name, reason in missing.items()}
-    task = ParityTask(experiment, load_dataset(experiment), {}, reference, steps, rtol, say)
+    task = ParityTask(
+        experiment, load_dataset(experiment), {}, reference, steps, rtol, say, repeat, cells
+    )
     notes = []
     if reference:
         _usable_reference(reference)
