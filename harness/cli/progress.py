@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from harness.cli.interruption import tell_stopped
+
 if TYPE_CHECKING:
     from harness.results.run_folder import RunFolder
     from harness.runner import Work
@@ -54,10 +56,12 @@ class Silent:
             self.seconds[unit.backend] = work / unit.size
 
     def interrupted(self) -> None:
-        self.out.print(
+        if not self.total:
+            tell_stopped("stopped before the first network was trained")
+            return
+        tell_stopped(
             f"stopped with {self.done.total()} of {self.total.total()} networks finished and kept; "
-            "the same command goes on from there",
-            highlight=False,
+            "the same command goes on from there"
         )
 
     def left(self) -> str:

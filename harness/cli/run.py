@@ -95,10 +95,10 @@ def run_command(
     ):
         try:
             result = run_experiment(experiment, execution, progress=progress)
+            page = write_report(result, extra=_references(result) if references else ())
         except KeyboardInterrupt:
             progress.interrupted()
             raise typer.Exit(ExitCode.UNFINISHED) from None
-        page = write_report(result, extra=_references(result) if references else ())
     if not quiet:
         _print_result(result, page, out)
         _print_folds(experiment, settings, out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backends.base import Backend
 from backends.registry import UnusableBackend, find, known
-from harness.errors import unknown
+from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
 
 
@@ -24,6 +24,8 @@ def resolve(experiment: Experiment) -> tuple[Experiment, dict[str, Backend], dic
             usable[name] = find(name)
         except UnusableBackend as error:
             missing[name] = error.reason
-        except KeyError:
+        except KeyError as error:
+            if ":" in name:
+                raise InputError(error.args[0]) from None
             raise unknown("backend", name, [*known(), "all", "package.module:Class"]) from None
     return experiment.model_copy(update={"backends": tuple(names)}), usable, missing
