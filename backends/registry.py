@@ -87,7 +87,8 @@ def _backend_at(place: str, name: str, *, typed: bool) -> Backend:
     except (Exception, SystemExit) as error:
         if typed and (near := _misspelt(place, error)):
             raise KeyError(not_known("backend", name, near)) from None
-        raise UnusableBackend(name, f"{place} cannot be imported ({error_words(error)})") from error
+        reason = f"{place} cannot be imported ({error_words(error)})"
+        raise UnusableBackend(name, _with_remedy(reason, error, module)) from error
     if not (isinstance(cls, type) and issubclass(cls, Backend)):
         raise UnusableBackend(name, f"{place} is not a subclass of backends.base.Backend")
     if not getattr(cls, "name", ""):
@@ -155,7 +156,7 @@ def import_library(backend: Backend) -> None:
     except EngineInUse as error:
         raise UnusableBackend(backend.name, str(error)) from error
     except ImportError as error:
-        reason = _install(f"cannot be imported ({error})", backend)
+        reason = _with_remedy(f"cannot be imported ({error})", error, backend=backend)
         raise UnusableBackend(backend.name, reason) from error
     except (Exception, SystemExit) as error:
         reason = f"cannot be imported ({error_words(error)})"
@@ -168,6 +169,23 @@ def version(backend: Backend) -> str | None:
         return importlib.metadata.version(backend.library) if backend.library else ""
     except (importlib.metadata.PackageNotFoundError, ValueError):  # no name of a distribution
         return None
+
+
+def _with_remedy(
+    what: str, error: BaseException, plugin: str = "", backend: Backend | None = None
+) -> str:
+    """What went wrong, and the line that installs the module that is missing, if one is.
+
+    That of the library where its own module is missing, else that of the module which it asks for.
+    A plug-in's own module comes from nowhere.
+    """
+    missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+    top = (missing or "").partition(".")[0]
+    if not top or top == plugin.partition(".")[0]:
+        return what
+    if backend and top in (module.partition(".")[0] for module in backend.modules):
+        return _install(what, backend)
+    return f"{what}; install it with: python -m pip install {top}"
 
 
 def _install(what: str, backend: Backend) -> str:

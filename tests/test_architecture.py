@@ -41,6 +41,7 @@ BACKENDS = (
     "settings",
     "error_words",
     "network",
+    "memory",
     "draws",
     "plan",
     "padding",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from backends.base import UnsupportedPlan
+from backends.base import Backend, UnsupportedPlan
 from backends.error_words import error_words, one_line, whole_error
 from backends.network import Cells
 from backends.process_state import kept_process_state
@@ -31,7 +31,7 @@ from harness.training.evaluate import (
 )
 from harness.training.prepare import prepare
 from harness.training.status import Status
-from harness.training.units import Unit, UnitOutcome
+from harness.training.units import Unit, UnitOutcome, unit_keys
 
 
 def run_unit(
@@ -61,6 +61,13 @@ def _trained_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitO
             "done",
             rows=without_result(unit, experiment, Status.UNAVAILABLE, error.reason),
         )
+    return _run_loaded(unit, experiment, dataset, backend, begun)
+
+
+def _run_loaded(
+    unit: Unit, experiment: Experiment, dataset: Dataset, backend: Backend, begun: float
+) -> UnitOutcome:
+    """Train and evaluate a unit on a backend whose library was imported since ``begun``."""
     loaded = time.perf_counter()
     cells = range(unit.first, unit.last)
     prepared = prepare(experiment, dataset, unit.backend, unit.repeats, cells)
@@ -88,7 +95,7 @@ def _trained_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitO
     check_fit(fit, network, training.dtype, len(stack), plan)
     if fingerprint(prepared.x, prepared.y) != given:
         raise ValueError("train changed the samples or targets that it was given")
-    rows = _identity(unit, experiment)
+    rows = unit_keys(unit, experiment)
     rows |= evaluate_final(backend, prepared, fit.weights, experiment)
     rows |= evaluate_curves(prepared, fit, curve, experiment)
     frame = pd.DataFrame(rows)
@@ -115,7 +122,7 @@ def _stack(unit: Unit, experiment: Experiment, streams: int) -> Cells:
 
 def without_result(unit: Unit, experiment: Experiment, status: Status, reason: str) -> pd.DataFrame:
     """The rows of a unit that gave no result: status and reason, everything measured missing."""
-    rows: dict[str, Any] = _identity(unit, experiment)
+    rows: dict[str, Any] = unit_keys(unit, experiment)
     rows |= {"status": str(status), "reason": reason}
     for part in PARTS:
         rows |= {f"{part}_{metric}": np.nan for metric in (*experiment.metrics, "loss")}
@@ -123,16 +130,6 @@ def without_result(unit: Unit, experiment: Experiment, status: Status, reason: s
     for column in ("epoch", *curve_columns(experiment)):
         rows[column] = [np.empty(0)] * unit.size
     return pd.DataFrame(rows | {"seconds": np.nan})
-
-
-def _identity(unit: Unit, experiment: Experiment) -> dict[str, Any]:
-    grid = experiment.cells[unit.first : unit.last]
-    return {
-        "backend": [unit.backend] * unit.size,
-        "eta": [eta for eta, _ in grid] * len(unit.repeats),
-        "lmbd": [lmbd for _, lmbd in grid] * len(unit.repeats),
-        "repeat": np.repeat(unit.repeats, len(grid)),
-    }
 
 
 def peak_memory() -> int:
