@@ -39,6 +39,7 @@ VERBS = ("report", "parity", "compare", "lecture", "check", "bench")
 MAY_USE = {("check", "parity"), ("bench", "lecture")}  # of the verbs, nobody else another
 BACKENDS = (
     "settings",
+    "error_words",
     "network",
     "memory",
     "draws",
@@ -47,12 +48,14 @@ BACKENDS = (
     "formulas",
     "distance",
     "frameworks",
+    "process_state",
     "base",
     "numpy_backend",
     "sklearn_backend",
     "tensorflow_backend",
     "keras_stack",
     "keras_backend",
+    "plugin_probe",
     "registry",
     "estimator",
     "testing",

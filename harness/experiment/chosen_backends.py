@@ -33,7 +33,9 @@ def resolve(experiment: Experiment) -> tuple[Experiment, dict[str, Backend], dic
         except UnusableBackend as error:
             _require_spelt(name, error.__cause__)
             missing[name] = error.reason
-        except KeyError:
+        except KeyError as error:
+            if ":" in name:
+                raise InputError(error.args[0]) from None
             raise unknown("backend", name, [*known(), "all", "package.module:Class"]) from None
     return experiment.model_copy(update={"backends": tuple(names)}), usable, missing
 

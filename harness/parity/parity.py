@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from backends.base import Backend
 from backends.registry import UnusableBackend, import_library, known, usable
-from backends.testing import conformance
+from backends.testing import Outcome, run_check
+from backends.testing.checks import CHECKS
 from harness.data.dataset import load_dataset
 from harness.errors import InputError, unknown
 from harness.executors.fork import beside, forks
@@ -27,6 +29,7 @@ from harness.parity.verdict import (
     ParityOutcome,
 )
 from harness.roundoff.trial import TOGETHER, recipes
+from harness.training.contract import BackendFault, guarded_backend
 from harness.training.units import even_chunks
 
 _DTYPES = ("float32", "float64")
@@ -138,10 +141,14 @@ def parity(
             task = replace(task, reference="")
     task, missing, comparison = _side_by_side(task, chosen, dtypes)
     comparison, kinks = grant_kinks(task, comparison) if locate else (comparison, [])
-    divergences = [
-        divergence_of(task, comparison, name)
-        for name in (comparison.disagreeing() if locate else ())
-    ]
+    divergences = []
+    for name in comparison.disagreeing() if locate else ():
+        try:
+            divergences.append(divergence_of(task, comparison, name))
+        except BackendFault as fault:
+            notes.append(
+                f"{name} could not be followed to where it parts from the reference: {fault}"
+            )
     gone = [
         BackendVerdict(name, dtype, ParityOutcome.UNAVAILABLE, reason)
         for name, reason in missing.items()
@@ -149,6 +156,8 @@ def parity(
     ]
     verdicts = [*explained_verdicts(comparison.verdicts, divergences), *gone]
     order = list(experiment.backends)
+    failed = {verdict.backend for verdict in verdicts if verdict.outcome == ParityOutcome.FAILED}
+    to_check = {n: task.backends[n] for n in check if n in task.backends and n not in failed}
     return Parity(
         experiment,
         task.reference or WRITTEN_OUT,
@@ -161,7 +170,7 @@ def parity(
         tuple(kinks),
         comparison.errors,
         comparison.chaos,
-        _checks({name: task.backends[name] for name in check if name in task.backends}, say),
+        _checks(to_check, say),
         tuple(notes),
         time.perf_counter() - begun,
     )
@@ -256,10 +265,11 @@ def _compared(
             if isinstance(backend, UnusableBackend):
                 raise backend
             import_library(backend)
-            backends[name] = backend
+            backends[name] = guarded_backend(backend)
         except UnusableBackend as reason:
             missing[name] = reason.reason
-    extra = {task.reference: _usable_reference(task.reference)} if task.reference else {}
+    reference = task.reference
+    extra = {reference: guarded_backend(_usable_reference(reference))} if reference else {}
     task = replace(task, backends=backends | extra)
     names = [name for name in task.experiment.backends if name in backends]
     groups = recipes(task.experiment, names)
@@ -271,5 +281,10 @@ def _checks(backends: Mapping[str, Backend], say: Callable[[str], None]) -> pd.D
     rows = []
     for name, backend in backends.items():
         say(f"{name}, through the checks of backends.testing")
-        rows += [{"backend": name, **asdict(outcome)} for outcome in conformance(backend)]
+        for one in CHECKS:
+            try:
+                outcome = run_check(backend, one)
+            except BackendFault as fault:
+                outcome = Outcome(one.__name__, "failed", str(fault), np.inf, np.inf)
+            rows.append({"backend": name, **asdict(outcome)})
     return pd.DataFrame(rows, columns=CHECK_COLUMNS)

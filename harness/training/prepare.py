@@ -56,7 +56,7 @@ def prepare(
     dtype = experiment.recipe(backend).dtype
     x = scaled(dataset, split, experiment).astype(dtype)
     shift, width = target_scale(dataset, split, experiment)
-    y = dataset.y.view()
+    y = dataset.y.copy()  # a backend that makes it writable again changes nobody else's
     if not dataset.classes:
         y = ((dataset.y - shift) / width).astype("f4").astype(dtype)
     network = experiment.network(backend, x.shape[1], len(dataset.classes))
