@@ -94,6 +94,10 @@ def _furthest(baseline: Baseline, cells: pd.DataFrame, now: pd.DataFrame) -> str
     last = now.groupby(CELL, sort=False).last().reset_index()
     records = baseline.result.records
     then = cells.merge(records[records["repeat"] == 0], on=CELL)
+    ends = baseline.result.curves.groupby(CELL, sort=False).last()["validation_loss"]
+    # of large data a curve is that of a sample: its end is held against the baseline's curve's end
+    known = then[CELL].merge(ends.reset_index(), on=CELL, how="left")["validation_loss"]
+    then["validation_loss"] = known.fillna(then["validation_loss"])
     shift = shift_of(then["validation_loss"], last["validation_loss"].astype(float))
     beyond = shift.fillna(np.inf) / loss_tolerance(baseline, then)
     if (beyond <= 1).all():

@@ -21,6 +21,7 @@ from backends.registry import UnusableBackend, find
 from harness.data.dataset import Dataset
 from harness.executors.fork import die_with_parent, leave_signals_to_parent
 from harness.executors.job import Job
+from harness.executors.shared_data import MappedDataset
 from harness.executors.worker_server import require_main_guard, script_hidden, worker_context
 from harness.experiment.experiment import Experiment
 from harness.training.status import Status
@@ -90,7 +91,8 @@ class _Worker:
     def _start(self) -> None:
         context, job = worker_context(), self.job
         self.connection, end = context.Pipe()
-        given = (end, job.execution.threads, job.log, job.experiment, job.dataset)
+        data = MappedDataset.of(job.dataset)
+        given = (end, job.execution.threads, job.log, job.experiment, data)
         self.process = context.Process(target=_carry_out_units, args=given)  # type: ignore[attr-defined]
         with script_hidden(job.units):
             self.process.start()
@@ -162,7 +164,11 @@ def _modules(name: str) -> tuple[str, ...]:
 
 
 def _carry_out_units(
-    connection: Connection, threads: int, log: str | None, experiment: Experiment, dataset: Dataset
+    connection: Connection,
+    threads: int,
+    log: str | None,
+    experiment: Experiment,
+    data: Dataset | MappedDataset,
 ) -> None:
     """What a worker process does: units as they come, until nobody asks for another."""
     leave_signals_to_parent()
@@ -177,6 +183,7 @@ def _carry_out_units(
 
     from harness.training.run_unit import run_unit
 
+    dataset = data.open() if isinstance(data, MappedDataset) else data
     with suppress(EOFError):
         while True:
             unit: Unit = connection.recv()

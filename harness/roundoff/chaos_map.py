@@ -25,7 +25,7 @@ from harness.data.dataset import Dataset
 from harness.experiment.experiment import Experiment
 from harness.roundoff.round_off import PARTED, TWINS, RoundOff, round_off
 from harness.roundoff.trial import Trial, trial
-from harness.training.evaluate import score
+from harness.training.scores import score
 
 CHAOS_COLUMNS = [
     "repeat",
