@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 SECONDS_TO_LET_GO = 3.0
 _told = threading.Event()  # that the command was stopped
@@ -27,11 +27,11 @@ def stop_on_signals() -> None:
             signal.signal(number, _stop)
 
 
-def tell_stopped(line: str = "stopped") -> None:
-    """Say once that the command was stopped."""
+def tell_stopped(line: str = "stopped", stream: TextIO | None = None) -> None:
+    """Say once that the command was stopped, on standard error or another stream."""
     if not _told.is_set():
         _told.set()
-        print(line, file=sys.stderr)
+        print(line, file=stream or sys.stderr)
 
 
 def end(code: int) -> NoReturn:

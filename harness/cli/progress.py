@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -64,11 +65,12 @@ class Silent:
 
     def interrupted(self) -> None:
         if not self.total:
-            tell_stopped("stopped before the first network was trained")
+            tell_stopped("stopped before the first network was trained", sys.stdout)
             return
         tell_stopped(
             f"stopped with {self.done.total()} of {self.total.total()} networks finished and kept; "
-            "the same command goes on from there"
+            "the same command goes on from there",
+            sys.stdout,
         )
 
     def left(self) -> str:
