@@ -139,6 +139,7 @@ class Backend(ABC):
     ) -> tuple[Sequence[Array], Sequence[Array]]:
         """Train one network along a plan of one stream; its weight matrices and biases.
 
+        This is the *stock program*: the library as its documentation teaches it, nothing made up for.
         Start from ``W, b = plan.start()`` and take one optimiser step for each ``rows`` of
         ``plan.batches()``, on the samples ``x[rows], y[rows]``.
 
@@ -147,6 +148,12 @@ class Backend(ABC):
         (outputs,), first layer first. Weights that overflowed are returned as they are (inf or NaN).
         """
         raise NotImplementedError(f"{type(self).__name__} defines neither train_one nor train")
+
+    @property
+    def has_stock_program(self) -> bool:
+        """Whether there is a :meth:`train_one` beside the stack of :meth:`train`."""
+        own = type(self)
+        return own.train_one is not Backend.train_one or own.trace_one is not Backend.trace_one
 
     def trace_one(
         self,
@@ -176,6 +183,12 @@ class Backend(ABC):
         Arguments as in :meth:`train_one`; the result's arrays have the leading axis ``cells``.
         This base class trains one cell after the other.
         """
+        return self.train_stock(x, y, network, training, cells, plan)
+
+    def train_stock(
+        self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
+    ) -> Fit:
+        """As :meth:`train`, by the stock program: :meth:`train_one`, one cell after the other."""
         with np.errstate(all="ignore"):  # cells that overflow are no news
             paths = [
                 self.trace_one(

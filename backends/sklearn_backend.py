@@ -84,6 +84,30 @@ class SklearnBackend(Backend):
             return "MLPClassifier penalises every layer's weights and cannot leave one out"
         return super().unsupported(network, training)
 
+    def train_one(
+        self,
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        eta: float,
+        lmbd: float,
+        plan: Plan,
+    ) -> tuple[Sequence[Array], Sequence[Array]]:
+        """As its users write it: alpha = lmbd * B once, ``partial_fit`` on one minibatch after the other.
+
+        A short last minibatch of r is penalised B / r times too strongly, as the library does by itself.
+        """
+        estimator = _estimator(network, training, eta, lmbd, plan, 0)
+        first_call = _classes(network)
+        for rows in plan.batches():
+            if not _continue(estimator, x[rows], y[rows], None, first_call):
+                break
+            first_call = {}
+        if plan.steps == 0:
+            return plan.start()
+        return estimator.coefs_, estimator.intercepts_
+
     @np.errstate(all="ignore")  # cells that overflow are no news
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
@@ -276,6 +300,7 @@ def _continue(
     weighted = {} if weight is None else {"sample_weight": weight}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.filterwarnings("ignore", "Got `batch_size`")  # of a short minibatch by itself
         try:
             estimator.partial_fit(x, y, **weighted, **first_call)
         except ValueError:

@@ -100,7 +100,7 @@ class TorchBackend(Backend):
         groups.append({"params": [layer.bias for layer in linear], "weight_decay": 0.0})
         optimizer = _optimizer(torch, training, groups, eta)
         inputs, labels = _tensors(torch, x, y, network)
-        step, path = 0, []
+        path: list[tuple[Sequence[Array], Sequence[Array]]] = []
         for first, last in plan.segments():
             for step in range(first, last):
                 rows = torch.from_numpy(plan.rows(step)[0].astype(np.int64))
