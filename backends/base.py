@@ -35,13 +35,16 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import metadata
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends.formulas import predict
+from backends.frameworks import load
 from backends.network import (
     ACTIVATIONS,
     OPTIMIZERS,
@@ -108,6 +111,32 @@ class Backend(ABC):
     stacks: ClassVar[bool] = False
     heeds: ClassVar[tuple[str, ...]] = ()
     conventions: ClassVar[tuple[Convention, ...]] = ()
+
+    @property
+    def program(self) -> type[Backend]:
+        """The class whose code trains."""
+        return type(self)
+
+    def needs(self) -> tuple[str, ...]:
+        """The distributions that it computes with beside ``library`` and NumPy."""
+        return ()
+
+    def versions(self) -> dict[str, str]:
+        """The versions of the distributions that it computes with, as far as they are installed."""
+        found = {}
+        for name in sorted({"numpy", self.library, *self.needs()} - {""}):
+            with suppress(metadata.PackageNotFoundError):
+                found[name] = metadata.version(name)
+        return found
+
+    def surroundings(self) -> dict[str, str]:
+        """What its results depend on beside versions, where it does not run in this process."""
+        return {}
+
+    def load(self) -> None:
+        """Import the library; raises ImportError."""
+        for module in self.modules:
+            load(module)
 
     def unsupported(self, network: Network, training: Training) -> str | None:
         """Why this backend cannot train this network, for a person to read; None if it can.

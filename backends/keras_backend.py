@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
 from backends.formulas import LEAKY_SLOPE
-from backends.frameworks import load
+from backends.frameworks import keras_engine, load
 from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
 
@@ -90,6 +90,9 @@ class KerasBackend(Backend):
         ),
         Convention("two classes", "one logistic output", "left to the programmer"),
     )
+
+    def needs(self) -> tuple[str, ...]:
+        return (keras_engine(),)
 
     def train_one(
         self,

@@ -1,4 +1,4 @@
-"""Backends by name: the four of this package, those of installed packages, and ``module:Class``.
+"""Backends by name: those of this package, those of installed packages, and ``module:Class``; ``@WHERE``.
 
 Another package offers a backend through the entry-point group ``harness.backends``:
 
@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+from collections.abc import Callable
 
 from backends.base import Backend
-from backends.frameworks import EngineInUse, load
+from backends.elsewhere import CannotStart, Elsewhere
+from backends.frameworks import KERAS_ENGINES, EngineInUse, keras_engine
 from backends.settings import not_known
+from backends.where import Where
 
 GROUP = "harness.backends"
 
@@ -24,6 +27,10 @@ BUILT_IN = {
     "sklearn": "backends.sklearn_backend:SklearnBackend",
     "tensorflow": "backends.tensorflow_backend:TensorFlowBackend",
     "keras": "backends.keras_backend:KerasBackend",
+}
+ON_REQUEST = {
+    "torch": "backends.torch_backend:TorchBackend",
+    "jax": "backends.jax_backend:JaxBackend",
 }
 
 
@@ -39,22 +46,55 @@ class UnusableBackend(Exception):
 
 
 def known() -> dict[str, str]:
-    """Where each backend lives, as ``module:Class``, by name; built-in ones first."""
+    """Where each backend lives that has a name, as ``module:Class``; built-in ones first."""
+    return taken_by_all() | ON_REQUEST
+
+
+def taken_by_all() -> dict[str, str]:
+    """Those that ``all`` stands for: the four, and those of installed packages."""
     installed = importlib.metadata.entry_points(group=GROUP)
-    return BUILT_IN | {e.name: e.value for e in installed if e.name not in BUILT_IN}
+    own = BUILT_IN | ON_REQUEST
+    return BUILT_IN | {e.name: e.value for e in installed if e.name not in own}
 
 
-def find(name: str) -> Backend:
-    """The backend of this name, or of this ``module:Class``; its library is not imported.
+def taken_by_every() -> list[str]:
+    """The names that ``every`` stands for: all that have one, and Keras on its other engines."""
+    others = [engine for engine in KERAS_ENGINES if engine != keras_engine()]
+    return [*known(), *(f"keras@{engine}" for engine in others)]
 
-    Raises KeyError for a name that nothing is known by, with the nearest one that is, and
-    :class:`UnusableBackend` for a backend whose module cannot be imported or whose library is not
-    installed.
+
+def find(name: str, say: Callable[[str], None] = lambda doing: None) -> Backend:
+    """The backend of this name, of this ``module:Class``, or of one of them ``@WHERE``; not its library.
+
+    ``say`` is told of an environment that is made. Raises KeyError for a name that nothing is known by,
+    with the nearest one that is, ValueError for a WHERE that is none, and :class:`UnusableBackend` for a
+    backend whose module cannot be imported, whose library is not installed, or whose environment cannot
+    be made.
     """
+    base, at, where = name.partition("@")
     places = known()
-    if name not in places and ":" not in name:
-        raise KeyError(not_known("backend", name, [*places, "package.module:Class"]))
-    place = places.get(name, name)
+    if base not in places and ":" not in base:
+        raise KeyError(not_known("backend", base, [*places, "package.module:Class"]))
+    backend = _made(name, places.get(base, base))
+    if at:
+        try:
+            place = Where.parse(where)
+        except ValueError as error:
+            raise ValueError(f"backend {name}: {error}") from None
+        if place.engine and base != "keras":
+            raise ValueError(f"backend {name}: {place.engine} is an engine of keras, not of {base}")
+        backend = Elsewhere(name, backend, place, places.get(base, base))
+        try:
+            backend.make(say)
+        except CannotStart as error:
+            raise UnusableBackend(name, str(error)) from error
+    for library in (backend.library, *backend.needs()):
+        if library and library not in backend.versions():
+            raise UnusableBackend(name, _install(f"{library} is not installed", library, at))
+    return backend
+
+
+def _made(name: str, place: str) -> Backend:
     module, _, attribute = place.partition(":")
     try:
         cls = getattr(importlib.import_module(module), attribute)
@@ -64,10 +104,7 @@ def find(name: str) -> Backend:
         raise UnusableBackend(name, f"{place} is not a subclass of backends.base.Backend")
     if not getattr(cls, "name", ""):
         raise UnusableBackend(name, f"{place} has no class attribute 'name'")
-    backend = cls()
-    if backend.library and version(backend) is None:
-        raise UnusableBackend(name, _install(f"{backend.library} is not installed", backend))
-    return backend
+    return cls()
 
 
 def usable(name: str) -> Backend:
@@ -80,22 +117,19 @@ def usable(name: str) -> Backend:
 def import_library(backend: Backend) -> None:
     """Import what a backend trains with; raises :class:`UnusableBackend` if that fails."""
     try:
-        for module in backend.modules:
-            load(module)
-    except EngineInUse as error:
+        backend.load()
+    except (EngineInUse, CannotStart) as error:
         raise UnusableBackend(backend.name, str(error)) from error
     except ImportError as error:
-        reason = _install(f"cannot be imported ({error})", backend)
+        library = backend.library or backend.name
+        reason = _install(f"cannot be imported ({error})", library, "")
         raise UnusableBackend(backend.name, reason) from error
 
 
 def version(backend: Backend) -> str | None:
     """The installed version of the backend's library; None if it is not installed."""
-    try:
-        return importlib.metadata.version(backend.library) if backend.library else ""
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return backend.versions().get(backend.library) if backend.library else ""
 
 
-def _install(what: str, backend: Backend) -> str:
-    return f"{what}; install it with: python -m pip install {backend.library or backend.name}"
+def _install(what: str, library: str, at: str) -> str:
+    return f"{what} there" if at else f"{what}; install it with: python -m pip install {library}"

@@ -77,6 +77,9 @@ class SklearnBackend(Backend):
         Convention("two classes", "one logistic output", "one logistic output"),
     )
 
+    def needs(self) -> tuple[str, ...]:
+        return ("scipy",)
+
     def unsupported(self, network: Network, training: Training) -> str | None:
         if training.cost != "mean":
             return "MLPClassifier averages the cost over the minibatch and cannot sum it"

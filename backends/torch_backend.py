@@ -96,7 +96,7 @@ class TorchBackend(Backend):
             for layer, W, b in zip(linear, *plan.start(), strict=True):
                 layer.weight.copy_(torch.from_numpy(W.T.copy()))
                 layer.bias.copy_(torch.from_numpy(b))
-        groups = [{"params": [layer.weight]} for layer in linear]
+        groups: list[dict[str, Any]] = [{"params": [layer.weight]} for layer in linear]
         groups.append({"params": [layer.bias for layer in linear], "weight_decay": 0.0})
         optimizer = _optimizer(torch, training, groups, eta)
         inputs, labels = _tensors(torch, x, y, network)
