@@ -99,7 +99,7 @@ class Elsewhere(Backend):
         asked = {_distribution(package) for package in self.where.packages}
         needed = {self.here.library, *self.needs()}
         others = []
-        for name in sorted(needed - {"numpy", ""}):
+        for name in sorted(needed - {"numpy", "scipy", ""}):
             if _distribution(name) not in asked:
                 try:
                     others.append(f"{name}=={metadata.version(name)}")

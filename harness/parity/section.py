@@ -16,6 +16,7 @@ from harness.document.number_words import cell, count
 from harness.document.section import Picture, Section, Table
 from harness.parity.divergence import ONLY_TOGETHER, Divergence
 from harness.parity.parity import Parity
+from harness.parity.stock import stock_table
 from harness.parity.verdict import BackendVerdict, ParityOutcome
 from harness.roundoff.round_off import TIMES_ROUND_OFF, TWINS
 from harness.roundoff.section import chaos_section
@@ -52,6 +53,8 @@ def parity_sections(parity: Parity) -> list[Section]:
     if len(table):
         caption = "Largest errors, and what was allowed there"
         sections.append(Section("Errors by tensor", tables=[Table(table, caption, folded=True)]))
+    if len(parity.stock):
+        sections.append(_stock_section(parity.stock))
     if len(parity.checks):
         shown = parity.checks[["backend", "check", "verdict", "words"]].copy()
         shown["check"] = shown["check"].str.replace("_", " ")
@@ -60,6 +63,16 @@ def parity_sections(parity: Parity) -> list[Section]:
     if len(parity.chaos):
         sections.append(chaos_section(parity.chaos))
     return sections
+
+
+def _stock_section(stock: pd.DataFrame) -> Section:
+    text = (
+        "What is judged above trains all cells as one stack. The stock program is the library as its own "
+        "documentation teaches it, one network at a time, nothing made up for. Here the two are held "
+        "against each other in two cells over the first steps; parity --stock judges the stock program "
+        "itself, over the whole path."
+    )
+    return Section("Stack and stock program", [text], tables=[Table(stock_table(stock))])
 
 
 def parity_section(parity: Parity) -> Section:
