@@ -44,8 +44,8 @@ class Parity:
     ``alike``: pairs that disagree with the reference and agree with each other, by dtype. ``fault``: what
     is wrong with the reference itself. ``errors`` and ``chaos``: as in
     :class:`~harness.parity.comparison.ParityComparison`. ``kinks``: where trainings part through nobody's
-    fault. ``stock``: how far stacks are from stock programs. ``checks``: what the conformance kit found, where it was
-    asked for.
+    fault. ``stock``: how far stacks are from stock programs. ``checks``: what the conformance kit found, where
+    it was asked for.
     """
 
     experiment: Experiment
