@@ -90,7 +90,9 @@ def find(name: str, say: Callable[[str], None] = lambda doing: None) -> Backend:
             raise UnusableBackend(name, str(error)) from error
     for library in (backend.library, *backend.needs()):
         if library and library not in backend.versions():
-            raise UnusableBackend(name, _install(f"{library} is not installed", library, at))
+            raise UnusableBackend(
+                name, _install(f"{library} is not installed", library, there=bool(at))
+            )
     return backend
 
 
@@ -99,7 +101,8 @@ def _made(name: str, place: str) -> Backend:
     try:
         cls = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise UnusableBackend(name, f"{place} cannot be imported ({error})") from error
+        reason = f"{place} cannot be imported ({error})"
+        raise UnusableBackend(name, _with_remedy(reason, error, module)) from error
     if not (isinstance(cls, type) and issubclass(cls, Backend)):
         raise UnusableBackend(name, f"{place} is not a subclass of backends.base.Backend")
     if not getattr(cls, "name", ""):
@@ -121,8 +124,7 @@ def import_library(backend: Backend) -> None:
     except (EngineInUse, CannotStart) as error:
         raise UnusableBackend(backend.name, str(error)) from error
     except ImportError as error:
-        library = backend.library or backend.name
-        reason = _install(f"cannot be imported ({error})", library, "")
+        reason = _with_remedy(f"cannot be imported ({error})", error, backend=backend)
         raise UnusableBackend(backend.name, reason) from error
 
 
@@ -131,5 +133,22 @@ def version(backend: Backend) -> str | None:
     return backend.versions().get(backend.library) if backend.library else ""
 
 
-def _install(what: str, library: str, at: str) -> str:
-    return f"{what} there" if at else f"{what}; install it with: python -m pip install {library}"
+def _with_remedy(
+    what: str, error: Exception, plugin: str = "", backend: Backend | None = None
+) -> str:
+    """What went wrong, and the line that installs the module that is missing, if one is.
+
+    That of the library where its own module is missing, else that of the module which it asks for.
+    A plug-in's own module comes from nowhere.
+    """
+    missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+    top = (missing or "").partition(".")[0]
+    if not top or top == plugin.partition(".")[0]:
+        return what
+    if backend and top in (module.partition(".")[0] for module in backend.modules):
+        return _install(what, backend.library or backend.name)
+    return f"{what}; install it with: python -m pip install {top}"
+
+
+def _install(what: str, library: str, *, there: bool = False) -> str:
+    return f"{what} there" if there else f"{what}; install it with: python -m pip install {library}"

@@ -40,6 +40,7 @@ MAY_USE = {("check", "parity"), ("bench", "lecture")}  # of the verbs, nobody el
 BACKENDS = (
     "settings",
     "network",
+    "memory",
     "draws",
     "plan",
     "padding",
@@ -52,7 +53,14 @@ BACKENDS = (
     "tensorflow_backend",
     "keras_stack",
     "keras_backend",
+    "torch_backend",
+    "jax_backend",
+    "where",
+    "environments",
+    "messages",
+    "elsewhere",
     "registry",
+    "elsewhere_program",
     "estimator",
     "testing",
 )

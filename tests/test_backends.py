@@ -136,6 +136,21 @@ def test_a_backend_whose_library_is_missing_says_how_to_install_it(monkeypatch, 
     )
 
 
+def test_what_a_library_itself_needs_is_what_is_to_be_installed(monkeypatch, tmp_path):
+    (tmp_path / "engineless.py").write_text("import no_such_engine.sub\n")
+    (tmp_path / "engined.py").write_text(
+        "from backends.base import Backend\n"
+        "class Engined(Backend):\n    name = 'engined'\n    modules = ('engineless',)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("engined:Engined", "engineless:Engined"):
+        with pytest.raises(UnusableBackend, match=r"python -m pip install no_such_engine$"):
+            usable(name)
+    with pytest.raises(UnusableBackend) as caught:
+        usable("no_such_plugin:Mine")
+    assert "pip install" not in caught.value.reason
+
+
 def test_a_library_that_fails_to_import_makes_its_backend_unavailable(monkeypatch, tmp_path):
     (tmp_path / "broken_library.py").write_text("raise ImportError('a shared object is missing')\n")
     (tmp_path / "lame.py").write_text(

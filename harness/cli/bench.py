@@ -51,6 +51,8 @@ def bench_command(
     from harness.results.run_folder import RunFolder
 
     out, err = console(), console(stderr=True)
+    folder = RunFolder(output)
+    folder.claim(["bench.json", "bench.png"])
     result = benchmark(
         Experiment(**settings),
         repetitions=repetitions,
@@ -60,7 +62,6 @@ def bench_command(
         whole=whole,
         say=lambda line: None if quiet else err.print(line, highlight=False),
     )
-    folder = RunFolder(output)
     folder.write_json("bench.json", result)
     with style():
         folder.write("bench.png", figure_file(draw_bench(result), "png"))

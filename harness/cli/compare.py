@@ -54,6 +54,8 @@ def compare_command(
     import pandas as pd
 
     from harness.cli.console import console
+    from harness.cli.places import unwritten_is_told
+    from harness.cli.progress import told_steps
     from harness.compare.comparison import comparable_pairs, compare
     from harness.compare.formats import comparison_json, write_comparison
     from harness.errors import InputError
@@ -65,17 +67,18 @@ def compare_command(
     comparable_pairs(first, second, margin, alpha)  # refused before any work is done
     maps = None
     if chaos:
-        if not json:
-            err = console(stderr=True)
-            err.print("finding the cells that round-off carries away ...", highlight=False)
+        what = "finding the cells that round-off carries away"
         runs = [r for r in (first, second) if r is not None]
         try:
-            maps = pd.concat([chaos_maps(r.experiment, r.backends) for r in runs])
+            with told_steps(console(stderr=True), what, quiet=json) as begin:
+                maps = pd.concat([chaos_maps(r.experiment, r.backends, begin=begin) for r in runs])
         except InputError as error:
             raise InputError(f"{error}; or --no-chaos, to do without the data") from None
     wild = None if maps is None else by_backend(maps)
     comparison = compare(first, second, margin=margin, alpha=alpha, chaos=wild)
-    page = write_comparison(comparison, output or f"{run.rstrip('/')}/compare", maps)
+    page = "none"
+    with unwritten_is_told("the comparison"):
+        page = write_comparison(comparison, output or f"{run.rstrip('/')}/compare", maps)
     if json:
         from json import dumps
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import typer
 
 from harness.cli import baseline, bench, check, compare, lecture, listing, parity, report, run
-from harness.cli.options import EachFlagOnce, with_flags
+from harness.cli.options import EachFlagOnce, Verbs, with_flags
 from harness.errors import ExitCode, InputError
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -35,6 +35,7 @@ def command_line(verb: str = "") -> typer.Typer:
     """The commands; that of the verb with all its flags, the others with their names and first lines."""
     app = typer.Typer(
         name="harness",
+        cls=Verbs,
         help="Train the same small neural networks on several libraries and see how far they agree.",
         no_args_is_help=True,
         add_completion=False,
@@ -119,7 +120,7 @@ def _nearest(error: typer.TyperException) -> str | None:
     given = getattr(error, "option_name", "").lstrip("-")
     context = getattr(error, "ctx", None)
     flags = {p.name: p.opts[0] for p in context.command.params} if context else {}
-    from harness.experiment.setting import name_here
+    from backends.settings import name_here
 
     ours = name_here(given)
     if ours in flags:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import typer
 
 from harness.cli.options import takes_experiment
+from harness.cli.waiting import Waiting
 
 _PANEL = "How to compare"
 
@@ -90,22 +92,27 @@ def parity_command(
     """
     from backends.registry import BUILT_IN
     from harness.cli.console import console
+    from harness.cli.places import unwritten_is_told
+    from harness.cli.progress import Steps
     from harness.experiment.chosen_backends import resolve
     from harness.experiment.execution import Execution
     from harness.experiment.experiment import experiment_from
-    from harness.parity.parity import parity
+    from harness.parity.parity import parity, parity_steps
     from harness.parity.record import parity_json, write_parity
     from harness.runner import address_of
 
     experiment, *_ = resolve(experiment_from(settings))
     everybody = experiment.backends
     check = [n for n in everybody if conformance or (conformance is None and n not in BUILT_IN)]
-    out, doing = console(), console(stderr=True)
+    out, doing, waiting = console(), console(stderr=True), Waiting()
+    waiting.until(time.perf_counter(), "loading")
     status = doing.status("starting", spinner="dots")
+
+    steps_told = Steps(parity_steps(experiment), loading=1)
 
     def say(text: str) -> None:
         status.start()  # not before, because its thread is one that nothing may fork beside
-        status.update(f"training {text}")
+        status.update(steps_told(text if text.startswith("loading") else f"training {text}"))
 
     try:
         result = parity(
@@ -119,7 +126,10 @@ def parity_command(
         )
     finally:
         status.stop()
-    page = write_parity(result, output or f"{address_of(experiment, Execution())}/parity")
+    waiting.until(time.perf_counter(), "training and comparing")
+    page = "none"
+    with unwritten_is_told("parity"):
+        page = write_parity(result, output or f"{address_of(experiment, Execution())}/parity")
     if json:
         from json import dumps
 
@@ -129,5 +139,7 @@ def parity_command(
         from harness.parity.section import parity_section
 
         show_section(parity_section(result), out)
-        out.print(f"{result.seconds:.1f} s; parity: {page}", highlight=False, soft_wrap=True)
+        waiting.until(time.perf_counter(), "page")
+        out.print(waiting.words(), highlight=False, soft_wrap=True)
+        out.print(f"parity: {page}", highlight=False, soft_wrap=True)
     raise typer.Exit(result.exit_code)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from harness.cli.tables import show_table
+
 if TYPE_CHECKING:
     from harness.document.section import Section
 
@@ -15,7 +17,6 @@ STYLES = {"verdict": "bold", "warning": "yellow", "plain": ""}
 def show_section(section: Section, out: Console) -> None:
     """Words, points and tables of a section; pictures are left to the files."""
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     first, *rest = section.text or [section.title]
@@ -23,11 +24,6 @@ def show_section(section: Section, out: Console) -> None:
     for point in section.points:
         out.print(Padding(Text(f"• {point}"), (0, 0, 0, 2)), highlight=False)
     for table in section.tables:
-        shown = Table(title=Text(table.caption), title_justify="left", title_style="bold")
-        for name, right in zip(table.header, table.numeric, strict=True):
-            shown.add_column(Text(name), justify="right" if right else "left")
-        for row in table.rows:
-            shown.add_row(*map(Text, row))
-        out.print(shown)
+        show_table(out, table.header, table.rows, table.numeric, table.caption)
     for paragraph in rest:
         out.print(paragraph, style="dim", markup=False, highlight=False)

@@ -56,6 +56,7 @@ def write_comparison(
     ``chaos``: the chaos maps of :func:`harness.roundoff.stable_cells.chaos_maps`, to be drawn as well.
     """
     folder = RunFolder(address)
+    folder.claim([f"compare.{kind}" for kind in ("json", "csv", "md", "html")])
     folder.write_json("compare.json", comparison_json(comparison))
     folder.write("compare.csv", comparison.cells.to_csv(index=False))
     margin = amount(comparison.margin, comparison.metric)

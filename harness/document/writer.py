@@ -21,6 +21,8 @@ def write_sections(
     names = [picture.name for picture in pictures]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"two pictures are called {min(twice)!r}")
+    figures = [f"figures/{picture.name}.{kind}" for picture in pictures for kind in FORMATS]
+    folder.claim([f"{name}.md", f"{name}.html", *figures])
     others = beside(partial(_draw_files, pictures[1::2]))
     drawn = _draw_files(pictures[::2]) | others()
     for picture in pictures:

@@ -13,16 +13,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import ModuleType
 
 from backends.frameworks import collect_less, set_threads
 from backends.registry import UnusableBackend, find
 from harness.data.dataset import Dataset
 from harness.executors.job import Job
-from harness.executors.worker_server import worker_context
+from harness.executors.worker_server import require_main_guard, script_hidden, worker_context
 from harness.experiment.experiment import Experiment
 from harness.training.status import Status
 from harness.training.units import Unit, UnitOutcome, failed_by
@@ -33,6 +32,7 @@ BEGUN = "begun"  # what a worker says of a unit before it sends the outcome
 
 def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
     """Outcomes as units finish; at most ``jobs`` at once, each library imported by few workers."""
+    require_main_guard(job.units)
     modules = {name: _modules(name) for name in {unit.backend for unit in job.units}}
     # long ones first, of these the slow starters
     pending = sorted(job.units, key=lambda u: (-u.size, -len(modules[u.backend])))
@@ -92,7 +92,7 @@ class _Worker:
         self.connection, end = context.Pipe()
         given = (end, job.execution.threads, job.log, job.experiment, job.dataset)
         self.process = context.Process(target=_carry_out_units, args=given)  # type: ignore[attr-defined]
-        with _script_hidden(job.units):
+        with script_hidden(job.units):
             self.process.start()
         end.close()
 
@@ -159,21 +159,6 @@ def _modules(name: str) -> tuple[str, ...]:
         return find(name).modules
     except UnusableBackend:
         return ()
-
-
-@contextmanager
-def _script_hidden(units: tuple[Unit, ...]) -> Iterator[None]:
-    """Start processes inside without their running the caller's script, which might have no main guard.
-
-    They need nothing of it, unless a backend is defined there.
-    """
-    script = sys.modules["__main__"]
-    if not any(unit.backend.startswith("__main__:") for unit in units):
-        sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
 
 
 def _carry_out_units(

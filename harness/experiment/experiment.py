@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from backends.settings import name_here
 from harness.errors import InputError, unknown
 from harness.experiment.axes import POWERS_OF_TEN, axis_numbers, distinct_numbers
 from harness.experiment.overrides import layered
@@ -25,7 +26,6 @@ from harness.experiment.setting import (
     REPEATS,
     WHAT,
     CommaSeparated,
-    name_here,
     setting,
     unknown_setting,
 )

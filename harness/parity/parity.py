@@ -27,7 +27,8 @@ from harness.parity.verdict import (
     BackendVerdict,
     ParityOutcome,
 )
-from harness.roundoff.trial import recipes
+from harness.roundoff.trial import TOGETHER, recipes
+from harness.training.units import even_chunks
 
 _DTYPES = ("float32", "float64")
 WRITTEN_OUT = "the reference"
@@ -44,8 +45,8 @@ class Parity:
     ``alike``: pairs that disagree with the reference and agree with each other, by dtype. ``fault``: what
     is wrong with the reference itself. ``errors`` and ``chaos``: as in
     :class:`~harness.parity.comparison.ParityComparison`. ``kinks``: where trainings part through nobody's
-    fault. ``stock``: how far stacks are from stock programs. ``checks``: what the conformance kit found, where
-    it was asked for.
+    fault. ``stock``: how far stacks are from stock programs. ``checks``: what the conformance kit found,
+    where it was asked for.
     """
 
     experiment: Experiment
@@ -170,6 +171,15 @@ def parity(
     )
 
 
+def parity_steps(experiment: Experiment, dtypes: Sequence[str] = _DTYPES) -> int:
+    """How many times ``say`` will be told what is being done, if all agree."""
+    here, elsewhere = (dtypes[1:], 1) if len(dtypes) > 1 and forks() else (dtypes, 0)
+    names = resolve(experiment)[1]
+    chunks = len(even_chunks(len(experiment.cells), TOGETHER))
+    groups = recipes(experiment, list(names))
+    return 1 + elsewhere + chunks * sum(1 + len(here) * (1 + len(group)) for group in groups)
+
+
 def explained_verdicts(
     verdicts: Sequence[BackendVerdict], divergences: Sequence[Divergence]
 ) -> list[BackendVerdict]:
@@ -242,6 +252,9 @@ def _compared(
 ) -> Started:
     backends: dict[str, Backend] = {}
     missing: dict[str, str] = {}
+    here = [b for b in chosen.values() if isinstance(b, Backend)]
+    libraries = dict.fromkeys(backend.library or backend.name for backend in here)
+    task.say(f"loading {', '.join(libraries)}")
     for name, backend in chosen.items():
         try:
             if isinstance(backend, UnusableBackend):

@@ -216,7 +216,7 @@ def tensor_words(tensor: str) -> str:
         "rows": "the rows of the minibatch",
         "targets": "what the output should give",
         "output": "the output",
-        "cross-entropy": "the cross-entropy (its derivative by z)",
+        "cross-entropy": "the cost (its derivative by z)",
     }
     if tensor in fixed:
         return fixed[tensor]
@@ -284,7 +284,7 @@ def step_table(divergence: Divergence) -> pd.DataFrame:
         verdict = "differs" if row["differs"] else "agrees"
         rows.append(
             {
-                "tensor": row["tensor"],
+                "tensor": {"cross-entropy": "cost by z"}.get(row["tensor"], row["tensor"]),
                 "verdict": verdict if row["seen"] else "not seen from outside",
                 "absolute error": f"{row['absolute']:.1e}" if row["seen"] else None,
                 "relative error": f"{row['relative']:.1e}" if row["seen"] else None,

@@ -16,6 +16,7 @@ from harness.document.words import paragraphs
 from harness.report.chosen_cells import Choice
 from harness.report.runs import Material
 from harness.results.backend_grid import BackendGrid
+from harness.results.file_names import file_name
 from harness.training.evaluate import PARTS
 from harness.training.status import Status
 
@@ -47,6 +48,7 @@ def side_by_side_section(material: Material) -> Section:
 def heatmaps_section(material: Material) -> Section:
     """A heatmap for every part and side, all on one scale."""
     scales = {metric: _score_scale(material, metric) for metric in material.metrics}
+    stems = _stems([side.label for side in material.sides])
     pictures = []
     for part in PARTS:
         for side in material.sides:
@@ -56,7 +58,7 @@ def heatmaps_section(material: Material) -> Section:
             drawn = _score_map(side, column, title, choice)
             pictures.append(
                 Picture(
-                    f"{slug(side.label)}-{part}-{side.metric}",
+                    f"{stems[side.label]}-{part}-{side.metric}",
                     partial(figure_of, [drawn], scales[side.metric], 1),
                     f"{part.capitalize()} {name} of {side.label}.",
                     f"Heatmap of {title}, eta down, lmbd across: {_described(side, column, choice)}.",
@@ -68,6 +70,15 @@ def heatmaps_section(material: Material) -> Section:
         text=paragraphs("report/sentences.jinja", "heatmaps"),
         pictures=pictures,
     )
+
+
+def _stems(labels: list[str]) -> dict[str, str]:
+    """A name for files by label, in plain letters; where two would share one, each has a hash as well."""
+    plain = [slug(label) for label in labels]
+    return {
+        label: stem if plain.count(stem) == 1 else file_name(label)
+        for label, stem in zip(labels, plain, strict=True)
+    }
 
 
 def _score_scale(material: Material, metric: str) -> Scale:

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from harness.data.dataset import Dataset
 from harness.experiment.experiment import Experiment
 from harness.results.result import Result
-from harness.results.run_folder import RunFolder
+from harness.results.run_folder import RunFolder, content_hash, parquet_frame
 from harness.roundoff.chaos_map import chaos_map
 from harness.roundoff.round_off import PARTED
 from harness.roundoff.trial import recipes
@@ -107,7 +107,8 @@ def looked_at_again(experiment: Experiment, dataset: Dataset, found: pd.DataFram
         picked = sorted(
             numbered[cell] for cell in ranked.index[: max(1, MOST_CELLS // len(repeats))]
         )
-        _logger.info("looking again at %d cells that are not labelled alike", len(picked))
+        words = "1 cell that is" if len(picked) == 1 else f"{len(picked)} cells that are"
+        _logger.info("looking again at %s not labelled alike", words)
         with threadpool_limits(1):  # another number of threads rounds differently
             seen = _chaos(experiment, dataset, str(recipe), picked)
         seen["rank"] = seen["status"].map(_KINDS.index)
@@ -155,13 +156,20 @@ def dispute_kind(looked_at: pd.DataFrame) -> pd.Series:
 
 
 def add_disputes(result: Result, dataset: Dataset) -> Result:
-    """The result with its disputed cells, looked at again unless that was done before; also on disk."""
-    folder = RunFolder(result.address)
+    """The result with its disputed cells, looked at again unless that was done before; also on disk.
+
+    Their hash stands in the result's manifest, which is the caller's to write.
+    """
+    folder, files = RunFolder(result.address), result.manifest.get("files", {})
     found = disputes(result.experiment, dataset, result.records, result.predictions)
-    if folder.exists(_KEPT):
-        kept, _ = folder.read_frame(_KEPT)
-        if kept[found.columns].equals(found):
-            return replace(result, disputes=kept)
+    if _KEPT in files and folder.exists(_KEPT):
+        content = folder.read(_KEPT)
+        if content_hash(content) == files[_KEPT]:
+            kept, _ = parquet_frame(content)
+            if kept[found.columns].equals(found):
+                return replace(result, disputes=kept)
+        else:
+            _logger.warning("%s is damaged: the cells are looked at again", folder.path(_KEPT))
     looked = looked_at_again(result.experiment, dataset, found)
-    folder.write_frame(_KEPT, looked)
-    return replace(result, disputes=looked)
+    files = files | {_KEPT: folder.write_frame(_KEPT, looked)}
+    return replace(result, disputes=looked, manifest=result.manifest | {"files": files})

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from backends.base import UnsupportedPlan
+from backends.base import Backend, UnsupportedPlan
 from backends.network import Cells
 from backends.registry import UnusableBackend, usable
 from harness.data.dataset import Dataset
@@ -27,8 +27,9 @@ from harness.training.evaluate import (
     predicted_dtype,
 )
 from harness.training.prepare import prepare
+from harness.training.process_state import process_state_kept
 from harness.training.status import Status
-from harness.training.units import Unit, UnitOutcome
+from harness.training.units import Unit, UnitOutcome, unit_keys
 
 
 def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcome:
@@ -42,6 +43,14 @@ def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcom
             "done",
             rows=without_result(unit, experiment, Status.UNAVAILABLE, error.reason),
         )
+    with process_state_kept():
+        return _run_loaded(unit, experiment, dataset, backend, begun)
+
+
+def _run_loaded(
+    unit: Unit, experiment: Experiment, dataset: Dataset, backend: Backend, begun: float
+) -> UnitOutcome:
+    """Train and evaluate a unit on a backend whose library was imported since ``begun``."""
     loaded = time.perf_counter()
     cells = range(unit.first, unit.last)
     prepared = prepare(experiment, dataset, unit.backend, unit.repeats, cells)
@@ -67,7 +76,7 @@ def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcom
         return UnitOutcome(unit, "done", rows=nothing)
     trained = time.perf_counter()
     check_fit(fit, network, training.dtype, len(stack), plan)
-    rows = _identity(unit, experiment)
+    rows = unit_keys(unit, experiment)
     rows |= evaluate_final(backend, prepared, fit.weights, experiment)
     rows |= evaluate_curves(prepared, fit, curve, experiment)
     frame = pd.DataFrame(rows)
@@ -94,7 +103,7 @@ def _stack(unit: Unit, experiment: Experiment, streams: int) -> Cells:
 
 def without_result(unit: Unit, experiment: Experiment, status: Status, reason: str) -> pd.DataFrame:
     """The rows of a unit that gave no result: status and reason, everything measured missing."""
-    rows: dict[str, Any] = _identity(unit, experiment)
+    rows: dict[str, Any] = unit_keys(unit, experiment)
     rows |= {"status": str(status), "reason": reason}
     for part in PARTS:
         rows |= {f"{part}_{metric}": np.nan for metric in (*experiment.metrics, "loss")}
@@ -102,16 +111,6 @@ def without_result(unit: Unit, experiment: Experiment, status: Status, reason: s
     for column in ("epoch", *curve_columns(experiment)):
         rows[column] = [np.empty(0)] * unit.size
     return pd.DataFrame(rows | {"seconds": np.nan})
-
-
-def _identity(unit: Unit, experiment: Experiment) -> dict[str, Any]:
-    grid = experiment.cells[unit.first : unit.last]
-    return {
-        "backend": [unit.backend] * unit.size,
-        "eta": [eta for eta, _ in grid] * len(unit.repeats),
-        "lmbd": [lmbd for _, lmbd in grid] * len(unit.repeats),
-        "repeat": np.repeat(unit.repeats, len(grid)),
-    }
 
 
 def peak_memory() -> int:
