@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
+from harness.document.attempt import attempt, attempt_sections
 from harness.document.section import Section
+from harness.document.writer import PageAddress
 from harness.errors import InputError
 from harness.executors.by_name import prepare_executor
 from harness.experiment.execution import Execution
@@ -17,6 +20,8 @@ from harness.roundoff.disputed_cells import add_disputes
 from harness.runner import Progress, plan_work, train_and_save
 
 __all__ = ["Execution", "Experiment", "Result", "load_result", "run", "write_report"]
+
+_logger = logging.getLogger(__name__)
 
 # what a preset adds to the report on one of its runs
 SECTIONS: dict[str, Callable[[Result], list[Section]]] = {"lecture": lecture_sections}
@@ -42,7 +47,13 @@ def run(
     work = plan_work(experiment)
 
     def add(result: Result) -> Result:
-        return add_disputes(result, work.dataset)
+        looked, fault = attempt(
+            "the second look at cells", lambda: add_disputes(result, work.dataset)
+        )
+        if looked is None:
+            _logger.warning("%s; the same command tries again", fault)
+            return result
+        return looked
 
     return train_and_save(work, execution, progress=progress, add=add, finish=finish)
 
@@ -53,8 +64,10 @@ def write_report(
     extra: Sequence[Section] = (),
     *,
     held: bool = False,
-) -> str:
+) -> PageAddress:
     """Write figures/, report.md and report.html; the page's address.
+
+    Sections and figures that cannot be made are replaced by a line, which ``faults`` of the address has.
 
     Several results are set side by side in one report. It goes into the folder at ``address``, by
     default into the first result's, where no run may write meanwhile; ``held``: the caller sees to that.
@@ -63,8 +76,10 @@ def write_report(
     several = [results] if isinstance(results, Result) else list(results)
     own = SECTIONS.get(several[0].experiment.preset) if len(several) == 1 else None
 
-    def write() -> str:
-        return write_results(several, address, [*(own(several[0]) if own else ()), *extra])
+    def write() -> PageAddress:
+        preset = several[0].experiment.preset
+        before = attempt_sections(f"Preset {preset}", lambda: own(several[0])) if own else ()
+        return write_results(several, address, [*before, *extra])
 
     if held or not several:
         return write()

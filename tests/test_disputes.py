@@ -112,6 +112,7 @@ def test_of_too_many_cells_the_furthest_apart_are_looked_at(small, monkeypatch):
             "lmbd": [0.001, 0.01],
             "repeat": 0,
             "apart": [0.1, 0.2],
+            "alone": "",
         }
     )
     again = looked_at_again(SMALL, load_dataset(SMALL), cells)

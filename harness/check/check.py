@@ -78,9 +78,8 @@ def check(
         if verdict.outcome != "inconclusive":
             break
         more = [look for look in looks if look > n]
-        say(
-            f"{n} of at most {looks[-1]} repeats do not decide{f'; on to {more[0]}' if more else ''}"
-        )
+        further = f"; on to {more[0]} of at most {looks[-1]}" if more else ""
+        say(f"{n} repeats do not decide{further}")
     return verdict
 
 

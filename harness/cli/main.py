@@ -17,6 +17,7 @@ import typer
 
 from harness.cli import baseline, bench, check, compare, lecture, listing, parity, report, run
 from harness.cli.options import EachFlagOnce, Verbs, with_flags
+from harness.document.foreign_text import visible
 from harness.errors import ExitCode, InputError
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -97,10 +98,10 @@ def _no_verdict(kind: type[BaseException] | None, error: Any, trace: Any) -> Non
     told = (InputError, OSError, typer.TyperException)
     if kind is None or not issubclass(kind, Exception) or issubclass(kind, told):
         return
-    traceback.print_exception(error)
+    print(visible("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     print(
-        f"error: {kind.__name__}: {' '.join(str(error).split())}; a fault in a backend or in this program, "
-        "not in the input: there is no verdict",
+        f"error: {kind.__name__}: {visible(' '.join(str(error).split()))}; "
+        "a fault in a backend or in this program, not in the input: there is no verdict",
         file=sys.stderr,
     )
     sys.exit(ExitCode.UNFINISHED)
@@ -111,7 +112,7 @@ def _interrupt(_signal: int, _frame: Any) -> NoReturn:
 
 
 def _refused(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {visible(' '.join(message.split()))}", file=sys.stderr)
     return ExitCode.INPUT
 
 

@@ -90,10 +90,14 @@ def parity_command(
 
     Exit codes: 0 all agree; 1 somebody disagrees; 3 not everybody could be judged.
     """
+    from rich.text import Text
+
     from backends.registry import BUILT_IN
     from harness.cli.console import console
     from harness.cli.places import unwritten_is_told
     from harness.cli.progress import Steps
+    from harness.cli.sections import show_section, tell_faults
+    from harness.document.writer import PageAddress
     from harness.experiment.chosen_backends import resolve
     from harness.experiment.execution import Execution
     from harness.experiment.experiment import experiment_from
@@ -112,7 +116,8 @@ def parity_command(
 
     def say(text: str) -> None:
         status.start()  # not before, because its thread is one that nothing may fork beside
-        status.update(steps_told(text if text.startswith("loading") else f"training {text}"))
+        what = text if text.startswith("loading") else f"training {text}"
+        status.update(Text(steps_told(what)))
 
     try:
         result = parity(
@@ -127,7 +132,7 @@ def parity_command(
     finally:
         status.stop()
     waiting.until(time.perf_counter(), "training and comparing")
-    page = "none"
+    page = PageAddress("none")
     with unwritten_is_told("parity"):
         page = write_parity(result, output or f"{address_of(experiment, Execution())}/parity")
     if json:
@@ -135,11 +140,11 @@ def parity_command(
 
         print(dumps(parity_json(result), indent=2, allow_nan=False))
     else:
-        from harness.cli.sections import show_section
         from harness.parity.section import parity_section
 
         show_section(parity_section(result), out)
         waiting.until(time.perf_counter(), "page")
         out.print(waiting.words(), highlight=False, soft_wrap=True)
         out.print(f"parity: {page}", highlight=False, soft_wrap=True)
-    raise typer.Exit(result.exit_code)
+    lacking = tell_faults(page.faults, "parity, with the same flags")
+    raise typer.Exit(result.exit_code or lacking)

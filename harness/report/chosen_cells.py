@@ -74,9 +74,9 @@ class Choice:
         return len(self.side.result.target(0))
 
     @property
-    def standard_error(self) -> float:
-        """The binomial standard error sqrt(p (1 - p) / n) of a test accuracy p on n samples."""
-        return repeats.standard_error(self.test, self.samples)
+    def one_accuracy(self) -> tuple[float, float]:
+        """The 95 % interval of one such accuracy on so many samples, Wilson's."""
+        return repeats.accuracy_interval(self.test, self.samples)
 
 
 def grid_choices(sides: Sequence[BackendGrid]) -> list[Choice]:
@@ -104,7 +104,7 @@ def _edges(side: BackendGrid, row: int, column: int) -> tuple[str, ...]:
 
 
 def chosen_table(choices: Sequence[Choice]) -> pd.DataFrame:
-    """A line for every choice: cell, scores, standard error, test-best number, optimism, edge."""
+    """A line for every choice: cell, scores, interval, test-best number, optimism, edge."""
     rows = []
     for choice in choices:
         metric = choice.side.metric
@@ -117,7 +117,8 @@ def chosen_table(choices: Sequence[Choice]) -> pd.DataFrame:
             "test": number_words.shown_score(choice.test, metric),
         }
         if metric == "accuracy":
-            row["standard error"] = number_words.span(choice.standard_error, metric)
+            low, high = choice.one_accuracy
+            row["95 % interval"] = number_words.score_range(low, high, metric)
         else:
             row["test RMSE"] = f"{choice.mean('test_rmse'):.4g}"
         row["test-best"] = number_words.shown_score(choice.test_best, metric)
@@ -142,9 +143,7 @@ def repeats_table(choices: Sequence[Choice]) -> pd.DataFrame:
                 "repeats": len(test),
                 "mean test": number_words.shown_score(float(test.mean()), metric),
                 "sd": number_words.span(float(test.std(ddof=1)), metric),
-                "95 % interval": " to ".join(
-                    number_words.shown_score(float(v), metric) for v in (low, high)
-                ),
+                "95 % interval": number_words.score_range(float(low), float(high), metric),
                 "lowest": number_words.shown_score(float(test.min()), metric),
                 "highest": number_words.shown_score(float(test.max()), metric),
                 "chosen by how many repeats alone": f"{alone} of {len(test)}",

@@ -19,14 +19,17 @@ from threadpoolctl import threadpool_limits
 
 from harness.data.dataset import Dataset
 from harness.experiment.experiment import Experiment
-from harness.results.result import Result
+from harness.results.result import KEY, Result
 from harness.results.run_folder import RunFolder, content_hash, parquet_frame
 from harness.roundoff.chaos_map import chaos_map
 from harness.roundoff.round_off import PARTED
 from harness.roundoff.trial import recipes
+from harness.training.status import TRAINED
 
 DISPUTED_CELL = ["eta", "lmbd"]
-DISPUTE_COLUMNS = ["recipe", *DISPUTED_CELL, "repeat", "apart", "status", "difference", "swing"]
+_TRAINING = [*DISPUTED_CELL, "repeat"]
+_FOUND_COLUMNS = ["recipe", *DISPUTED_CELL, "repeat", "apart", "alone"]
+DISPUTE_COLUMNS = [*_FOUND_COLUMNS, "status", "difference", "swing"]
 _REPEATS = 3  # that are looked at
 MOST_CELLS = 98  # trainings of a recipe that are looked at again, those of the cells furthest apart
 _KINDS = ["stable", "sensitive", "chaotic", "diverged"]  # from best to worst
@@ -41,13 +44,17 @@ def disputes(
 ) -> pd.DataFrame:
     """The cells that backends of one recipe do not label alike; a row a cell and repeat.
 
-    Columns: recipe (the backends that share it), eta, lmbd, repeat, and ``apart``: the largest share of
-    test samples that any two label differently, 1 where one trained and another diverged. Real
+    Columns: recipe (the backends that share it), eta, lmbd, repeat; ``apart``: the largest share of
+    test samples that any two label differently, 1 where one trained and another diverged; ``alone``: the
+    one backend that stands apart from others that are alike, else empty. One that did not get as far as
+    labels there (failed, timed out, unsupported) is not held against anybody. Real
     predictions differ if they are a thousandth of the targets' standard deviation apart, whatever the
     spread of the predictions: those of a collapsed training have none.
     """
     allowed = 0.0 if dataset.classes else PARTED * float(np.std(dataset.y))
-    trained = records[records["status"].isin(["ok", "diverged"])]
+    trained = records[records["status"].isin(TRAINED)]
+    keys = [name for name in KEY if name in predictions]
+    predictions = predictions.merge(trained[keys], on=keys)
     present = [name for name in experiment.backends if (trained["backend"] == name).any()]
     frames = []
     for names in recipes(experiment, present, dtypes=True):
@@ -57,18 +64,29 @@ def disputes(
             [_apart(predictions, a, b, allowed) for a, b in combinations(names, 2)],
             ignore_index=True,
         )
-        worst = apart.groupby([*DISPUTED_CELL, "repeat"], as_index=False)["apart"].max()
-        frames.append(worst[worst["apart"] > 0].assign(recipe=", ".join(names)))
-    found = (
-        pd.concat(frames, ignore_index=True)
-        if frames
-        else pd.DataFrame(columns=DISPUTE_COLUMNS[:5])
-    )
-    return found[DISPUTE_COLUMNS[:5]]
+        worst = apart.groupby(_TRAINING)[["apart"]].max().assign(alone=_alone(apart, names))
+        worst = worst[worst["apart"] > 0].reset_index()
+        frames.append(worst.assign(recipe=", ".join(names)))
+    found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_FOUND_COLUMNS)
+    return found[_FOUND_COLUMNS]
+
+
+def _alone(pairs: pd.DataFrame, names: Sequence[str]) -> pd.Series:
+    """Of every training the backend without whose pairs the others are alike; "" if there is none.
+
+    pairs: columns eta, lmbd, repeat, a, b, apart. Where only two have labels, neither is alone.
+    """
+    most = pairs.groupby(_TRAINING)["apart"].max()
+    alone = pd.Series("", most.index)
+    for name in names:
+        others = pairs[(pairs["a"] != name) & (pairs["b"] != name)]
+        left = others.groupby(_TRAINING)["apart"].max().reindex(most.index)
+        alone[(left == 0) & (most > 0)] = name
+    return alone
 
 
 def _apart(predictions: pd.DataFrame, a: str, b: str, allowed: float) -> pd.DataFrame:
-    """How far two backends are apart in every cell and repeat: eta, lmbd, repeat, apart.
+    """How far two backends are apart in every cell and repeat: eta, lmbd, repeat, apart, a, b.
 
     ``allowed``: how far two real predictions may be from each other and still be the same.
     """
@@ -88,7 +106,7 @@ def _apart(predictions: pd.DataFrame, a: str, b: str, allowed: float) -> pd.Data
             apart[alike.index] = (np.abs(one - other) > allowed).mean(axis=1)
         else:
             apart[alike.index] = (one != other).mean(axis=1)
-    return apart.rename("apart").reset_index()
+    return apart.rename("apart").reset_index().assign(a=a, b=b)
 
 
 def looked_at_again(experiment: Experiment, dataset: Dataset, found: pd.DataFrame) -> pd.DataFrame:
@@ -117,7 +135,8 @@ def looked_at_again(experiment: Experiment, dataset: Dataset, found: pd.DataFram
         frames.append(cells.merge(worst, on=DISPUTED_CELL, how="left"))
     if not frames:
         return pd.DataFrame(columns=DISPUTE_COLUMNS)
-    return pd.concat(frames, ignore_index=True).fillna({"status": ""})[DISPUTE_COLUMNS]
+    found = pd.concat(frames, ignore_index=True).fillna({"status": ""})
+    return found[DISPUTE_COLUMNS]
 
 
 def _chaos(
@@ -166,7 +185,7 @@ def add_disputes(result: Result, dataset: Dataset) -> Result:
         content = folder.read(_KEPT)
         if content_hash(content) == files[_KEPT]:
             kept, _ = parquet_frame(content)
-            if kept[found.columns].equals(found):
+            if {*found} <= {*kept} and kept[found.columns].equals(found):
                 return replace(result, disputes=kept)
         else:
             _logger.warning("%s is damaged: the cells are looked at again", folder.path(_KEPT))

@@ -104,7 +104,8 @@ def _stack(unit: Unit, experiment: Experiment, streams: int) -> Cells:
 def without_result(unit: Unit, experiment: Experiment, status: Status, reason: str) -> pd.DataFrame:
     """The rows of a unit that gave no result: status and reason, everything measured missing."""
     rows: dict[str, Any] = unit_keys(unit, experiment)
-    rows |= {"status": str(status), "reason": reason}
+    valid = reason.encode("utf-8", "backslashreplace").decode()  # a plug-in's text may not be
+    rows |= {"status": str(status), "reason": valid}
     for part in PARTS:
         rows |= {f"{part}_{metric}": np.nan for metric in (*experiment.metrics, "loss")}
     rows["predicted"] = [np.empty(0, predicted_dtype(experiment))] * unit.size
