@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from backends.base import Backend
 from backends.registry import UnusableBackend, find, known, taken_by_all, taken_by_every
@@ -15,12 +15,10 @@ from harness.experiment.experiment import Experiment
 _log = logging.getLogger(__name__)
 
 
-def resolve(
-    experiment: Experiment, say: Callable[[str], None] = lambda doing: None
-) -> tuple[Experiment, dict[str, Backend], dict[str, str]]:
+def resolve(experiment: Experiment) -> tuple[Experiment, dict[str, Backend], dict[str, str]]:
     """The experiment with ``all`` and ``every`` spelled out, its backends, and why the missing ones are.
 
-    ``say`` is told of environments that are made.
+    Environments that are made for backends elsewhere are told of in the log.
     :class:`~harness.errors.InputError` for a name that no backend has, be it of a module or of its class.
     """
     names: list[str] = []
@@ -32,7 +30,7 @@ def resolve(
     missing: dict[str, str] = {}
     for name in names:
         try:
-            usable[name] = find(name, say)
+            usable[name] = find(name, _log.warning)
         except UnusableBackend as error:
             _require_spelt(name.partition("@")[0], error.__cause__)
             missing[name] = error.reason

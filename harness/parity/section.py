@@ -16,7 +16,7 @@ from harness.document.number_words import cell, count
 from harness.document.section import Picture, Section, Table
 from harness.parity.divergence import ONLY_TOGETHER, Divergence
 from harness.parity.parity import Parity
-from harness.parity.stock import stock_table
+from harness.parity.stock import stock_points, stock_table
 from harness.parity.verdict import BackendVerdict, ParityOutcome
 from harness.roundoff.round_off import TIMES_ROUND_OFF, TWINS
 from harness.roundoff.section import chaos_section
@@ -149,6 +149,7 @@ def parity_points(parity: Parity) -> list[str]:
                 f"{verdict.backend} {verdict.dtype}: {verdict.outcome}: {verdict.reason} "
                 f"({verdict.needed:.1e})"
             )
+    said += stock_points(parity.stock)
     for dtype, pairs in parity.alike.items():
         said += [f"{one} and {other} agree with each other in {dtype}" for one, other in pairs]
     return said + [divergence_sentence(divergence) for divergence in parity.divergences]

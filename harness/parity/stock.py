@@ -53,7 +53,7 @@ def stock_errors(trial: Trial, backends: Mapping[str, Backend]) -> pd.DataFrame:
     """How far each backend's stack is from its stock program; a row for each step looked at.
 
     In two cells of the middle of the grid, over at most ten steps: the largest relative error of a tensor,
-    which tensor, and what that says. Backends without a stack, or without a stock program, have none.
+    which tensor, and what that says. Backends that train by their stock program, or have none, have no row.
     """
     middle = len(trial.cells) // 2
     few = np.arange(middle, min(middle + 2, len(trial.cells)))
@@ -61,7 +61,7 @@ def stock_errors(trial: Trial, backends: Mapping[str, Backend]) -> pd.DataFrame:
     short = trial.of(few).at(*steps)
     rows: list[dict[str, object]] = []
     for name, backend in backends.items():
-        if not (backend.stacks and backend.has_stock_program):
+        if not backend.has_stock_program or backend.program.train is Backend.train:
             continue
         if backend.unsupported(trial.network, trial.training):
             continue
@@ -102,6 +102,22 @@ def stock_table(errors: pd.DataFrame) -> pd.DataFrame:
             | {"stack and stock program": worst["verdict"]}
         )
     return pd.DataFrame(rows).astype(object)
+
+
+def stock_points(errors: pd.DataFrame) -> list[str]:
+    """A sentence for each backend and dtype whose stock program is further off than round-off."""
+    said = []
+    beyond = errors[~errors["verdict"].isin([SAME, ROUND_OFF])]
+    for (name, dtype), own in beyond.groupby(["backend", "dtype"], sort=False):
+        row = own.iloc[-1]
+        if row["verdict"] == LIBRARY:
+            said.append(
+                f"{name} {dtype}: its stock program is {row['relative']:.1e} off in {row['tensor']} after "
+                f"step {row['step']}, which the stack makes up for (--stock judges it)"
+            )
+        else:
+            said.append(f"{name} {dtype}: its stock program {row['verdict']}")
+    return said
 
 
 def _verdict(relative: float, tolerance: float) -> str:
