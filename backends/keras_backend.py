@@ -79,8 +79,8 @@ class KerasBackend(Backend):
         ),
         Convention(
             "leaky_relu slope",
-            f"{LEAKY_SLOPE:.12g}, 0.01 as float32 holds it, in float64 too: "
-            "keras.activations.leaky_relu takes the slope in float32",
+            f"{LEAKY_SLOPE:g}; ours: written out, because keras.activations.leaky_relu holds the slope "
+            "in float32 whatever the dtype",
             "0.2 in activations, 0.3 in the layer",
         ),
         Convention(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -316,7 +316,7 @@ class _HalfSquaredError(keras.losses.MeanSquaredError):
 
 def _activation(name: str) -> Any:
     if name == "leaky_relu":
-        return partial(keras.activations.leaky_relu, negative_slope=LEAKY_SLOPE)
+        return lambda z: ops.where(z > 0, z, LEAKY_SLOPE * z)
     return {"identity": "linear"}.get(name, name)
 
 

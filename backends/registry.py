@@ -5,18 +5,23 @@ Another package offers a backend through the entry-point group ``harness.backend
     [project.entry-points."harness.backends"]
     mine = "my_package.my_module:MyBackend"
 
-Looking a backend up imports its module but no framework.
+Looking a backend up imports its module but no framework; a plug-in's that exits, crashes or sleeps while it
+loads is found out in a process of its own (:mod:`backends.plugin_probe`).
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import multiprocessing
+import sys
 from collections.abc import Callable
 
-from backends.base import Backend
+from backends.base import Backend, Convention
 from backends.elsewhere import CannotStart, Elsewhere
+from backends.error_words import error_words, one_line
 from backends.frameworks import KERAS_ENGINES, EngineInUse, keras_engine
+from backends.plugin_probe import obstacle
 from backends.settings import not_known
 from backends.where import Where
 
@@ -31,6 +36,15 @@ BUILT_IN = {
 ON_REQUEST = {
     "torch": "backends.torch_backend:TorchBackend",
     "jax": "backends.jax_backend:JaxBackend",
+}
+
+# class attributes that hold several values, and of which kind these are
+_SEQUENCES = {
+    "modules": str,
+    "activations": str,
+    "optimizers": str,
+    "heeds": str,
+    "conventions": Convention,
 }
 
 
@@ -67,15 +81,15 @@ def find(name: str, say: Callable[[str], None] = lambda doing: None) -> Backend:
     """The backend of this name, of this ``module:Class``, or of one of them ``@WHERE``; not its library.
 
     ``say`` is told of an environment that is made. Raises KeyError for a name that nothing is known by,
-    with the nearest one that is, ValueError for a WHERE that is none, and :class:`UnusableBackend` for a
-    backend whose module cannot be imported, whose library is not installed, or whose environment cannot
-    be made.
+    or a ``module:Class`` that is not there, with the nearest one that is; ValueError for a WHERE that is
+    none; and :class:`UnusableBackend` for a backend whose module cannot be imported, found out in bounded
+    time, whose library is not installed, or whose environment cannot be made.
     """
     base, at, where = name.partition("@")
     places = known()
     if base not in places and ":" not in base:
         raise KeyError(not_known("backend", base, [*places, "package.module:Class"]))
-    backend = _made(name, places.get(base, base))
+    backend = _backend_at(places.get(base, base), name, typed=base not in places)
     if at:
         try:
             place = Where.parse(where)
@@ -96,18 +110,70 @@ def find(name: str, say: Callable[[str], None] = lambda doing: None) -> Backend:
     return backend
 
 
-def _made(name: str, place: str) -> Backend:
+def _backend_at(place: str, name: str, *, typed: bool) -> Backend:
+    """An object of the class at a place. ``typed``: a person gave the place, perhaps misspelt."""
     module, _, attribute = place.partition(":")
+    # a worker is given what was looked up before it was started
+    asked_first = multiprocessing.parent_process() is None and _may_not_return(module, attribute)
+    if asked_first and (reason := obstacle(place)):
+        raise UnusableBackend(name, f"{place} {reason}")
     try:
         cls = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        reason = f"{place} cannot be imported ({error})"
+    except (Exception, SystemExit) as error:
+        if typed and (near := _misspelt(place, error)):
+            raise KeyError(not_known("backend", name, near)) from None
+        reason = f"{place} cannot be imported ({error_words(error)})"
         raise UnusableBackend(name, _with_remedy(reason, error, module)) from error
     if not (isinstance(cls, type) and issubclass(cls, Backend)):
         raise UnusableBackend(name, f"{place} is not a subclass of backends.base.Backend")
     if not getattr(cls, "name", ""):
         raise UnusableBackend(name, f"{place} has no class attribute 'name'")
-    return cls()
+    try:
+        backend = cls()
+    except (Exception, SystemExit) as error:
+        reason = f"{place} cannot be made without arguments ({error_words(error)})"
+        raise UnusableBackend(name, reason) from error
+    if fault := _attribute_fault(backend):
+        raise UnusableBackend(name, f"{place}: {fault}")
+    return backend
+
+
+def _may_not_return(module: str, attribute: str) -> bool:
+    """Whether looking this up runs code that has not run here before and is not this package's own."""
+    if module not in sys.modules:
+        return f"{module}:{attribute}" not in {**BUILT_IN, **ON_REQUEST}.values()
+    cls = getattr(sys.modules[module], attribute, None)
+    own = isinstance(cls, type) and (cls.__init__ is not object.__init__)  # type: ignore[misc]
+    return own and module != "__main__"
+
+
+def _misspelt(place: str, error: BaseException) -> list[str]:
+    """What a place may have been meant for, if the error says that nothing is there."""
+    module, _, attribute = place.partition(":")
+    if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+        return ["package.module:Class", *known()]
+    if isinstance(error, AttributeError) and module in sys.modules:
+        names = vars(sys.modules[module])
+        if attribute not in names:
+            classes = {
+                n for n, c in names.items() if isinstance(c, type) and issubclass(c, Backend)
+            }
+            return [f"{module}:{name}" for name in sorted(classes - {"Backend"})] or [
+                "package.module:Class"
+            ]
+    return []
+
+
+def _attribute_fault(backend: Backend) -> str:
+    """What is wrong with the class attributes of a backend, if anything."""
+    for name in ("name", "library"):
+        if not isinstance(value := getattr(backend, name), str):
+            return f"{name} is of type {type(value).__name__}; it must be a string"
+    for name, kind in _SEQUENCES.items():
+        value = getattr(backend, name)
+        if not isinstance(value, tuple | list) or not all(isinstance(v, kind) for v in value):
+            return f"{name} is {one_line(repr(value))}; it must be a tuple of {kind.__name__}"
+    return ""
 
 
 def usable(name: str) -> Backend:
@@ -126,6 +192,9 @@ def import_library(backend: Backend) -> None:
     except ImportError as error:
         reason = _with_remedy(f"cannot be imported ({error})", error, backend=backend)
         raise UnusableBackend(backend.name, reason) from error
+    except (Exception, SystemExit) as error:
+        reason = f"cannot be imported ({error_words(error)})"
+        raise UnusableBackend(backend.name, reason) from error
 
 
 def version(backend: Backend) -> str | None:
@@ -134,7 +203,7 @@ def version(backend: Backend) -> str | None:
 
 
 def _with_remedy(
-    what: str, error: Exception, plugin: str = "", backend: Backend | None = None
+    what: str, error: BaseException, plugin: str = "", backend: Backend | None = None
 ) -> str:
     """What went wrong, and the line that installs the module that is missing, if one is.
 

@@ -63,8 +63,8 @@ class TensorFlowBackend(Backend):
         ),
         Convention(
             "leaky_relu slope",
-            f"{LEAKY_SLOPE:.12g}, 0.01 as float32 holds it, in float64 too: tf.nn.leaky_relu "
-            "takes the slope in float32",
+            f"{LEAKY_SLOPE:g}; ours: written out, because tf.nn.leaky_relu holds the slope in float32 "
+            "whatever the dtype",
             "0.2",
         ),
         Convention(
@@ -351,7 +351,7 @@ def _activation(tf: Any, name: str) -> Callable[[Any], Any]:
         "sigmoid": tf.sigmoid,
         "tanh": tf.tanh,
         "relu": tf.nn.relu,
-        "leaky_relu": lambda z: tf.nn.leaky_relu(z, alpha=LEAKY_SLOPE),
+        "leaky_relu": lambda z: tf.where(z > 0, z, LEAKY_SLOPE * z),
         "elu": tf.nn.elu,
     }[name]
 

@@ -37,8 +37,9 @@ def run(
     """Run an experiment, or finish one that was interrupted; the result, also on disk.
 
     Without ``execution`` units run one after the other in this process and results land in
-    ``results/``. Cells that are not labelled alike are looked at again (:mod:`harness.roundoff`).
-    ``finish`` is called with the result while the folder is still this run's alone. Raises
+    ``results/``. Cells that are not labelled alike are looked at again (:mod:`harness.roundoff`), and
+    where round-off does not account for that, followed to step and tensor. ``finish`` is called with the
+    result while the folder is still this run's alone. Raises
     :class:`~harness.errors.InputError` for what cannot be run, before anything is written;
     KeyboardInterrupt leaves all finished units in the folder.
     """
@@ -48,7 +49,7 @@ def run(
 
     def add(result: Result) -> Result:
         looked, fault = attempt(
-            "the second look at cells", lambda: add_disputes(result, work.dataset)
+            "the second look at cells", lambda: add_disputes(result, work.dataset, _follow)
         )
         if looked is None:
             _logger.warning("%s; the same command tries again", fault)
@@ -56,6 +57,16 @@ def run(
         return looked
 
     return train_and_save(work, execution, progress=progress, add=add, finish=finish)
+
+
+def _follow(experiment: Experiment, repeat: int, cells: Sequence[int]) -> str:
+    """What following some cells step by step comes to, in words; in the run's dtype and in float64."""
+    from harness.parity.parity import parity  # costs time, and few runs need it
+    from harness.parity.section import followed_words
+
+    dtypes = {experiment.recipe(experiment.backends[0]).dtype, "float64"}
+    outcome = parity(experiment, dtypes=sorted(dtypes), repeat=repeat, cells=cells)
+    return followed_words(outcome, repeat, len(cells))
 
 
 def write_report(

@@ -20,6 +20,7 @@ from harness.data.split import split_rows
 from harness.errors import InputError
 from harness.executors.by_name import check_executor, executor
 from harness.executors.job import Job
+from harness.executors.shared_data import shared
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
@@ -28,8 +29,10 @@ from harness.results.manifest import begin_manifest, now, sealed
 from harness.results.parts import Parts
 from harness.results.result import KEY, Result
 from harness.results.run_folder import DAMAGE, RUN_FILES, RunFolder, as_sealed
+from harness.training.contract import BackendFault, guarded_backend
 from harness.training.evaluate import PARTS
 from harness.training.run_unit import without_result
+from harness.training.scores import score_names
 from harness.training.status import SETTLED, Status
 from harness.training.unit_digest import backend_surroundings, unit_digest
 from harness.training.units import (
@@ -104,6 +107,12 @@ def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
     """
     experiment, backends, missing = resolve(experiment)
     dataset = load_dataset(experiment)
+    names = score_names(experiment, len(dataset.classes))
+    if experiment.choose_by not in (None, *names):
+        raise InputError(
+            f"choose_by: found {experiment.choose_by!r}, which is of two classes, and {dataset.name!r} "
+            f"has {len(dataset.classes)}; allowed: {', '.join(names)}"
+        )
     split = split_rows(dataset, experiment)
     samples = len(split.train)
     units: list[Unit] = []
@@ -111,11 +120,16 @@ def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
     for name, backend in backends.items():
         network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
         require_unit_memory(experiment, name, network, samples, len(split.test))
-        if reason := backend.unsupported(network, experiment.training(name)):
+        try:
+            reason = guarded_backend(backend).unsupported(network, experiment.training(name))
+        except BackendFault as fault:
+            reasons[name] = (Status.FAILED, str(fault))
+            continue
+        if reason:
             reasons[name] = (Status.UNSUPPORTED, reason)
             continue
         units += cut_units(experiment, name, backend, network, samples, bounds)
-    return Work(experiment, dataset, backends, tuple(units), reasons)
+    return Work(experiment, shared(dataset, experiment), backends, tuple(units), reasons)
 
 
 def train_and_save(
@@ -221,6 +235,8 @@ def _check_folder(folder: RunFolder, experiment: Experiment, execution: Executio
             "and makes it anew"
         ) from None
     for key, (new, old) in experiment.differences(there).items():
+        if key == "choose_by":  # the same trainings, another choice among them
+            continue
         grows = key in ("backends", "eta", "lmbd") and set(new) >= set(old)
         if not (grows or (key == "repeats" and new > old)):
             raise InputError(
@@ -288,7 +304,9 @@ def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.Da
     rows["backend"] = pd.Categorical(rows["backend"], list(experiment.backends), ordered=True)
     rows = rows.sort_values(KEY, kind="stable", ignore_index=True)
     rows["backend"] = rows["backend"].astype(str)
-    measured = [f"{part}_{m}" for part in PARTS for m in (*experiment.metrics, "loss")]
+    names = (*score_names(experiment, len(work.dataset.classes)), "loss")
+    measured = [f"{part}_{name}" for part in PARTS for name in names]
+    rows = rows.reindex(columns=[*rows.columns, *(c for c in measured if c not in rows)])
     return {
         "records": rows[[*KEY, "status", "reason", *measured, "seconds"]],
         "predictions": rows[[*KEY, "predicted"]],

@@ -39,6 +39,7 @@ VERBS = ("report", "parity", "compare", "lecture", "check", "bench")
 MAY_USE = {("check", "parity"), ("bench", "lecture")}  # of the verbs, nobody else another
 BACKENDS = (
     "settings",
+    "error_words",
     "network",
     "memory",
     "draws",
@@ -47,6 +48,7 @@ BACKENDS = (
     "formulas",
     "distance",
     "frameworks",
+    "process_state",
     "base",
     "numpy_backend",
     "sklearn_backend",
@@ -55,6 +57,7 @@ BACKENDS = (
     "keras_backend",
     "torch_backend",
     "jax_backend",
+    "plugin_probe",
     "where",
     "environments",
     "messages",

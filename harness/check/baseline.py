@@ -257,7 +257,8 @@ def require_savable(
 
 def _compact(result: Result) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Records with hashes, and the labels behind the hashes, each once."""
-    scores = [f"{part}_{m}" for part in ("validation", "test") for m in result.experiment.metrics]
+    names = dict.fromkeys((*result.experiment.metrics, result.choose_by))
+    scores = [f"{part}_{name}" for part in ("validation", "test") for name in names]
     losses = ["validation_loss", "test_loss"]
     supported = result.records["status"] != Status.UNSUPPORTED
     records = result.records[[*KEY, "status", *scores, *losses]].assign(

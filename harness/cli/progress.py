@@ -20,6 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from harness.cli.interruption import tell_stopped
+
 if TYPE_CHECKING:
     from harness.experiment.experiment import Experiment
     from harness.results.run_folder import RunFolder
@@ -61,10 +63,12 @@ class Silent:
             self.seconds[unit.backend] = work / unit.size
 
     def interrupted(self) -> None:
-        self.out.print(
+        if not self.total:
+            tell_stopped("stopped before the first network was trained")
+            return
+        tell_stopped(
             f"stopped with {self.done.total()} of {self.total.total()} networks finished and kept; "
-            "the same command goes on from there",
-            highlight=False,
+            "the same command goes on from there"
         )
 
     def left(self) -> str:

@@ -157,11 +157,14 @@ def _references(result: Result) -> list[Section]:
 def _print_result(result: Result, out: Any) -> None:
     """The chosen cell of each backend, and whether they agree."""
     from harness.cli.tables import show_table
+    from harness.document.number_words import NAMES
     from harness.report.agreement import agreement_words
     from harness.report.run_warnings import learnt_nothing
 
-    metric = result.metric
-    header = ["backend", "eta", "lmbd", f"validation {metric}", f"test {metric}", "networks"]
+    chooses = result.choose_by
+    measured = [f"validation_{chooses}", *(f"test_{name}" for name in result.shown_scores)]
+    titles = [f"validation {NAMES[chooses]}", *(f"test {NAMES[n]}" for n in result.shown_scores)]
+    header = ["backend", "eta", "lmbd", *titles, "networks"]
     rows = []
     best = result.best().set_index("backend")
     for backend in result.backends:
@@ -169,12 +172,17 @@ def _print_result(result: Result, out: Any) -> None:
         networks = ", ".join(f"{number} {status}" for status, number in counts.items())
         if backend in best.index:
             row = best.loc[backend]
-            scores = [f"{row[f'{part}_{metric}']:.4f}" for part in ("validation", "test")]
+            scores = [f"{row[column]:.4f}" for column in measured]
             rows.append([backend, f"{row['eta']:g}", f"{row['lmbd']:g}", *scores, networks])
         else:
-            rows.append([backend, "-", "-", "-", "-", networks])
-    numeric = [False, True, True, True, True, False]
-    show_table(out, header, rows, numeric, f"Chosen on validation {metric}")
+            rows.append([backend, "-", "-", *("-" for _ in measured), networks])
+    numeric = [False, True, True, *(True for _ in measured), False]
+    show_table(out, header, rows, numeric, f"Chosen on validation {NAMES[chooses]}")
+    if len(result.shown_scores) > 1:
+        share = f"{100 * result.largest_class:.1f} %"
+        out.print(
+            f"naming the largest class alone is right in {share} of the samples", highlight=False
+        )
     for line in learnt_nothing(result):
         out.print(line, highlight=False, style="yellow")
     for line in agreement_words(result):

@@ -236,19 +236,24 @@ def _to_places(value: float) -> str:
 
 def _chosen(comparison: Comparison) -> pd.DataFrame:
     metric = comparison.metric
-    return pd.DataFrame(
-        [
-            {
-                "pair": f"{row['left']} − {row['right']}",
-                "left": number_words.cell(row["eta_left"], row["lmbd_left"]),
-                "right": number_words.cell(row["eta_right"], row["lmbd_right"]),
-                "scores": f"{number_words.shown_score(row['score_left'], metric)}, "
-                f"{number_words.shown_score(row['score_right'], metric)}",
-                "difference": _interval(row, metric),
+    rows = []
+    for row in comparison.chosen.to_dict("records"):
+        shown = {
+            "pair": f"{row['left']} − {row['right']}",
+            "left": number_words.cell(row["eta_left"], row["lmbd_left"]),
+            "right": number_words.cell(row["eta_right"], row["lmbd_right"]),
+            "scores": f"{number_words.shown_score(row['score_left'], metric)}, "
+            f"{number_words.shown_score(row['score_right'], metric)}",
+            "difference": _interval(row, metric),
+        }
+        for other in comparison.others:
+            own: dict[Hashable, Any] = {
+                end: row[f"{other}_{end}"] for end in ("difference", "low", "high")
             }
-            for row in comparison.chosen.to_dict("records")
-        ]
-    )
+            both = (number_words.shown_score(row[f"{other}_{s}"], other) for s in ("left", "right"))
+            shown[number_words.NAMES[other]] = f"{', '.join(both)}: {_interval(own, other)}"
+        rows.append(shown)
+    return pd.DataFrame(rows)
 
 
 def _cells(comparison: Comparison) -> pd.DataFrame:

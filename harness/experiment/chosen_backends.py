@@ -34,7 +34,9 @@ def resolve(experiment: Experiment) -> tuple[Experiment, dict[str, Backend], dic
         except UnusableBackend as error:
             _require_spelt(name.partition("@")[0], error.__cause__)
             missing[name] = error.reason
-        except KeyError:
+        except KeyError as error:
+            if ":" in name:
+                raise InputError(error.args[0]) from None
             base = name.partition("@")[0]
             allowed = [*known(), "all", "every", "package.module:Class"]
             raise unknown("backend", base, allowed) from None

@@ -14,6 +14,7 @@ from backends.distance import Tolerance, errors
 from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
 from harness.roundoff.trial import Trial
+from harness.training.contract import BackendFault
 
 STOCK_COLUMNS = ["backend", "dtype", "step", "tensor", "relative", "verdict"]
 _STEPS = (1, 10)  # a stock program is slow, and what it rounds shows at once
@@ -67,8 +68,8 @@ def stock_errors(trial: Trial, backends: Mapping[str, Backend]) -> pd.DataFrame:
             continue
         try:
             stack, stock = short.train(backend), short.train(StockProgram(backend))
-        except Exception as error:  # noqa: BLE001 (whatever a library raises is told of it alone)
-            told = f"failed: {type(error).__name__}: {error}"
+        except BackendFault as fault:
+            told = f"failed: {fault}"
             rows.append({"backend": name, "dtype": trial.dtype, "step": steps[0], "verdict": told})
             continue
         start = trial.plan.initial

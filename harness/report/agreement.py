@@ -128,8 +128,12 @@ def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
     own = result.disputes[result.disputes["recipe"] == ", ".join(names)]
     if "alone" not in own:  # as older runs have them
         own = own.assign(alone="")
+    if "followed" not in own:
+        own = own.assign(gap=0.0, followed="")
     cells = own.groupby(DISPUTED_CELL).agg(
         apart=("apart", "max"),
+        gap=("gap", "max"),
+        followed=("followed", "max"),
         status=("status", "first"),
         difference=("difference", "max"),
         swing=("swing", "max"),
@@ -141,7 +145,9 @@ def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
     for kind in _KINDS:
         alike = cells[cells["status"] == kind]
         if len(alike):
-            highest: dict[Any, float] = alike.max(numeric_only=True).to_dict()
+            highest: dict[Any, Any] = alike.max(numeric_only=True).to_dict()
+            highest["covered"] = bool((alike["gap"] <= alike["swing"]).all())
+            highest["followed"] = [said for said in alike["followed"].unique() if said]
             cell = alike.index[int(alike["apart"].argmax())]
             told: dict[str, Any] = {
                 "worst": number_words.cell(*cell),

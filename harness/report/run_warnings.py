@@ -93,7 +93,7 @@ def _choice(choice: Choice) -> Iterator[str]:
     side = choice.side
     if choice.edges:
         yield _say("edge", edges=choice.edges)
-    validation = side.mean(f"validation_{side.metric}")
+    validation = side.mean(f"validation_{side.choose_by}")
     ties = int((validation == validation[choice.row, choice.column]).sum())
     if ties > 1:
         yield _say("ties", ties=ties)

@@ -110,7 +110,7 @@ def _varied(result: Result) -> list[str]:
 
 def _scores(result: Result) -> list[str]:
     """The final scores and losses, as the records call them."""
-    metrics = (*result.experiment.metrics, "loss")
+    metrics = dict.fromkeys((*result.experiment.metrics, *result.shown_scores, "loss"))
     return [f"{part}_{m}" for part in ("test", "validation", "train") for m in metrics]
 
 

@@ -23,6 +23,7 @@ from harness.data.split import Split
 from harness.experiment.execution import Execution, cores
 from harness.experiment.experiment import Experiment
 from harness.results.run_folder import json_hash
+from harness.training.evaluate import curve_samples
 from harness.training.unit_digest import bit_environment
 
 LIBRARIES = (
@@ -156,6 +157,9 @@ def _dataset(dataset: Dataset, split: Split) -> dict[str, Any]:
         "sha256": dataset.sha256,
         "split_sha256": split.sha256,
         "parts": {part: len(rows) for part, rows in split.items()},
+        "curve_samples": {
+            part: curve_samples(len(rows), len(split.train)) for part, rows in split.items()[:2]
+        },
         "class_counts": counts,
     }
 

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from harness.errors import InputError, unknown
 from harness.experiment.config import data_place
-from harness.experiment.experiment import Experiment
+from harness.experiment.experiment import SCORES, Experiment
 from harness.results.run_folder import DAMAGE, RunFolder, as_sealed, content_hash
 
 _log = logging.getLogger(__name__)
 CELL = ["backend", "eta", "lmbd"]
 KEY = [*CELL, "repeat"]
+IMBALANCED = 0.6  # the share of the largest class from which on accuracy is not shown alone
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class Result:
         Versions, machine, data set, split, timings (see :mod:`harness.results.manifest`).
     records : DataFrame
         One row for each backend x eta x lmbd x repeat, sorted so: ``backend, eta, lmbd, repeat,
-        status, reason``, then ``{train,validation,test}_{accuracy,loss}`` (for regression ``r2`` and
-        ``rmse`` in place of accuracy) and ``seconds``, the cell's share of its stack's training time.
+        status, reason``, then of each part ``{train,validation,test}_``: ``accuracy``,
+        ``balanced_accuracy``, ``macro_f1``, for two classes ``roc_auc``, and ``loss`` (for regression
+        ``r2``, ``rmse`` and ``loss``); last ``seconds``, the cell's share of its stack's training time.
         ``status`` is ok, diverged, unsupported, unavailable, failed or timeout; what was not
         measured is NaN.
     predictions : DataFrame
@@ -74,8 +76,34 @@ class Result:
 
     @property
     def metric(self) -> str:
-        """The score that cells are chosen by: accuracy, or r2 for regression."""
+        """The score that backends and runs are compared by: accuracy, or r2 for regression."""
         return self.experiment.metrics[0]
+
+    @property
+    def choose_by(self) -> str:
+        """The score that cells are chosen by, on the validation part."""
+        return self.experiment.choose_by or self.metric
+
+    @property
+    def largest_class(self) -> float:
+        """The share of the largest class in all samples; 0 for regression, and where nobody counted."""
+        counts = self.manifest["dataset"].get("class_counts", {})
+        parts = ("train", "validation", "test")[:: 1 if self.experiment.validation_size else 2]
+        of_parts = [counts[part].values() for part in parts if part in counts]
+        classes = [sum(own) for own in zip(*of_parts, strict=True)]
+        return max(classes) / sum(classes) if classes else 0.0
+
+    @property
+    def shown_scores(self) -> tuple[str, ...]:
+        """The scores that a reader is shown: accuracy, and the others where it says little by itself.
+
+        That is where the largest class has more than ``IMBALANCED`` of the samples, or where another
+        score chooses. Runs of earlier versions have no others.
+        """
+        more = self.largest_class > IMBALANCED or self.choose_by != self.metric
+        others = [name for name in SCORES[self.experiment.task] if name != self.metric]
+        known = [name for name in others if f"test_{name}" in self.records]
+        return (self.metric, *(known if more else ()))
 
     def of(self, backend: str) -> pd.DataFrame:
         """The records of one backend; InputError if the run has none."""
@@ -102,13 +130,13 @@ class Result:
         return worst_first.groupby(["eta", "lmbd"])["status"].first().unstack("lmbd")
 
     def best(self) -> pd.DataFrame:
-        """The chosen cell of each backend, a row each: highest mean validation score.
+        """The chosen cell of each backend, a row each: highest mean of the validation score that chooses.
 
         Ties go to the lower validation loss, then to the smaller eta and lmbd. Columns: backend, eta,
         lmbd and the means over repeats of every score and loss. A backend without a cell that is ok in
         every repeat has no row.
         """
-        score, loss = f"validation_{self.metric}", "validation_loss"
+        score, loss = f"validation_{self.choose_by}", "validation_loss"
         rows = []
         for backend in self.backends:
             means = self._means(backend)

@@ -53,9 +53,9 @@ def repeat_summary(records: pd.DataFrame, column: str, level: float = CONFIDENCE
 
 
 def repeat_choices(records: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The cell that each repeat alone would choose on its validation part.
+    """The cell that each repeat alone would choose by a score on its validation part.
 
-    Columns: backend, repeat, eta, lmbd, validation, test. Ties as in
+    Columns: backend, repeat, eta, lmbd, validation, test, both of that score. Ties as in
     :meth:`harness.results.result.Result.best`: lower validation loss, then smaller eta and lmbd.
     """
     score, loss = f"validation_{metric}", "validation_loss"

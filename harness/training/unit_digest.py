@@ -31,6 +31,7 @@ _OWN_CODE = ("data", "training", "experiment/experiment.py", "experiment/recipe.
 _ALWAYS = ("numpy", "scipy", "scikit-learn")
 # how much of an experiment is run, and by whom; a unit says that for itself
 _EXTENT = ("preset", "backends", "overrides", "eta", "lmbd", "repeats")
+_AFTERWARDS = ("choose_by",)  # what is done with results
 
 
 class BitVariable(NamedTuple):
@@ -82,7 +83,7 @@ def backend_surroundings(backend: Backend, threads: int) -> dict[str, str]:
 
 def unit_digest(unit: Unit, experiment: Experiment, data_hash: str, around: dict[str, str]) -> str:
     """The name of a unit's part; ``around`` are the backend's :func:`backend_surroundings`."""
-    shared = set(Experiment.model_fields) - set(Recipe.model_fields) - set(_EXTENT)
+    shared = set(Experiment.model_fields) - set(Recipe.model_fields) - {*_EXTENT, *_AFTERWARDS}
     defining = {
         "backend": unit.backend,
         "repeats": unit.repeats,
