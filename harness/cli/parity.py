@@ -52,6 +52,16 @@ def parity_command(
             show_default=False,
         ),
     ] = None,
+    stock: Annotated[
+        bool,
+        typer.Option(
+            "--stock",
+            help="Judge the library's stock program (its train_one, one network at a time) over the whole "
+            "path, in place of the stack.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = False,
     conformance: Annotated[
         bool | None,
         typer.Option(
@@ -116,6 +126,7 @@ def parity_command(
             rtol=rtol,
             reference=reference,
             check=check,
+            stock=stock,
             say=(lambda text: None) if quiet else say,
         )
     finally:

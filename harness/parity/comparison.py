@@ -23,6 +23,7 @@ from backends.formulas import logits, predict, sample_cost
 from backends.network import Array, Weights
 from harness.data.dataset import Dataset
 from harness.experiment.experiment import Experiment
+from harness.parity.stock import STOCK_COLUMNS, stock_errors
 from harness.parity.verdict import BackendVerdict, ParityOutcome, judge_errors
 from harness.roundoff.chaos_map import CHAOS_COLUMNS, chaos_frame
 from harness.roundoff.reference import Noise, passed_forward, reference_path
@@ -90,6 +91,7 @@ class ParityComparison:
     ``errors``: a row for each backend, step, tensor and cell, with ``ERROR_COLUMNS``. ``chaos``: the chaos
     map of every recipe and dtype. ``alike``: pairs of backends that both disagree with the reference and
     agree with each other, by dtype. ``fault``: what is wrong with the reference itself, if anything.
+    ``stock``: how far stacks are from stock programs, with ``STOCK_COLUMNS``.
     """
 
     steps: tuple[int, ...] = ()
@@ -98,6 +100,7 @@ class ParityComparison:
     errors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=ERROR_COLUMNS))
     chaos: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CHAOS_COLUMNS))
     fault: str = ""
+    stock: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=STOCK_COLUMNS))
 
     def disagreeing(self) -> list[str]:
         """The backends that disagree in any dtype."""
@@ -112,7 +115,7 @@ class ParityComparison:
                 alike.setdefault(dtype, []).extend(pairs)
         tables = {
             name: [getattr(part, name) for part in parts if len(getattr(part, name))]
-            for name in ("errors", "chaos")
+            for name in ("errors", "chaos", "stock")
         }
         return cls(
             max((part.steps for part in parts), key=len, default=()),
@@ -179,6 +182,16 @@ def compare_group(
         },
         errors,
         pd.concat(chaos, ignore_index=True),
+        stock=pd.concat(
+            [
+                stock_errors(
+                    trials[dtype],
+                    {n: task.backends[n] for n in able if (n, dtype) not in failures},
+                )
+                for dtype in dtypes
+            ],
+            ignore_index=True,
+        ),
     )
 
 

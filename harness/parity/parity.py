@@ -23,6 +23,7 @@ from harness.experiment.experiment import Experiment
 from harness.parity.comparison import ParityComparison, ParityTask, compare_group
 from harness.parity.divergence import Divergence, divergence_of
 from harness.parity.kinks import Kink, grant_kinks
+from harness.parity.stock import StockProgram
 from harness.parity.verdict import (
     UNDECIDED,
     BackendVerdict,
@@ -47,7 +48,8 @@ class Parity:
     ``alike``: pairs that disagree with the reference and agree with each other, by dtype. ``fault``: what
     is wrong with the reference itself. ``errors`` and ``chaos``: as in
     :class:`~harness.parity.comparison.ParityComparison`. ``kinks``: where trainings part through nobody's
-    fault. ``checks``: what the conformance kit found, where it was asked for.
+    fault. ``stock``: how far stacks are from stock programs. ``checks``: what the conformance kit found,
+    where it was asked for.
     """
 
     experiment: Experiment
@@ -61,6 +63,7 @@ class Parity:
     kinks: tuple[Kink, ...]
     errors: pd.DataFrame
     chaos: pd.DataFrame
+    stock: pd.DataFrame
     checks: pd.DataFrame
     notes: tuple[str, ...]
     seconds: float
@@ -96,6 +99,7 @@ def parity(
     dtypes: Sequence[str] = _DTYPES,
     locate: bool = True,
     check: Sequence[str] = (),
+    stock: bool = False,
     repeat: int = 0,
     cells: Sequence[int] = (),
     say: Callable[[str], None] = lambda doing: None,
@@ -107,9 +111,10 @@ def parity(
     checked first itself. ``steps``: how many optimiser steps, by default those of the experiment's epochs.
     ``rtol``: one tolerance in place of what round-off explains. ``reference``: a backend in the
     reference's place; if it does not take the reference's path itself, it loses that place. ``locate``:
-    look where those that disagree part from the reference. ``check``: backends that go through the
-    conformance kit (:mod:`backends.testing`) as well. ``cells``: the numbers of some cells of the grid, by
-    default all. ``say`` is told what is being done.
+    look where those that disagree part from the reference. ``stock``: judge every backend by its stock
+    program, ``train_one``, in the place of its stack. ``check``: backends that go through the conformance
+    kit (:mod:`backends.testing`) as well. ``cells``: the numbers of some cells of the grid, by default
+    all. ``say`` is told what is being done.
     """
     if steps is not None and steps < 1:
         raise InputError(f"steps: found {steps}; allowed: 1 or more")
@@ -117,7 +122,10 @@ def parity(
         raise InputError(f"rtol: found {rtol:g}; allowed: a number between 0 and 1")
     begun = time.perf_counter()
     experiment, here, missing = resolve(experiment)
-    chosen: dict[str, Backend | UnusableBackend] = dict(here)
+    chosen: dict[str, Backend | UnusableBackend] = {
+        name: StockProgram(one) if stock and one.has_stock_program else one
+        for name, one in here.items()
+    }
     chosen |= {name: UnusableBackend(name, reason) for name, reason in missing.items()}
     task = ParityTask(
         experiment, load_dataset(experiment), {}, reference, steps, rtol, say, repeat, cells
@@ -170,6 +178,7 @@ def parity(
         tuple(kinks),
         comparison.errors,
         comparison.chaos,
+        comparison.stock,
         _checks(to_check, say),
         tuple(notes),
         time.perf_counter() - begun,

@@ -15,6 +15,7 @@ from harness.parity.divergence import ONLY_TOGETHER, Divergence
 from harness.parity.error_figure import error_by_step
 from harness.parity.kinks import Kink
 from harness.parity.parity import WRITTEN_OUT, Parity
+from harness.parity.stock import stock_points, stock_table
 from harness.parity.verdict import UNDECIDED, BackendVerdict, ParityOutcome
 from harness.roundoff.round_off import TIMES_ROUND_OFF, TWINS
 from harness.roundoff.section import chaos_section
@@ -50,6 +51,8 @@ def parity_sections(parity: Parity) -> list[Section]:
     if len(table):
         caption = "Largest errors, and what was allowed there"
         sections.append(Section("Errors by tensor", tables=[Table(table, caption, folded=True)]))
+    if len(parity.stock):
+        sections.append(_stock_section(parity.stock))
     if len(parity.checks):
         shown = parity.checks[["backend", "check", "verdict", "words"]].copy()
         shown["check"] = shown["check"].str.replace("_", " ")
@@ -58,6 +61,16 @@ def parity_sections(parity: Parity) -> list[Section]:
     if len(parity.chaos):
         sections.append(chaos_section(parity.chaos))
     return sections
+
+
+def _stock_section(stock: pd.DataFrame) -> Section:
+    text = (
+        "What is judged above trains all cells as one stack. The stock program is the library as its own "
+        "documentation teaches it, one network at a time, nothing made up for. Here the two are held "
+        "against each other in two cells over the first steps; parity --stock judges the stock program "
+        "itself, over the whole path."
+    )
+    return Section("Stack and stock program", [text], tables=[Table(stock_table(stock))])
 
 
 def parity_section(parity: Parity) -> Section:
@@ -147,6 +160,7 @@ def parity_points(parity: Parity) -> list[str]:
                 f"{verdict.backend} {verdict.dtype}: {verdict.outcome}: {verdict.reason} "
                 f"({verdict.needed:.1e})"
             )
+    said += stock_points(parity.stock)
     for dtype, pairs in parity.alike.items():
         said += [f"{one} and {other} agree with each other in {dtype}" for one, other in pairs]
     return said + [divergence_sentence(divergence) for divergence in parity.divergences]

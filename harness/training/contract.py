@@ -98,6 +98,17 @@ class _Guarded(Backend):
         for name in ("stacks", "heeds", "conventions"):
             vars(self)[name] = getattr(backend, name)
 
+    @property
+    def has_stock_program(self) -> bool:
+        return self.backend.has_stock_program
+
+    @property
+    def program(self) -> type[Backend]:
+        return self.backend.program
+
+    def load(self) -> None:
+        self.backend.load()
+
     def unsupported(self, network: Network, training: Training) -> str | None:
         reason = self._call(lambda: self.backend.unsupported(network, training))
         if not isinstance(reason, str | None):
@@ -110,7 +121,24 @@ class _Guarded(Backend):
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
     ) -> Fit:
-        fit = self._call(lambda: self.backend.train(x, y, network, training, cells, plan))
+        return self._checked(self.backend.train, x, y, network, training, cells, plan)
+
+    def train_stock(
+        self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
+    ) -> Fit:
+        return self._checked(self.backend.train_stock, x, y, network, training, cells, plan)
+
+    def _checked(
+        self,
+        train: Callable[..., Fit],
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        cells: Cells,
+        plan: Plan,
+    ) -> Fit:
+        fit = self._call(lambda: train(x, y, network, training, cells, plan))
         with _as_fault():
             check_fit(fit, network, training.dtype, len(cells), plan)
         return fit
