@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from backends.network import Array, Network, Training, Weights
 
-# 0.01 as float32 represents it, because TensorFlow and Keras hold the slope in float32 whatever the dtype
-LEAKY_SLOPE = float(np.float32(0.01))
+LEAKY_SLOPE = 0.01
 ELU_ALPHA = 1.0
 
 

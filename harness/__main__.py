@@ -23,16 +23,22 @@ def main() -> None:
     """Run the command line."""
     working_directory_last()
     # imported here, because that is what the import path is put right for
-    import gc
+    from harness.cli.interruption import end, stop_on_signals, tell_stopped
+    from harness.cli.streams import open_streams
 
-    from backends.frameworks import collect_less
-    from harness.cli.main import run_command_line
-
-    collect_less()
+    open_streams()
+    stop_on_signals()  # before anything that takes time is imported
     try:
+        from backends.frameworks import collect_less
+        from harness.cli.main import run_command_line
+
+        collect_less()
         run_command_line()
-    finally:
-        gc.freeze()  # on the way out nothing is worth looking for
+    except KeyboardInterrupt:
+        tell_stopped()
+        end(3)
+    except SystemExit as ending:
+        end(int(ending.code or 0))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
+from harness.document.attempt import attempt, attempt_sections
 from harness.document.section import Section
+from harness.document.writer import PageAddress
 from harness.errors import InputError
 from harness.executors.by_name import prepare_executor
 from harness.experiment.execution import Execution
@@ -17,6 +20,8 @@ from harness.roundoff.disputed_cells import add_disputes
 from harness.runner import Progress, plan_work, train_and_save
 
 __all__ = ["Execution", "Experiment", "Result", "load_result", "run", "write_report"]
+
+_logger = logging.getLogger(__name__)
 
 # what a preset adds to the report on one of its runs
 SECTIONS: dict[str, Callable[[Result], list[Section]]] = {"lecture": lecture_sections}
@@ -32,8 +37,9 @@ def run(
     """Run an experiment, or finish one that was interrupted; the result, also on disk.
 
     Without ``execution`` units run one after the other in this process and results land in
-    ``results/``. Cells that are not labelled alike are looked at again (:mod:`harness.roundoff`).
-    ``finish`` is called with the result while the folder is still this run's alone. Raises
+    ``results/``. Cells that are not labelled alike are looked at again (:mod:`harness.roundoff`), and
+    where round-off does not account for that, followed to step and tensor. ``finish`` is called with the
+    result while the folder is still this run's alone. Raises
     :class:`~harness.errors.InputError` for what cannot be run, before anything is written;
     KeyboardInterrupt leaves all finished units in the folder.
     """
@@ -42,9 +48,25 @@ def run(
     work = plan_work(experiment)
 
     def add(result: Result) -> Result:
-        return add_disputes(result, work.dataset)
+        looked, fault = attempt(
+            "the second look at cells", lambda: add_disputes(result, work.dataset, _follow)
+        )
+        if looked is None:
+            _logger.warning("%s; the same command tries again", fault)
+            return result
+        return looked
 
     return train_and_save(work, execution, progress=progress, add=add, finish=finish)
+
+
+def _follow(experiment: Experiment, repeat: int, cells: Sequence[int]) -> str:
+    """What following some cells step by step comes to, in words; in the run's dtype and in float64."""
+    from harness.parity.parity import parity  # costs time, and few runs need it
+    from harness.parity.section import followed_words
+
+    dtypes = {experiment.recipe(experiment.backends[0]).dtype, "float64"}
+    outcome = parity(experiment, dtypes=sorted(dtypes), repeat=repeat, cells=cells)
+    return followed_words(outcome, repeat, len(cells))
 
 
 def write_report(
@@ -53,8 +75,10 @@ def write_report(
     extra: Sequence[Section] = (),
     *,
     held: bool = False,
-) -> str:
+) -> PageAddress:
     """Write figures/, report.md and report.html; the page's address.
+
+    Sections and figures that cannot be made are replaced by a line, which ``faults`` of the address has.
 
     Several results are set side by side in one report. It goes into the folder at ``address``, by
     default into the first result's, where no run may write meanwhile; ``held``: the caller sees to that.
@@ -63,8 +87,10 @@ def write_report(
     several = [results] if isinstance(results, Result) else list(results)
     own = SECTIONS.get(several[0].experiment.preset) if len(several) == 1 else None
 
-    def write() -> str:
-        return write_results(several, address, [*(own(several[0]) if own else ()), *extra])
+    def write() -> PageAddress:
+        preset = several[0].experiment.preset
+        before = attempt_sections(f"Preset {preset}", lambda: own(several[0])) if own else ()
+        return write_results(several, address, [*before, *extra])
 
     if held or not several:
         return write()

@@ -29,6 +29,7 @@ from harness.results.manifest import begin_manifest, now, sealed
 from harness.results.parts import Parts
 from harness.results.result import KEY, Result
 from harness.results.run_folder import DAMAGE, RUN_FILES, RunFolder, as_sealed
+from harness.training.contract import BackendFault, guarded_backend
 from harness.training.evaluate import PARTS
 from harness.training.run_unit import without_result
 from harness.training.scores import score_names
@@ -119,7 +120,12 @@ def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
     for name, backend in backends.items():
         network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
         require_unit_memory(experiment, name, network, samples, len(split.test))
-        if reason := backend.unsupported(network, experiment.training(name)):
+        try:
+            reason = guarded_backend(backend).unsupported(network, experiment.training(name))
+        except BackendFault as fault:
+            reasons[name] = (Status.FAILED, str(fault))
+            continue
+        if reason:
             reasons[name] = (Status.UNSUPPORTED, reason)
             continue
         units += cut_units(experiment, name, backend, network, samples, bounds)

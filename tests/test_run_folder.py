@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from test_runner import SMALL
 
+from backends.process_state import kept_process_state
 from harness.api import run, write_report
 from harness.check.baseline import load_baseline, save_baseline
 from harness.errors import InputError
@@ -27,7 +28,6 @@ from harness.results.run_folder import (
     parquet_bytes,
     parquet_frame,
 )
-from harness.training.process_state import process_state_kept
 
 ROOT = Path(__file__).parents[1]
 FORGERIES = {
@@ -226,7 +226,7 @@ def test_what_a_backend_does_to_the_process_ends_with_its_unit(tmp_path, monkeyp
     drawn = [np.random.random(), random.random()]  # noqa: NPY002
     np.random.seed(1)  # noqa: NPY002
     random.seed(1)
-    with process_state_kept():
+    with kept_process_state():
         np.seterr(all="raise")
         np.random.seed(7)  # noqa: NPY002
         random.seed(7)

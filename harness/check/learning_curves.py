@@ -18,6 +18,7 @@ from harness.check.changes import loss_tolerance, shift_of
 from harness.data.dataset import load_dataset
 from harness.document.number_words import cell, grid
 from harness.results.result import CELL, Result
+from harness.training.contract import BackendFault, guarded_backend
 from harness.training.evaluate import curve_epochs, evaluate_curves
 from harness.training.prepare import prepare
 from harness.training.status import Status
@@ -53,7 +54,11 @@ def curve_words(
         own = cells[cells["backend"] == name]
         if not len(own):
             continue
-        worst = _furthest(baseline, own, _curves(baseline, name, own))
+        try:
+            worst = _furthest(baseline, own, _curves(baseline, name, own))
+        except BackendFault as fault:
+            said.append(f"{name}: {fault}")
+            continue
         if worst is None:
             same.append(name)
         else:
@@ -71,7 +76,7 @@ def _curves(baseline: Baseline, backend: str, cells: pd.DataFrame) -> pd.DataFra
     recipe = experiment.recipe(backend)
     epochs = curve_epochs(recipe.epochs)
     points = [epoch * (prepared.plan.steps // recipe.epochs) for epoch in epochs]
-    fit = usable(backend).train(
+    fit = guarded_backend(usable(backend)).train(
         prepared.x,
         prepared.y,
         prepared.network,

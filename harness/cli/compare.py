@@ -51,13 +51,17 @@ def compare_command(
     Exit codes: 0 equivalent in every stable cell; 1 different beyond the margin somewhere;
     3 inconclusive (more repeats are needed).
     """
+    from shlex import quote
+
     import pandas as pd
 
     from harness.cli.console import console
     from harness.cli.places import unwritten_is_told
     from harness.cli.progress import told_steps
+    from harness.cli.sections import show_section, tell_faults
     from harness.compare.comparison import comparable_pairs, compare
     from harness.compare.formats import comparison_json, write_comparison
+    from harness.document.writer import PageAddress
     from harness.errors import InputError
     from harness.results.result import load_result
     from harness.roundoff.stable_cells import by_backend, chaos_maps
@@ -76,7 +80,7 @@ def compare_command(
             raise InputError(f"{error}; or --no-chaos, to do without the data") from None
     wild = None if maps is None else by_backend(maps)
     comparison = compare(first, second, margin=margin, alpha=alpha, chaos=wild)
-    page = "none"
+    page = PageAddress("none")
     with unwritten_is_told("the comparison"):
         page = write_comparison(comparison, output or f"{run.rstrip('/')}/compare", maps)
     if json:
@@ -84,10 +88,12 @@ def compare_command(
 
         print(dumps(comparison_json(comparison), indent=2, allow_nan=False))
     else:
-        from harness.cli.sections import show_section
-        from harness.compare.section import comparison_section
+        from harness.compare.section import comparison_summary
 
         out = console()
-        show_section(comparison_section(comparison), out)
+        show_section(comparison_summary(comparison), out)
         out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
-    raise typer.Exit(comparison.exit_code)
+    lacking = tell_faults(
+        page.faults, " ".join(["compare", *map(quote, filter(None, (run, other)))])
+    )
+    raise typer.Exit(comparison.exit_code or lacking)

@@ -52,6 +52,16 @@ def parity_command(
             show_default=False,
         ),
     ] = None,
+    stock: Annotated[
+        bool,
+        typer.Option(
+            "--stock",
+            help="Judge the library's stock program (its train_one, one network at a time) over the whole "
+            "path, in place of the stack.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = False,
     conformance: Annotated[
         bool | None,
         typer.Option(
@@ -80,10 +90,14 @@ def parity_command(
 
     Exit codes: 0 all agree; 1 somebody disagrees; 3 not everybody could be judged.
     """
+    from rich.text import Text
+
     from backends.registry import BUILT_IN
     from harness.cli.console import console
     from harness.cli.places import unwritten_is_told
     from harness.cli.progress import Steps
+    from harness.cli.sections import show_section, tell_faults
+    from harness.document.writer import PageAddress
     from harness.experiment.chosen_backends import resolve
     from harness.experiment.execution import Execution
     from harness.experiment.experiment import experiment_from
@@ -102,7 +116,8 @@ def parity_command(
 
     def say(text: str) -> None:
         status.start()  # not before, because its thread is one that nothing may fork beside
-        status.update(steps_told(text if text.startswith("loading") else f"training {text}"))
+        what = text if text.startswith("loading") else f"training {text}"
+        status.update(Text(steps_told(what)))
 
     try:
         result = parity(
@@ -111,12 +126,13 @@ def parity_command(
             rtol=rtol,
             reference=reference,
             check=check,
+            stock=stock,
             say=(lambda text: None) if quiet else say,
         )
     finally:
         status.stop()
     waiting.until(time.perf_counter(), "training and comparing")
-    page = "none"
+    page = PageAddress("none")
     with unwritten_is_told("parity"):
         page = write_parity(result, output or f"{address_of(experiment, Execution())}/parity")
     if json:
@@ -124,11 +140,11 @@ def parity_command(
 
         print(dumps(parity_json(result), indent=2, allow_nan=False))
     else:
-        from harness.cli.sections import show_section
         from harness.parity.section import parity_section
 
         show_section(parity_section(result), out)
         waiting.until(time.perf_counter(), "page")
         out.print(waiting.words(), highlight=False, soft_wrap=True)
         out.print(f"parity: {page}", highlight=False, soft_wrap=True)
-    raise typer.Exit(result.exit_code)
+    lacking = tell_faults(page.faults, "parity, with the same flags")
+    raise typer.Exit(result.exit_code or lacking)

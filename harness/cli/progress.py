@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.text import Text
+
+from harness.cli.interruption import tell_stopped
 
 if TYPE_CHECKING:
     from harness.experiment.experiment import Experiment
@@ -61,10 +64,13 @@ class Silent:
             self.seconds[unit.backend] = work / unit.size
 
     def interrupted(self) -> None:
-        self.out.print(
+        if not self.total:
+            tell_stopped("stopped before the first network was trained", sys.stdout)
+            return
+        tell_stopped(
             f"stopped with {self.done.total()} of {self.total.total()} networks finished and kept; "
             "the same command goes on from there",
-            highlight=False,
+            sys.stdout,
         )
 
     def left(self) -> str:

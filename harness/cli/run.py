@@ -79,6 +79,8 @@ def run_command(
     from harness.cli.console import console
     from harness.cli.places import require_lasting, unwritten_is_told
     from harness.cli.progress import progress_display, told
+    from harness.cli.sections import tell_faults
+    from harness.document.writer import PageAddress
     from harness.runner import plan_work
 
     require_lasting(execution.output)
@@ -98,7 +100,7 @@ def run_command(
         progress_display(out, execution.jobs, quiet=quiet) as progress,
         nullcontext() if quiet else told(out),
     ):
-        pages: list[str] = []
+        pages: list[PageAddress] = []
 
         def report(result: Result) -> None:
             waiting.until(progress.began, "loading and planning")
@@ -115,7 +117,7 @@ def run_command(
         except KeyboardInterrupt:
             progress.interrupted()
             raise typer.Exit(ExitCode.UNFINISHED) from None
-        page = pages[0] if pages else "none"
+        page = pages[0] if pages else PageAddress("none")
     if not quiet:
         _print_result(result, out)
     if tensorboard is not None:
@@ -135,16 +137,21 @@ def run_command(
     for status, reason, count in _failures(result):
         told_why = Text.assemble((status, "red"), f" ({count} networks): {reason}")
         console(stderr=True).print(told_why, highlight=False)
-    if not pages or not result.complete or not result.records["status"].isin(TRAINED).any():
+    lacking = tell_faults(page.faults, f"report {quote(result.address)}")
+    whole = pages and result.complete and not lacking and result.disputes is not None
+    if not whole or not result.records["status"].isin(TRAINED).any():
         raise typer.Exit(ExitCode.UNFINISHED)
 
 
 def _references(result: Result) -> list[Section]:
     """The section on other methods on the run's split."""
     from harness.data.dataset import load_dataset
+    from harness.document.attempt import attempt_sections
     from harness.report.reference_section import reference_section
 
-    return [reference_section(result, load_dataset(result.experiment))]
+    return attempt_sections(
+        "Reference methods", lambda: reference_section(result, load_dataset(result.experiment))
+    )
 
 
 def _print_result(result: Result, out: Any) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from harness.cli.tables import show_table
+from harness.errors import ExitCode
 
 if TYPE_CHECKING:
     from harness.document.section import Section
@@ -27,3 +29,16 @@ def show_section(section: Section, out: Console) -> None:
         show_table(out, table.header, table.rows, table.numeric, table.caption)
     for paragraph in rest:
         out.print(paragraph, style="dim", markup=False, highlight=False)
+
+
+def tell_faults(faults: Sequence[str], command: str) -> ExitCode:
+    """Say what a page lacks, and which command makes it again; how a command ends for that."""
+    if not faults:
+        return ExitCode.DONE
+    from harness.cli.console import console
+
+    err = console(stderr=True)
+    for fault in faults:
+        err.print(fault, style="red", highlight=False, soft_wrap=True)
+    err.print(f"make it again: python -m harness {command}", highlight=False, soft_wrap=True)
+    return ExitCode.UNFINISHED

@@ -40,6 +40,12 @@ def shown_score(value: float, metric: str, digits: int = 2) -> str:
     return _unsigned_zero(f"{value:.{digits + 1}f}")
 
 
+def score_range(low: float, high: float, metric: str) -> str:
+    """Two scores, the unit once: ``91.27 to 97.93 %``."""
+    ends = [shown_score(value, metric) for value in (low, high)]
+    return f"{ends[0].removesuffix(' %')} to {ends[1]}"
+
+
 def difference(value: float, metric: str, digits: int = 2) -> str:
     """A signed difference of scores; of accuracies in percentage points, without their unit.
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+from backends.error_words import error_words
 from backends.frameworks import set_threads
 from harness.data.dataset import Dataset
 from harness.errors import InputError
@@ -23,7 +24,7 @@ from harness.executors.job import Job
 from harness.executors.worker_server import require_main_guard, script_hidden
 from harness.experiment.experiment import Experiment
 from harness.training.status import Status
-from harness.training.units import Unit, UnitOutcome, failed_by
+from harness.training.units import Unit, UnitOutcome
 
 WORKERS_LOST = 3  # after which a unit is given up, on a cluster that is started here
 CONNECT_SECONDS = 10
@@ -57,7 +58,7 @@ def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
                 reason = "its worker died, again and again, until Dask gave up"
                 yield UnitOutcome(unit, Status.FAILED, reason)
             elif error is not None:
-                yield failed_by(unit, error)
+                yield UnitOutcome(unit, Status.FAILED, error_words(error))
             else:
                 yield future.result()
             future.release()

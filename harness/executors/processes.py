@@ -6,7 +6,6 @@ or overruns its time limit costs only the unit it held.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -20,12 +19,13 @@ from multiprocessing.process import BaseProcess
 from backends.frameworks import collect_less, set_threads
 from backends.registry import UnusableBackend, find
 from harness.data.dataset import Dataset
+from harness.executors.fork import die_with_parent, leave_signals_to_parent
 from harness.executors.job import Job
 from harness.executors.shared_data import MappedDataset
 from harness.executors.worker_server import require_main_guard, script_hidden, worker_context
 from harness.experiment.experiment import Experiment
 from harness.training.status import Status
-from harness.training.units import Unit, UnitOutcome, failed_by
+from harness.training.units import Unit, UnitOutcome
 
 TRIES = 2  # of a unit whose worker died
 BEGUN = "begun"  # what a worker says of a unit before it sends the outcome
@@ -171,14 +171,13 @@ def _carry_out_units(
     data: Dataset | MappedDataset,
 ) -> None:
     """What a worker process does: units as they come, until nobody asks for another."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent to act upon
+    leave_signals_to_parent()
     set_threads(threads)
     collect_less()
     target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-        os.dup2(target, stream.fileno())
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    for number in (1, 2):
+        os.dup2(target, number)
+    threading.Thread(target=die_with_parent, daemon=True).start()
     # imported here, after the thread counts are set
     from threadpoolctl import threadpool_limits
 
@@ -189,19 +188,8 @@ def _carry_out_units(
         while True:
             unit: Unit = connection.recv()
             connection.send(BEGUN)
-            try:
-                with threadpool_limits(threads):
-                    outcome = run_unit(unit, experiment, dataset)
-            except Exception as error:  # noqa: BLE001 (whatever a backend raises is its unit's alone)
-                outcome = failed_by(unit, error)
+            with threadpool_limits(threads):
+                outcome = run_unit(unit, experiment, dataset, log)
             connection.send(outcome)
-            sys.stdout.flush()
-            sys.stderr.flush()
-
-
-def _die_with_parent() -> None:
-    """End this process when the parent is gone, however that came about."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()

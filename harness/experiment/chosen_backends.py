@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from backends.base import Backend
-from backends.registry import UnusableBackend, find, known
+from backends.registry import UnusableBackend, find, known, taken_by_all, taken_by_every
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
 
@@ -16,26 +16,39 @@ _log = logging.getLogger(__name__)
 
 
 def resolve(experiment: Experiment) -> tuple[Experiment, dict[str, Backend], dict[str, str]]:
-    """The experiment with ``all`` spelled out, its backends, and why those that are missing are.
+    """The experiment with ``all`` and ``every`` spelled out, its backends, and why the missing ones are.
 
+    Environments that are made for backends elsewhere are told of in the log.
     :class:`~harness.errors.InputError` for a name that no backend has, be it of a module or of its class.
     """
     names: list[str] = []
     for name in experiment.backends:
-        names.extend(known() if name == "all" else [name])
+        names.extend(_taken(name))
     names = list(dict.fromkeys(names))
-    tell_imports(names)
+    tell_imports(name.partition("@")[0] for name in names)
     usable: dict[str, Backend] = {}
     missing: dict[str, str] = {}
     for name in names:
         try:
-            usable[name] = find(name)
+            usable[name] = find(name, _log.warning)
         except UnusableBackend as error:
-            _require_spelt(name, error.__cause__)
+            _require_spelt(name.partition("@")[0], error.__cause__)
             missing[name] = error.reason
-        except KeyError:
-            raise unknown("backend", name, [*known(), "all", "package.module:Class"]) from None
+        except KeyError as error:
+            if ":" in name:
+                raise InputError(error.args[0]) from None
+            base = name.partition("@")[0]
+            allowed = [*known(), "all", "every", "package.module:Class"]
+            raise unknown("backend", base, allowed) from None
+        except ValueError as error:
+            raise InputError(str(error)) from None
     return experiment.model_copy(update={"backends": tuple(names)}), usable, missing
+
+
+def _taken(name: str) -> Iterable[str]:
+    if name == "every":
+        return taken_by_every()
+    return taken_by_all() if name == "all" else [name]
 
 
 def tell_imports(names: Iterable[str]) -> None:

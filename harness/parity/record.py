@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.document.plain import plain
 from harness.document.section import Title
-from harness.document.writer import write_sections
+from harness.document.writer import PageAddress, write_sections
 from harness.parity.divergence import Divergence
 from harness.parity.parity import Parity
 from harness.parity.section import parity_headline, parity_points, parity_sections, tensor_table
@@ -18,7 +18,7 @@ from harness.results.run_folder import RunFolder
 _TABLES = ("experiment.toml", "errors.parquet", "chaos.parquet")
 
 
-def write_parity(parity: Parity, address: str) -> str:
+def write_parity(parity: Parity, address: str) -> PageAddress:
     """Write parity.json, .md, .html, errors.parquet, chaos.parquet and figures/; the page's address."""
     folder = RunFolder(address)
     experiment = parity.experiment

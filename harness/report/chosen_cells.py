@@ -75,9 +75,9 @@ class Choice:
         return len(self.side.result.target(0))
 
     @property
-    def standard_error(self) -> float:
-        """The binomial standard error sqrt(p (1 - p) / n) of a test accuracy p on n samples."""
-        return repeats.standard_error(self.test, self.samples)
+    def one_accuracy(self) -> tuple[float, float]:
+        """The 95 % interval of one such accuracy on so many samples, Wilson's."""
+        return repeats.accuracy_interval(self.test, self.samples)
 
 
 def grid_choices(sides: Sequence[BackendGrid]) -> list[Choice]:
@@ -105,7 +105,7 @@ def _edges(side: BackendGrid, row: int, column: int) -> tuple[str, ...]:
 
 
 def chosen_table(choices: Sequence[Choice]) -> pd.DataFrame:
-    """A line for every choice: cell, scores, standard error, test-best number, optimism, edge."""
+    """A line for every choice: cell, scores, interval, test-best number, optimism, edge."""
     rows = []
     for choice in choices:
         metric, chooses = choice.side.metric, choice.side.choose_by
@@ -124,7 +124,8 @@ def chosen_table(choices: Sequence[Choice]) -> pd.DataFrame:
             shown = number_words.shown_score(choice.mean(f"test_{other}"), other)
             row[f"test {number_words.NAMES[other]}"] = shown
         if metric == "accuracy":
-            row["standard error"] = number_words.span(choice.standard_error, metric)
+            low, high = choice.one_accuracy
+            row["95 % interval"] = number_words.score_range(low, high, metric)
         else:
             row["test RMSE"] = f"{choice.mean('test_rmse'):.4g}"
         row["test-best"] = number_words.shown_score(choice.test_best, chooses)
@@ -149,9 +150,7 @@ def repeats_table(choices: Sequence[Choice]) -> pd.DataFrame:
                 "repeats": len(test),
                 "mean test": number_words.shown_score(float(test.mean()), metric),
                 "sd": number_words.span(float(test.std(ddof=1)), metric),
-                "95 % interval": " to ".join(
-                    number_words.shown_score(float(v), metric) for v in (low, high)
-                ),
+                "95 % interval": number_words.score_range(float(low), float(high), metric),
                 "lowest": number_words.shown_score(float(test.min()), metric),
                 "highest": number_words.shown_score(float(test.max()), metric),
                 **_other_means(choice),

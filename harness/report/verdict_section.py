@@ -55,6 +55,7 @@ def _scores(own: Sequence[Choice], result: Result) -> str:
     low, high = min(tests.values(), default=0.0), max(tests.values(), default=0.0)
     sizes = {len(result.target(repeat)) for repeat in range(result.experiment.repeats)}
     smallest, biggest = min(sizes), max(sizes)
+    accuracy = result.metric == "accuracy"
     return render(
         _SENTENCES,
         "scores",
@@ -71,7 +72,7 @@ def _scores(own: Sequence[Choice], result: Result) -> str:
         samples=biggest if smallest == biggest else f"{smallest} to {biggest}",
         smallest=smallest,
         biggest=biggest,
-        error=max((c.standard_error for c in own), default=0.0),
+        interval=min(own, key=lambda c: c.test).one_accuracy if own and accuracy else (),
         chosen=list(dict.fromkeys(number_words.cell(c.eta, c.lmbd) for c in own)),
     )
 

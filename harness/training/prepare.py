@@ -58,7 +58,7 @@ def prepare(
     # a view that can be locked without locking what the data set holds
     x = np.asarray(scaled(dataset, split, experiment)).astype(dtype, copy=False).view()
     shift, width = target_scale(dataset, split, experiment)
-    y = dataset.y.view()
+    y = dataset.y.copy()  # a backend that makes it writable again changes nobody else's
     if not dataset.classes:
         y = ((dataset.y - shift) / width).astype("f4").astype(dtype)
     network = experiment.network(backend, x.shape[1], len(dataset.classes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -12,12 +13,14 @@ import pandas as pd
 import psutil
 
 from backends.base import Backend, UnsupportedPlan
+from backends.error_words import error_words, one_line, whole_error
 from backends.network import Cells
+from backends.process_state import kept_process_state
 from backends.registry import UnusableBackend, usable
 from harness.data.dataset import Dataset
 from harness.data.notebook_stream import NotebookStream, draws_in_turn, train_in_turn
 from harness.experiment.experiment import Experiment
-from harness.training.contract import check_fit
+from harness.training.contract import check_fit, fingerprint
 from harness.training.evaluate import (
     PARTS,
     curve_columns,
@@ -27,13 +30,28 @@ from harness.training.evaluate import (
     predicted_dtype,
 )
 from harness.training.prepare import prepare
-from harness.training.process_state import process_state_kept
 from harness.training.status import Status
 from harness.training.units import Unit, UnitOutcome, unit_keys
 
 
-def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcome:
-    """Train and evaluate a unit; what its backend raises, or gives back wrongly, is raised."""
+def run_unit(
+    unit: Unit, experiment: Experiment, dataset: Dataset, log: str | None = None
+) -> UnitOutcome:
+    """Train and evaluate a unit; what its backend raises, or gives back wrongly, is its outcome.
+
+    The process is left as it was. The whole of an error goes to the file ``log``.
+    """
+    try:
+        with kept_process_state():
+            return _trained_unit(unit, experiment, dataset)
+    except BaseException as error:  # noqa: BLE001 (whatever a backend raises is its unit's alone)
+        if log is not None:
+            with suppress(OSError), open(log, "a", encoding="utf-8", errors="replace") as file:
+                file.write(f"{unit}\n{whole_error(error)}")
+        return UnitOutcome(unit, Status.FAILED, error_words(error))
+
+
+def _trained_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcome:
     begun = time.perf_counter()
     try:
         backend = usable(unit.backend)
@@ -43,8 +61,7 @@ def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcom
             "done",
             rows=without_result(unit, experiment, Status.UNAVAILABLE, error.reason),
         )
-    with process_state_kept():
-        return _run_loaded(unit, experiment, dataset, backend, begun)
+    return _run_loaded(unit, experiment, dataset, backend, begun)
 
 
 def _run_loaded(
@@ -56,14 +73,14 @@ def _run_loaded(
     prepared = prepare(experiment, dataset, unit.backend, unit.repeats, cells)
     network, training = prepared.network, prepared.training
     if reason := backend.unsupported(network, training):
-        return UnitOutcome(
-            unit, "done", rows=without_result(unit, experiment, Status.UNSUPPORTED, reason)
-        )
+        nothing = without_result(unit, experiment, Status.UNSUPPORTED, one_line(reason))
+        return UnitOutcome(unit, "done", rows=nothing)
     plan, epochs = prepared.plan, experiment.recipe(unit.backend).epochs
     curve = curve_epochs(epochs)
     plan = plan.at([epoch * (plan.steps // epochs) for epoch in curve])
     stack = _stack(unit, experiment, plan.streams)
     train = partial(backend.train, prepared.x, prepared.y, network, training)
+    given = fingerprint(prepared.x, prepared.y)
     ready = time.perf_counter()
     try:
         if draws_in_turn(experiment, unit.backend):
@@ -72,10 +89,12 @@ def _run_loaded(
         else:
             fit = train(stack, plan)
     except UnsupportedPlan as refused:
-        nothing = without_result(unit, experiment, Status.UNSUPPORTED, str(refused))
+        nothing = without_result(unit, experiment, Status.UNSUPPORTED, one_line(str(refused)))
         return UnitOutcome(unit, "done", rows=nothing)
     trained = time.perf_counter()
     check_fit(fit, network, training.dtype, len(stack), plan)
+    if fingerprint(prepared.x, prepared.y) != given:
+        raise ValueError("train changed the samples or targets that it was given")
     rows = unit_keys(unit, experiment)
     rows |= evaluate_final(backend, prepared, fit.weights, experiment)
     rows |= evaluate_curves(prepared, fit, curve, experiment)
@@ -104,7 +123,8 @@ def _stack(unit: Unit, experiment: Experiment, streams: int) -> Cells:
 def without_result(unit: Unit, experiment: Experiment, status: Status, reason: str) -> pd.DataFrame:
     """The rows of a unit that gave no result: status and reason, everything measured missing."""
     rows: dict[str, Any] = unit_keys(unit, experiment)
-    rows |= {"status": str(status), "reason": reason}
+    valid = reason.encode("utf-8", "backslashreplace").decode()  # a plug-in's text may not be
+    rows |= {"status": str(status), "reason": valid}
     for part in PARTS:
         rows |= {f"{part}_{metric}": np.nan for metric in (*experiment.metrics, "loss")}
     rows["predicted"] = [np.empty(0, predicted_dtype(experiment))] * unit.size

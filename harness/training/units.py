@@ -75,12 +75,6 @@ def unit_keys(unit: Unit, experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def failed_by(unit: Unit, error: BaseException) -> UnitOutcome:
-    """The outcome of a unit that raised."""
-    message = " ".join(str(error).split()) or "no message"
-    return UnitOutcome(unit, Status.FAILED, f"{type(error).__name__}: {message}")
-
-
 def even_chunks(total: int, most: int) -> list[range]:
     """0 .. total - 1 cut into as few stretches of at most ``most`` as possible, of nearly equal length."""
     size = math.ceil(total / math.ceil(total / most))
