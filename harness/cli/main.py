@@ -14,7 +14,18 @@ from typing import Any, NoReturn
 
 import typer
 
-from harness.cli import baseline, bench, check, compare, lecture, listing, parity, report, run
+from harness.cli import (
+    baseline,
+    bench,
+    check,
+    compare,
+    lecture,
+    listing,
+    parity,
+    report,
+    run,
+    upgrade,
+)
 from harness.cli.interruption import tell_stopped
 from harness.cli.options import EachFlagOnce, Verbs, with_flags
 from harness.document.foreign_text import visible
@@ -26,6 +37,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "parity": parity.parity_command,
     "compare": compare.compare_command,
     "check": check.check_command,
+    "upgrade": upgrade.upgrade_command,
     "bench": bench.bench_command,
     "lecture": lecture.lecture_command,
     "list": listing.list_command,
