@@ -105,9 +105,9 @@ def _config(panel: str) -> Any:
 
 def _kind(field: FieldInfo) -> Any:
     """The type of a flag: values come as text, which the model reads as it reads that of a file."""
-    from harness.experiment.setting import is_list
+    from harness.experiment.setting import is_list, is_switch
 
-    if field.annotation is bool:
+    if is_switch(field):
         return bool | None
     return list[str] | None if is_list(field) or _is_table(field) else str | None
 
@@ -118,14 +118,14 @@ def _is_table(field: FieldInfo) -> bool:
 
 def _option(name: str, field: FieldInfo) -> Any:
     """The flag of a setting."""
-    from harness.experiment.setting import extra_of
+    from harness.experiment.setting import extra_of, is_switch
 
     extra, spelling = extra_of(field), name.replace("_", "-")
-    is_switch = field.annotation is bool
-    flag = extra["flag"] or (f"--{spelling}/--no-{spelling}" if is_switch else f"--{spelling}")
+    switch = is_switch(field)
+    flag = extra["flag"] or (f"--{spelling}/--no-{spelling}" if switch else f"--{spelling}")
     return typer.Option(
         flag,
-        metavar=None if is_switch else extra["metavar"] or _metavar(field),
+        metavar=None if switch else extra["metavar"] or _metavar(field),
         help=help_of(field).replace("[", r"\["),
         rich_help_panel=extra["panel"],
         show_default=False,
