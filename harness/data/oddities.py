@@ -21,6 +21,9 @@ _ALONE, _OTHERS = (
 _SCALES = 1000  # ratio of the widest to the narrowest feature, from which on scaling helps
 
 
+SCALES_DIFFER = "scales differ"  # how the warning begins
+
+
 def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
     """Warnings on a survey without refusals, the gravest first."""
     x, y = survey.x[0], survey.y[0]
@@ -48,8 +51,8 @@ def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
                 survey.features[numbers[int(n)]].name for n in (np.argmax(width), _least(width))
             )
             warnings.append(
-                f"scales differ: {first} spans {width.max():.3g}, {last} {wide.min():.3g}; a network learns "
-                "better from --scale standard"
+                f"{SCALES_DIFFER}: {first} spans {width.max():.3g}, {last} {wide.min():.3g}; a network "
+                "learns better from --scale standard"
             )
     return warnings
 

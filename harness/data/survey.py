@@ -6,7 +6,7 @@ warnings, what cannot be trained on as refusals, each with the flag that helps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a table cannot be trained on as it is, and the flags with which it can."""
+    """Why a table cannot be trained on as it is, and the settings with which it can."""
 
     words: str
-    flags: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -75,8 +75,8 @@ class Survey:
     def features(self) -> list[Column]:
         return [column for column in self.columns if column.is_feature]
 
-    def refuse(self, words: str, flags: str = "") -> None:
-        self.refusals.append(Refusal(words, flags))
+    def refuse(self, words: str, **settings: str) -> None:
+        self.refusals.append(Refusal(words, settings))
 
 
 def survey_table(
@@ -95,7 +95,7 @@ def survey_table(
     except InputError as error:
         if experiment.target is not None:
             raise
-        survey.refuse(str(error), "--target COLUMN")
+        survey.refuse(str(error), target="COLUMN")
     survey.columns = _columns(survey, table, experiment)
     if table.test is not None:
         if test is not None:
@@ -217,11 +217,11 @@ def _refuse_kinds(survey: Survey) -> None:
             c.name for c in survey.columns if c.use == "left out, a text of its own in every row"
         ]
         told += [f"{listed_names(texts)} a text of its own in every row"] if texts else []
-        flags = f"--drop {','.join(n for n in frame.columns if n in (*names, *texts))}"
+        unusable = ",".join(n for n in frame.columns if n in (*names, *texts))
         survey.refuse(
             f"dataset: column {'; column '.join(told)} in {survey.name!r}; allowed: numbers and "
-            f"categories. Leave out what cannot be used: {flags}",
-            flags,
+            f"categories. Leave out what cannot be used: --drop {unusable}",
+            drop=unusable,
         )
     for name in kinds.get("mixed", ()):
         slips = frame[name][_not_numbers(frame[name])]
@@ -230,7 +230,7 @@ def _refuse_kinds(survey: Survey) -> None:
             f"dataset: column {name!r} of {survey.name!r} holds numbers but for {len(slips)} value(s), the "
             f"first {str(slips.iloc[0])!r} in row {row}; allowed: numbers, and ?, NA, N/A, nan, null or "
             f"nothing for a missing one; or leave it out: --drop {name}",
-            f"--drop {name}",
+            drop=name,
         )
 
 
@@ -242,6 +242,7 @@ def _not_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
 def _sort_out_rows(survey: Survey, experiment: Experiment) -> None:
     """Count what is missing; leave out rows, or refuse, as the experiment says."""
     used = [c.name for c in survey.columns if c.use in ("feature", "target")]
+    where = []
     for number, part in enumerate(survey.parts):
         gone = part.frame[used].isna()
         counts = gone.sum()
@@ -252,12 +253,9 @@ def _sort_out_rows(survey: Survey, experiment: Experiment) -> None:
         survey.decisions += told
         if experiment.missing == "error":
             rows = [part.row(int(np.argmax(gone[column]))) for column in counts.index]
-            where = [f"{words} (first in row {row})" for words, row in zip(told, rows, strict=True)]
-            survey.refuse(
-                f"dataset: {survey.name!r} has missing values: {listed_names(where, _NAMED)}; allowed: "
-                "none, unless --missing drop leaves out such rows or --missing impute fills them in",
-                "--missing impute",
-            )
+            where += [
+                f"{words} (first in row {row})" for words, row in zip(told, rows, strict=True)
+            ]
             continue
         bad = gone.any(axis=1)
         if experiment.missing == "impute":
@@ -272,8 +270,15 @@ def _sort_out_rows(survey: Survey, experiment: Experiment) -> None:
                 survey.refuse(
                     f"dataset: no row of {survey.name!r}{part.where} is whole; allowed: --missing impute, "
                     f"or leave out what is mostly missing: --drop {counts.idxmax()}",
-                    f"--missing impute --drop {counts.idxmax()}",
+                    missing="impute",
+                    drop=str(counts.idxmax()),
                 )
+    if where:
+        survey.refuse(
+            f"dataset: {survey.name!r} has missing values: {listed_names(where, _NAMED)}; allowed: none, "
+            "unless --missing drop leaves out such rows or --missing impute fills them in",
+            missing="impute",
+        )
 
 
 def _make_numbers(survey: Survey, table: FileTable, experiment: Experiment) -> None:
@@ -341,7 +346,7 @@ def _check_range(survey: Survey, part: Part, x: NDArray[Any]) -> None:
         f"dataset: {survey.name!r} has infinite values or such as float32 cannot hold in "
         f"{listed_names(told)}; allowed: finite numbers up to 3.4e38. Divide the column by a power of "
         f"ten, or leave it out: --drop {','.join(wrong)}",
-        f"--drop {','.join(wrong)}",
+        drop=",".join(wrong),
     )
 
 
@@ -352,7 +357,7 @@ def _values(survey: Survey, part: Part) -> NDArray[np.float64]:
         survey.refuse(
             f"target: {survey.target!r} of {survey.name!r} is text such as {str(column.iloc[0])!r} in row "
             f"{part.row(0)}{part.where}; allowed: numbers, or --task classification",
-            "--task classification",
+            task="classification",
         )
         return np.empty(0)
     values = as_numbers(column).astype(np.float64)
@@ -386,7 +391,7 @@ def _classes(survey: Survey, names: Sequence[str]) -> None:
         survey.refuse(
             f"target: {target!r} of {survey.name!r} has {len(labels)} classes for {len(train)} samples; "
             "allowed: at least two samples a class (or --task regression)",
-            "--task regression",
+            task="regression",
         )
     numbers = {label: number for number, label in enumerate(labels)}
     survey.y.append(texts.map(numbers).to_numpy(np.int64))
