@@ -16,6 +16,7 @@ import pandas as pd
 
 from backends.base import Backend
 from harness.data.dataset import Dataset, load_dataset
+from harness.data.encoding import inputs_of
 from harness.data.split import split_rows
 from harness.errors import InputError
 from harness.executors.by_name import executor
@@ -101,11 +102,12 @@ def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
             f"choose_by: found {experiment.choose_by!r}, which is of two classes, and {dataset.name!r} "
             f"has {len(dataset.classes)}; allowed: {', '.join(names)}"
         )
-    samples = len(split_rows(dataset, experiment).train)
+    split = split_rows(dataset, experiment)
+    samples, inputs = len(split.train), inputs_of(dataset, split, experiment)
     units: list[Unit] = []
     reasons = {name: (Status.UNAVAILABLE, reason) for name, reason in missing.items()}
     for name, backend in backends.items():
-        network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
+        network = experiment.network(name, inputs, len(dataset.classes))
         if reason := backend.unsupported(network, experiment.training(name)):
             reasons[name] = (Status.UNSUPPORTED, reason)
             continue
@@ -126,9 +128,10 @@ def train_and_save(
     folder = RunFolder(address_of(work.experiment, execution))
     begun, created = time.perf_counter(), now()
     with _locked(folder):
-        _check_folder(folder, work.experiment, execution)
+        _check_folder(folder, work, execution)
         folder.remove_half_written()
-        folder.write_experiment(work.experiment)
+        about = [work.dataset.source, f"SHA-256 {work.dataset.sha256}", *work.dataset.decisions]
+        folder.write_experiment(work.experiment, [f"data: {line}" for line in about])
         parts = _parts(work, execution, folder)
         before = parts.finished()
         work = replace(work, done={unit: outcome.finished for unit, outcome in before.items()})
@@ -175,8 +178,9 @@ def _locked(folder: RunFolder) -> Any:
     return folder.lock()
 
 
-def _check_folder(folder: RunFolder, experiment: Experiment, execution: Execution) -> None:
-    """A folder may be new, hold this experiment, or one that this experiment only adds to."""
+def _check_folder(folder: RunFolder, work: Work, execution: Execution) -> None:
+    """A folder may be new, or hold this experiment, or one that it only adds to, on the same data."""
+    experiment = work.experiment
     if not folder.exists("experiment.toml"):
         return
     if execution.fresh:
@@ -191,6 +195,15 @@ def _check_folder(folder: RunFolder, experiment: Experiment, execution: Executio
                 f"name: {folder.address!r} holds another experiment ({key} {old!r}, now {new!r}); "
                 "choose another --name, or --fresh to discard what is there"
             )
+    if not folder.exists("manifest.json"):
+        return
+    before = folder.read_json("manifest.json")["dataset"]["sha256"]
+    if before != work.dataset.sha256:
+        raise InputError(
+            f"dataset: {work.dataset.name!r} has changed since {folder.address!r} was made from it (SHA-256 "
+            f"{work.dataset.sha256[:12]}, then {before[:12]}); choose another --name, or --fresh to discard "
+            "what is there"
+        )
 
 
 def _parts(work: Work, execution: Execution, folder: RunFolder) -> Parts:

@@ -15,12 +15,24 @@ from typing import Any, NoReturn
 
 import typer
 
-from harness.cli import baseline, bench, check, compare, lecture, listing, parity, report, run
+from harness.cli import (
+    baseline,
+    bench,
+    check,
+    compare,
+    data,
+    lecture,
+    listing,
+    parity,
+    report,
+    run,
+)
 from harness.cli.options import EachFlagOnce, with_flags
 from harness.errors import ExitCode, InputError
 
 VERBS: dict[str, Callable[..., None]] = {
     "run": run.run_command,
+    "data": data.data_command,
     "report": report.report_command,
     "parity": parity.parity_command,
     "compare": compare.compare_command,

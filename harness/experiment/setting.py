@@ -50,7 +50,11 @@ NAMES_ELSEWHERE = {
         "validation_size": "validation_split validation_fraction val_size val_split",
         "test_size": "test_split test_fraction",
         "scale": "scaler scaling normalize normalise standardize standardise",
-        "dataset": "data dataset_name csv",
+        "dataset": "data dataset_name csv train_file",
+        "test_file": "test_data test_csv test_set test",
+        "drop": "drop_columns exclude ignore ignore_columns",
+        "features": "columns feature_columns use_columns usecols",
+        "missing": "na impute imputer missing_values",
         "target": "label labels target_column y",
         "backends": "library libraries framework frameworks engine",
         "initial_weights": "kernel_initializer weight_init initializer init",
@@ -128,7 +132,7 @@ class Settings(BaseModel):
         if value == "none" and optional and str not in get_args(field.annotation):
             return None
         items = value if isinstance(value, list | tuple) else [value]
-        if field.annotation is not bool and any(isinstance(item, bool) for item in items):
+        if not is_switch(field) and any(isinstance(item, bool) for item in items):
             raise InputError(f"found {value!r}; allowed: {allowed_words(field)}")
         return value
 
@@ -137,6 +141,11 @@ def choices(field: FieldInfo) -> tuple[str, ...]:
     """The names that a setting, or each item of it, can have; none if it is no choice among names."""
     kind = value_type(field.annotation)
     return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def is_switch(field: FieldInfo) -> bool:
+    """Whether a setting is true or false, or left to be found out."""
+    return value_type(field.annotation) is bool
 
 
 def is_list(field: FieldInfo) -> bool:

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.data.survey import IMBALANCED
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import SCORES, Experiment
 from harness.results.run_folder import RunFolder
 
 CELL = ["backend", "eta", "lmbd"]
 KEY = [*CELL, "repeat"]
-IMBALANCED = 0.6  # the share of the largest class from which on accuracy is not shown alone
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@
     report.md, .html  what people read              curves.parquet          learning curves
     figures/          *.png, *.svg                  disputes.parquet        cells not labelled alike
     parts/            finished units of work        targets.parquet         the test samples
+                                                    data.parquet            data that was given in memory
 
 Files appear whole: written beside their place and renamed (a single put on object stores). Nothing is
 pickled.
@@ -17,7 +18,7 @@ import os
 import re
 import tomllib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,6 +30,7 @@ import tomli_w
 
 from harness.errors import InputError
 from harness.experiment.experiment import Experiment, experiment_kept
+from harness.experiment.memory_data import DATA_FILE, MEMORY, MemoryData
 
 _METADATA = b"timings"
 _HALF_WRITTEN = re.compile(r"\.[0-9a-f]{32}\.tmp$")
@@ -126,12 +128,19 @@ class RunFolder:
         finally:
             self.fs.rm_file(self.path(".lock"))
 
-    def write_experiment(self, experiment: Experiment) -> None:
+    def write_experiment(self, experiment: Experiment, comments: Sequence[str] = ()) -> None:
+        """The settings, after lines of comment; a table given in memory goes beside them."""
         settings = experiment.model_dump(mode="json", exclude_none=True)
-        self.write("experiment.toml", tomli_w.dumps(settings))
+        lines = [" ".join(f"# {line}".split()) + "\n" for line in comments]
+        self.write("experiment.toml", "".join(lines) + tomli_w.dumps(settings))
+        if isinstance(experiment.dataset, MemoryData):
+            self.write_frame(DATA_FILE, experiment.frame)
 
     def read_experiment(self) -> Experiment:
-        return experiment_kept(tomllib.loads(self.read("experiment.toml").decode()))
+        settings = tomllib.loads(self.read("experiment.toml").decode())
+        if settings["dataset"].startswith(MEMORY) and self.exists(DATA_FILE):
+            settings["dataset"] = self.read_frame(DATA_FILE)[0]
+        return experiment_kept(settings)
 
     def write_json(self, name: str, content: Any) -> None:
         self.write(name, json.dumps(content, indent=2, allow_nan=False) + "\n")
