@@ -19,6 +19,7 @@ from harness.cli import (
     bench,
     check,
     compare,
+    data,
     lecture,
     listing,
     parity,
@@ -33,6 +34,7 @@ from harness.errors import ExitCode, InputError
 
 VERBS: dict[str, Callable[..., None]] = {
     "run": run.run_command,
+    "data": data.data_command,
     "report": report.report_command,
     "parity": parity.parity_command,
     "compare": compare.compare_command,
