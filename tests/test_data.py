@@ -91,7 +91,7 @@ def test_a_matrix_in_an_npz_file_is_cut_into_columns(tmp_path):
         ({"height": [1.5] * 5 + [1e39] * 35}, "height (1e+39 in row 7)"),
         (
             {"width": [1.5] * 39 + ["wide"]},
-            "'width' of 'flowers.csv' holds numbers but for 1 value",
+            "width has 'wide' in row 41 (1 such)",
         ),
         ({"width": "2024-05-01"}, "--drop width"),
         ({"kind": "rose"}, "has one class only"),

@@ -11,14 +11,24 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from harness.data.file_table import FileTable
+from harness.data.file_table import FileTable, map_values
 from harness.errors import InputError, unknown
 
 ColumnKind = Literal["number", "yes or no", "category", "date", "complex", "other", "mixed"]
 
 TARGET_NAMES = (
-    *("target", "label", "labels", "class", "species", "diagnosis", "quality", "y", "outcome"),
-    *("survived", "exited", "churn", "income", "default", "variety", "medv", "median_house_value"),
+    *(
+        "target",
+        "label",
+        "labels",
+        "survived",
+        "exited",
+        "churn",
+        "diagnosis",
+        "outcome",
+        "species",
+    ),
+    *("variety", "quality", "class", "y", "income", "default", "medv", "median_house_value"),
     *("saleprice", "price", "charges", "output", "result"),
 )
 _ROW_NAMES = re.compile(  # of a column that names or counts the rows, in small letters
@@ -30,7 +40,7 @@ _TIMES = re.compile(
     r"(?i)(.*[_ -])?(time|date|datetime|year|month|week|day|hour|minute|second|step|age|t)"
 )
 _DATE = re.compile(
-    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([ T].*)?"
+    r"\d{4}-\d{2}|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([ T].*)?"
     r"|\d{1,2}[:.]\d{2}[:.]\d{2}|\d{1,2}:\d{2}( ?[AaPp][Mm])?"
 )
 _TRUTH = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0, "TRUE": 1.0, "FALSE": 0.0}
@@ -69,8 +79,8 @@ def column_kind(column: pd.Series[Any]) -> ColumnKind:
         return "complex"
     if pd.api.types.is_numeric_dtype(dtype):
         return "number"
-    values = column.dropna()
-    kinds = set(map(type, values.head(1000)))
+    values = pd.Series(column.dropna().unique())
+    kinds = set(map(type, values))
     if not kinds:
         return "number"
     if kinds <= {bool, np.bool_}:
@@ -83,14 +93,15 @@ def column_kind(column: pd.Series[Any]) -> ColumnKind:
         return "date"
     if not kinds <= {str, bool, int, float, np.str_}:
         return "other"
-    texts = values.astype(str)
-    distinct = pd.Series(texts.unique())
+    distinct = values.astype(str)
     if set(distinct) <= _TRUTH.keys():
         return "yes or no"
     if distinct.head(1000).str.fullmatch(_DATE).all():
         return "date"
-    numbers = pd.to_numeric(distinct, errors="coerce").notna()
-    if numbers.any() and texts.isin(distinct[numbers]).mean() > _MIXED:
+    numbers = pd.to_numeric(distinct, errors="coerce").notna().to_numpy()
+    if numbers.all():
+        return "number"
+    if numbers.any() and column.dropna().isin(values[numbers]).mean() > _MIXED:
         return "mixed"
     return "category"
 
@@ -98,24 +109,22 @@ def column_kind(column: pd.Series[Any]) -> ColumnKind:
 def as_numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
     """The numbers of a column of numbers or of yes and no; NaN where one is missing."""
     if column_kind(column) == "yes or no" and column.dtype == object:
-        column = column.map(lambda value: _TRUTH.get(str(value), np.nan))
+        column = map_values(column, lambda value: _TRUTH.get(str(value), np.nan)).astype(float)
     if column.dtype.kind in "iufb" and isinstance(column.dtype, np.dtype):
         return column.to_numpy()
     if column.dtype == object:
-        column = column.map(lambda value: np.nan if value is None else float(value))
+        column = map_values(column, float).astype(float)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def as_texts(column: pd.Series[Any]) -> pd.Series[Any]:
     """The names of a column's values; None where one is missing. A whole number has no point."""
-    gone = column.isna()
-    if column_kind(column) == "number":
-        values = column.astype(object).map(_number_name)
-    elif column_kind(column) == "yes or no":
-        values = column.astype(object).map(lambda value: str(bool(_TRUTH.get(str(value), 0.0))))
-    else:
-        values = column.astype(object).map(str)
-    return values.where(~gone, None)
+    kind = column_kind(column)
+    if kind == "number":
+        return map_values(column, _number_name)
+    if kind == "yes or no":
+        return map_values(column, lambda value: str(bool(_TRUTH[str(value)])))
+    return map_values(column, str)
 
 
 def _number_name(value: Any) -> str:
@@ -182,7 +191,7 @@ def choose_target(
         return table.target, "the file's own"
     lower = {str(c).lower(): c for c in reversed(frame.columns)}
     by_name = next((lower[n] for n in TARGET_NAMES if n in lower), None)
-    if by_name is not None and _can_be_target(frame[by_name], task):
+    if by_name is not None and _can_be_target(frame[by_name], task, fractions=True):
         return by_name, "by its name"
     first, last = frame.columns[0], frame.columns[-1]
     if _can_be_target(frame[last], task):
@@ -196,7 +205,7 @@ def choose_target(
     )
 
 
-def _can_be_target(column: pd.Series[Any], task: str) -> bool:
+def _can_be_target(column: pd.Series[Any], task: str, *, fractions: bool = False) -> bool:
     """Whether a column can be the target that nobody named: classes, or numbers for regression."""
     kind = column_kind(column)
     if task == "regression":
@@ -204,7 +213,7 @@ def _can_be_target(column: pd.Series[Any], task: str) -> bool:
     if kind not in ("number", "category", "yes or no"):
         return False
     distinct = column.nunique()
-    whole = kind != "number" or not _has_fractions(column)
+    whole = fractions or kind != "number" or not _has_fractions(column)
     return whole and 1 < distinct <= max(2, min(_MOST_CLASSES, len(column) // 4))
 
 

@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
-from harness.data.file_table import FileTable
+from harness.data.file_table import FileTable, map_values
 from harness.errors import InputError
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "Null", "<NA>", "#N/A")
@@ -377,11 +378,17 @@ def _mended(frame: pd.DataFrame, layout: _Layout) -> pd.DataFrame:
     for name in frame.columns:
         if frame[name].dtype.kind not in "OT" and frame[name].dtype != "str":
             continue
-        values = frame[name].astype(object).map(lambda v: v.strip() if isinstance(v, str) else v)
-        values = values.where(~values.isin(MISSING), None)
-        given = values.dropna()
-        if len(given) and given.map(lambda v: isinstance(v, str) and layout.is_number(v)).all():
-            changed[name] = pd.to_numeric(values)
-        else:
-            changed[name] = values
+        values = map_values(frame[name], _stripped)
+        given = values.dropna().unique()
+        if len(given) and all(isinstance(v, str) and layout.is_number(v) for v in given):
+            values = pd.to_numeric(values)
+        changed[name] = values
     return frame.assign(**changed) if changed else frame
+
+
+def _stripped(value: Any) -> Any:
+    """A field without blanks at its ends; None if nothing is left, or what stands for nothing."""
+    if isinstance(value, str):
+        value = value.strip()
+        return None if value in MISSING else value
+    return value

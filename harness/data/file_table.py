@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 
 def _next_number(sample: int) -> int:
     return sample + 1
+
+
+def map_values(column: pd.Series[Any], function: Callable[[Any], Any]) -> pd.Series[Any]:
+    """A column with a function applied to each value that it has, once; what is missing is None."""
+    codes, values = pd.factorize(column)
+    mapped = np.empty(len(values) + 1, dtype=object)
+    for number, value in enumerate(values):
+        mapped[number] = function(value)
+    return pd.Series(mapped[codes], index=column.index, name=column.name, dtype=object)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from harness.errors import InputError
 FILE_KINDS = "CSV and other text tables, Parquet, NPZ, ARFF, svmlight and MNIST's idx files"
 LABEL = "label"  # what the target is called where a file has no name for it
 _TARGETS = ("y", "label", "labels", "target", "targets")  # arrays of an NPZ file
+_NOMINAL = re.compile(r"(?im)^@attribute[^\n{]*\{[^\n}]*\}")
 _IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
 
@@ -55,7 +56,6 @@ def read_file(path: Path, header: bool | None = None) -> FileTable:
         ValueError,
         EOFError,
         KeyError,
-        NotImplementedError,
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
@@ -194,15 +194,25 @@ def read_arff(name: str, content: bytes) -> FileTable:
     lines = text.splitlines()
     begin = next(n for n, line in enumerate(lines) if line.strip().lower().startswith("@data"))
     rows = [n + 1 for n in range(begin + 1, len(lines)) if lines[n].strip()[:1] not in ("", "%")]
-    values, about = arff.loadarff(io.StringIO(text))
+    try:
+        values, about = arff.loadarff(io.StringIO(re.sub(_NOMINAL, _without_blanks, text)))
+    except NotImplementedError as error:
+        raise InputError(
+            f"dataset: {name!r} cannot be read ({error}); allowed: numeric, nominal and date attributes"
+        ) from None
     columns: dict[str, Any] = {}
     for attribute, kind in zip(about.names(), about.types(), strict=True):
         column: Any = values[attribute]
         if kind == "nominal":
             told = [v.decode("utf-8", errors="replace") for v in column]
-            column = pd.Series([None if v == "?" else v for v in told], dtype=object)
+            column = pd.Categorical([None if v == "?" else v for v in told])
         columns[attribute] = column
     return FileTable(pd.DataFrame(columns), ("ARFF",), rows.__getitem__, header=True)
+
+
+def _without_blanks(nominal: re.Match[str]) -> str:
+    """A list of nominal values without blanks after commas, which SciPy takes for part of a value."""
+    return re.sub(r",[ \t]+", ",", nominal[0])
 
 
 def read_svmlight(name: str, content: bytes) -> FileTable:

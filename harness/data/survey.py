@@ -26,7 +26,7 @@ from harness.data.columns import (
     listed_names,
     named_columns,
 )
-from harness.data.file_table import FileTable
+from harness.data.file_table import FileTable, map_values
 from harness.errors import InputError
 from harness.experiment.experiment import Experiment
 
@@ -116,7 +116,7 @@ def survey_table(
 
 
 def _with_names(table: FileTable) -> FileTable:
-    """The table with text for names of columns."""
+    """The table with text for names of columns, and numbers for columns that hold them as text."""
     frame = table.frame
     if not all(isinstance(column, str) for column in frame.columns):
         frame = frame.set_axis([str(column) for column in frame.columns], axis=1)
@@ -223,14 +223,17 @@ def _refuse_kinds(survey: Survey) -> None:
             f"categories. Leave out what cannot be used: --drop {unusable}",
             drop=unusable,
         )
-    for name in kinds.get("mixed", ()):
-        slips = frame[name][_not_numbers(frame[name])]
-        row = survey.parts[0].place(int(slips.index[0]))
+    if mixed := kinds.get("mixed", []):
+        told = []
+        for name in mixed:
+            slips = frame[name][_not_numbers(frame[name])]
+            row = survey.parts[0].place(int(slips.index[0]))
+            told.append(f"{name} has {str(slips.iloc[0])!r} in row {row} ({len(slips)} such)")
         survey.refuse(
-            f"dataset: column {name!r} of {survey.name!r} holds numbers but for {len(slips)} value(s), the "
-            f"first {str(slips.iloc[0])!r} in row {row}; allowed: numbers, and ?, NA, N/A, nan, null or "
-            f"nothing for a missing one; or leave it out: --drop {name}",
-            drop=name,
+            f"dataset: {survey.name!r} has text in columns of numbers: {listed_names(told)}; allowed: "
+            "numbers, and ?, NA, N/A, nan, null or nothing for a missing one; or leave them out: --drop "
+            f"{','.join(mixed)}",
+            drop=",".join(mixed),
         )
 
 
@@ -314,11 +317,8 @@ def _feature(survey: Survey, part: Part, column: Column) -> NDArray[Any]:
     values = part.frame[column.name]
     if column.kind == "category":
         codes = {value: code for code, value in enumerate(column.values)}
-        return (
-            as_texts(values)
-            .map(lambda v: codes.get(v, len(codes)), na_action="ignore")
-            .to_numpy(float)
-        )
+        texts = as_texts(values)
+        return map_values(texts, lambda v: codes.get(v, len(codes))).to_numpy(np.float64)
     if column_kind(values) not in ("number", "yes or no"):
         slips = np.flatnonzero(_not_numbers(values))
         if len(slips):

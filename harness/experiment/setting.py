@@ -92,7 +92,12 @@ class Settings(BaseModel):
         """Text ``none`` where there may be nothing; no truth value for a number, though Python has it."""
         field = cls.model_fields[str(info.field_name)]
         optional = types.NoneType in get_args(field.annotation)
-        if value == "none" and optional and str not in get_args(field.annotation):
+        if (
+            isinstance(value, str)
+            and value == "none"
+            and optional
+            and str not in get_args(field.annotation)
+        ):
             return None
         items = value if isinstance(value, list | tuple) else [value]
         if not is_switch(field) and any(isinstance(item, bool) for item in items):
