@@ -38,6 +38,7 @@ HARNESS = (
 VERBS = ("report", "parity", "compare", "lecture", "check", "bench")
 MAY_USE = {("check", "parity"), ("bench", "lecture")}  # of the verbs, nobody else another
 BACKENDS = (
+    "recording",
     "settings",
     "network",
     "draws",
