@@ -259,7 +259,7 @@ def _gauss_newton(
     for _ in range(_ITERATIONS):
         for place in range(len(p)):
             moved = p.copy()
-            moved[place] += (h := 1e-6 * (abs(p[place]) or 1e-4))
+            moved[place] += (h := 1e-6 * max(abs(p[place]), 1e-3))
             jacobian[:, place] = (residuals(moved) - r) / h
         scales = np.linalg.norm(jacobian, axis=0)
         scales = np.where(scales > 0, scales, 1.0)
