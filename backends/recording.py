@@ -64,6 +64,7 @@ ABOUT: dict[str, tuple[Any, ...]] = {
     "activation": (str, list),  # a list has one for each hidden layer
     "output": ("softmax", "logistic", "identity"),
     "cost": ("mean", "sum"),
+    "cost_factor": _NUMBER,  # 2 where the cost is the squared error, not half of it
     "penalised": ("all", "hidden"),
     "penalised_biases": _SWITCH,
     "penalty_per_sample": _SWITCH,
@@ -318,7 +319,7 @@ class Recorder:
 
         source = self.batches(batch_size, shuffle, seed)
         given = [*callbacks, Recording()]
-        return {"x": source, "steps_per_epoch": steps, "callbacks": given, "verbose": 0}
+        return {"x": source, "steps_per_epoch": steps, "callbacks": given, "shuffle": False}
 
     def loader(self, loader: Any) -> Iterator[Any]:
         """The minibatches of a torch DataLoader over x and y, the rows of each remembered for ``watch``."""
@@ -326,6 +327,10 @@ class Recorder:
             batch = loader.collate_fn([loader.dataset[row] for row in rows])
             self._rows_ahead[:] = [np.asarray(rows)]
             yield batch
+
+    def last_rows(self) -> Array:
+        """The rows of the minibatch that ``batches`` gave last."""
+        return self._rows_ahead.pop()
 
     def rows(self, rows: Any) -> Any:
         """The same rows, remembered as those of the next step that ``watch`` sees."""

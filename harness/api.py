@@ -9,12 +9,13 @@ from harness.executors.by_name import prepare_executor
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.lecture.sections import lecture_sections
+from harness.parity.held_model import hold
 from harness.report.report import write_results
 from harness.results.result import Result, load_result
 from harness.roundoff.disputed_cells import add_disputes
 from harness.runner import Progress, plan_work, train_and_save
 
-__all__ = ["Execution", "Experiment", "Result", "load_result", "run", "write_report"]
+__all__ = ["Execution", "Experiment", "Result", "hold", "load_result", "run", "write_report"]
 
 # what a preset adds to the report on one of its runs
 SECTIONS: dict[str, Callable[[Result], list[Section]]] = {"lecture": lecture_sections}

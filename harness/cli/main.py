@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from harness.cli import baseline, bench, check, compare, lecture, listing, parity, report, run
+from harness.cli import baseline, bench, check, compare, hold, lecture, listing, parity, report, run
 from harness.cli.options import EachFlagOnce, with_flags
 from harness.errors import ExitCode, InputError
 
@@ -23,6 +23,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "run": run.run_command,
     "report": report.report_command,
     "parity": parity.parity_command,
+    "hold": hold.hold_command,
     "compare": compare.compare_command,
     "check": check.check_command,
     "bench": bench.bench_command,

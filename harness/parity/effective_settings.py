@@ -47,6 +47,12 @@ class Setting:
         return gap > 5 * self.error + 1e-3 * abs(self.said)
 
     @property
+    def known(self) -> bool:
+        """Whether the steps tell anything of it."""
+        size = 1 - self.value if self.name.startswith("beta") else max(abs(self.value), 1e-3)
+        return self.error < 0.2 * abs(size)
+
+    @property
     def rounded(self) -> float:
         """The number of fewest digits within a few errors of the value: what was probably meant."""
         if abs(self.value) <= 4 * self.error:
@@ -209,7 +215,7 @@ def fitted_settings(
         layer = int(group[0][1:])
         own = training.penalty(rules.lmbd, rules.batch_size, layer - 1, len(matrices))
         start = 0.0 if group[0][0] == "b" else float(own)
-        free(label, start, "penalty", _penalty_of(tuple(group)))
+        free(label, start, "penalty", _penalty_of(tuple(group), start))
     if training.optimizer == "adam":
         free("beta_1", training.beta_1, "training", _constant("beta_1"))
         free("beta_2", training.beta_2, "training", _constant("beta_2"))
@@ -234,9 +240,13 @@ def fitted_settings(
     return found, left
 
 
-def _penalty_of(group: tuple[str, ...]) -> Change:
+def _penalty_of(group: tuple[str, ...], own: float) -> Change:
+    """A penalty of strength p of some tensors; where the rules have one of strength ``own``, in its way."""
+
     def change(decay: Array, here: Any, p: float) -> Array:
-        return p * np.asarray(here.before[here.name]) if here.name in group else decay
+        if here.name not in group:
+            return decay
+        return decay * (p / own) if own else p * np.asarray(here.before[here.name])
 
     return change
 

@@ -312,7 +312,7 @@ def _completed(
     if found.get("optimizer") == "adam":
         for key in ("beta_1", "beta_2"):
             # what the steps cannot tell is as usual
-            if key not in about and values[key].error < 0.05 * (1 - values[key].value):
+            if key not in about and values[key].known:
                 found[key] = values[key].rounded
     if "lmbd" in lacking:
         own = {name: one.rounded for name, one in values.items() if name.startswith("lmbd on ")}

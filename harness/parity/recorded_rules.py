@@ -13,7 +13,7 @@ from backends.network import Activation, Array, Network, Output, Training
 from backends.recording import Recording
 from harness.errors import InputError
 from harness.parity.known_mistakes import catalogue
-from harness.parity.mistake import Mistake, always
+from harness.parity.mistake import Mistake, always, times_p
 from harness.parity.optimisers import adam_as, velocity_without_eta
 from harness.parity.reference_step import Batch, State, StepRules
 from harness.parity.step_trace import StepTrace
@@ -147,6 +147,10 @@ def conventions_of(
     for key, name in (("penalised_biases", "penalised biases"), ("decoupled", "decoupled decay")):
         if said.get(key) and rules.lmbd:
             chosen.append(next(m for m in catalogue(rules) if m.name == name))
+    if factor := said.get("cost_factor"):
+        words = f"the cost has the factor {factor:g}"
+        scaled = {"cost": times_p}
+        chosen.append(Mistake("cost's factor", words, "convention", "dW1", scaled, float(factor)))
     library = str(said.get("library") or "")
     if rules.training.optimizer == "adam":
         if said.get("amsgrad"):

@@ -115,11 +115,10 @@ def settings_table(parity: RecordedParity) -> pd.DataFrame:
     """The effective settings with their errors beside what the author said."""
     rows = []
     for one in parity.settings:
-        known = one.error < max(abs(one.value), 1e-3)
         rows.append(
             {
                 "setting": one.name,
-                "the weights say": f"{one.rounded:.6g}" if known else "not known",
+                "the weights say": f"{one.rounded:.6g}" if one.known else "not known",
                 "fitted": f"{one.value:.10g}",
                 "error": f"{one.error:.1e}" if np.isfinite(one.error) else None,
                 "the author says": None if one.said is None else f"{one.said:.6g}",
