@@ -194,7 +194,7 @@ class Recorder:
             fixed |= {"x": self.x, "y": self.y}
         else:
             self._growing, self._fixed = growing, fixed
-            self._pending = [*W, *b]
+            self._pending = [tensor.copy() for tensor in (*W, *b)]
             return self
         self._open(fixed, growing, [*W, *b])
         return self
@@ -946,7 +946,7 @@ def _weights_in(
         layers += 1
     if not layers:
         raise RecordingError(
-            f"W1: found no such member, only {', '.join(members) or 'none'}; it is needed"
+            f"W1: found no such member, only {', '.join(members) or 'none'}; allowed: one for each layer"
         )
     W = [members.pop(f"W{layer}") for layer in range(1, layers + 1)]
     given = [members.pop(f"b{layer}", None) for layer in range(1, layers + 1)]

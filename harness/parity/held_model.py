@@ -143,7 +143,7 @@ def _train_keras(model: Any, recorder: Recorder, epochs: int, batch_size: int) -
     recorder.about |= {k: v for k, v in settings_of_keras(model).items() if v is not None}
     before = [np.array(v) for v in model.get_weights()]
     model.optimizer.build(model.trainable_variables)
-    state = [np.array(v) for v in model.optimizer.variables]
+    state = [np.asarray(v.value).copy() for v in model.optimizer.variables]
     model.fit(epochs=epochs, verbose=0, **recorder.keras(batch_size=batch_size, seed=0))
     model.set_weights(before)
     for variable, value in zip(model.optimizer.variables, state, strict=True):

@@ -12,6 +12,7 @@ from harness.parity.hidden_functions import HIDDEN_FUNCTIONS
 from harness.parity.mistake import Change, Mistake, always, by, in_layer, times_p
 from harness.parity.reference_step import StepRules, Tensors
 
+_SLOPES_OF_A = {"sigmoid": "a (1 - a)", "tanh": "1 - a^2"}
 _OTHER_SLOPES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus")
 
 
@@ -48,6 +49,24 @@ def slope_mistakes(rules: StepRules) -> Iterator[Mistake]:
         words = f"in back-propagation f'(z) is that of {other}"
         changes = {"slope": _slope_of(other)}
         yield Mistake("another derivative", words, "slope", f"dW{len(hidden)}", changes)
+
+    for other, words in _SLOPES_OF_A.items():
+        if functions != {other}:
+            yield Mistake(
+                "another derivative",
+                f"in back-propagation f'(z) is written {words}, which is that of {other}",
+                "slope",
+                f"dW{len(hidden)}",
+                {"slope": _slope_from_a(other)},
+            )
+
+
+def _slope_from_a(function: str) -> Change:
+    def change(slope: Array, here: Any, p: float) -> Array:
+        a = here.found[f"a{here.layer}"]
+        return np.asarray(a * (1 - a) if function == "sigmoid" else 1 - a**2)
+
+    return change
 
 
 def _slope_of(function: str) -> Change:

@@ -67,7 +67,7 @@ class MistakeSearch:
 
     def levels(self, minibatches: Sequence[Batch]) -> Iterator[list[Mistakes]]:
         """Single mistakes, then pairs, then threes; of each only those that explain the first trace."""
-        once = other_minibatch(self.trace, minibatches)
+        once = other_minibatch(max(self.traces, key=len), minibatches)
         if once is not None:
             yield [(once,)]
         if self.wrong_steps < 2:
