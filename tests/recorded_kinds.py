@@ -111,7 +111,7 @@ MORE = [
         "gradient transposed",
         "dW2",
         gradients=lambda s, g: [t.T if k == 1 else t for k, t in enumerate(g)],
-        settings={"hidden": [8, 8]},
+        settings={"hidden": [8, 8], "lmbd": [0.0]},
     ),
     kind("eta ten times", "eta factor", "W1", rate=lambda s, e: 10 * e),
     kind(

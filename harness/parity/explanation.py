@@ -172,6 +172,11 @@ def _round_numbers(mistakes: Mistakes) -> bool:
     def is_round(p: float) -> bool:
         return any(abs(value - float(f"{value:.2g}")) < 1e-6 * abs(value) for value in (p, 1 / p))
 
+    def is_nothing(p: float) -> bool:  # a factor that is a rounding of 1
+        return 0 < abs(p - 1) < 1e-6
+
+    if any(is_nothing(m.p) for m in mistakes if m.fit):
+        return False
     return all(is_round(m.p) for m in mistakes if m.fit and m.p)
 
 

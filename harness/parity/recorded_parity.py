@@ -43,6 +43,7 @@ _BLOCK = 250  # steps whose round-off is measured together
 _SEARCHED = 4  # steps that mistakes are sought in
 _BEFORE = 4  # of them before the first wrong one, where it comes late
 _WITNESSED = 40  # steps that an explanation has to hold in
+_TELLING = 6  # steps from which on one wrong first one tells something
 _CHAOTIC = 1e-3  # share of an update that round-off may be, at most, for it to be judged
 _SETTINGS = ("eta", "lmbd", "optimizer", "activation", "momentum")
 # groups of mistakes that the fitted settings show themselves
@@ -148,7 +149,9 @@ def judge_recording(
         )
     say(f"what explains {recording.name}")
     index = int(np.flatnonzero(wrong.any(axis=1))[0])
-    explanation = _explained(recording, trace, steps_after, index, batches)
+    explanation = _other_start(trace, wrong, checked.size) or _explained(
+        recording, trace, steps_after, index, batches
+    )
     made = explanation.mistakes if explanation else ()
     structure = [m for m in made if m.group not in _SHOWN]
     settings, left = fitted_settings(trace, _said(recording, recording.about, rules), structure)
@@ -265,6 +268,22 @@ def _explained(
         short = until(int(wrong[1]) + 1) if len(wrong) > 1 else short
     traces = [short] if len(long) == len(short) else [short, long]
     return explain(traces, batches, more=other_data(recording, trace.rules))
+
+
+def _other_start(trace: StepTrace, wrong: NDArray[np.bool_], size: float) -> Explanation | None:
+    """That the training began elsewhere: only what leads away from the recorded start is wrong.
+
+    Told of plain gradient descent alone; other optimisers remember what the unknown start did.
+    """
+    training = trace.rules.training
+    steps: NDArray[np.bool_] = wrong.any(axis=1)
+    if training.optimizer != "sgd" or training.momentum or len(steps) < _TELLING or steps[1:].any():
+        return None
+    words = (
+        "the training did not begin at the recorded initial weights: only its first step is wrong"
+    )
+    start = Mistake("initial weights", words, "initial weights", "initial W1", {})
+    return Explanation((start,), (), 0.0, size, 1, len(steps))
 
 
 def _first_tensor(trace: StepTrace, wrong: NDArray[np.bool_]) -> str:
