@@ -35,13 +35,16 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import metadata
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends.formulas import predict
+from backends.frameworks import load
 from backends.network import (
     ACTIVATIONS,
     OPTIMIZERS,
@@ -109,6 +112,32 @@ class Backend(ABC):
     heeds: ClassVar[tuple[str, ...]] = ()
     conventions: ClassVar[tuple[Convention, ...]] = ()
 
+    @property
+    def program(self) -> type[Backend]:
+        """The class whose code trains."""
+        return type(self)
+
+    def needs(self) -> tuple[str, ...]:
+        """The distributions that it computes with beside ``library`` and NumPy."""
+        return ()
+
+    def versions(self) -> dict[str, str]:
+        """The versions of the distributions that it computes with, as far as they are installed."""
+        found = {}
+        for name in sorted({"numpy", self.library, *self.needs()} - {""}):
+            with suppress(metadata.PackageNotFoundError):
+                found[name] = metadata.version(name)
+        return found
+
+    def surroundings(self) -> dict[str, str]:
+        """What its results depend on beside versions, where it does not run in this process."""
+        return {}
+
+    def load(self) -> None:
+        """Import the library; raises ImportError."""
+        for module in self.modules:
+            load(module)
+
     def unsupported(self, network: Network, training: Training) -> str | None:
         """Why this backend cannot train this network, for a person to read; None if it can.
 
@@ -139,6 +168,7 @@ class Backend(ABC):
     ) -> tuple[Sequence[Array], Sequence[Array]]:
         """Train one network along a plan of one stream; its weight matrices and biases.
 
+        This is the *stock program*: the library as its documentation teaches it, nothing made up for.
         Start from ``W, b = plan.start()`` and take one optimiser step for each ``rows`` of
         ``plan.batches()``, on the samples ``x[rows], y[rows]``.
 
@@ -147,6 +177,12 @@ class Backend(ABC):
         (outputs,), first layer first. Weights that overflowed are returned as they are (inf or NaN).
         """
         raise NotImplementedError(f"{type(self).__name__} defines neither train_one nor train")
+
+    @property
+    def has_stock_program(self) -> bool:
+        """Whether there is a :meth:`train_one` beside the stack of :meth:`train`."""
+        own = type(self)
+        return own.train_one is not Backend.train_one or own.trace_one is not Backend.trace_one
 
     def trace_one(
         self,
@@ -176,6 +212,12 @@ class Backend(ABC):
         Arguments as in :meth:`train_one`; the result's arrays have the leading axis ``cells``.
         This base class trains one cell after the other.
         """
+        return self.train_stock(x, y, network, training, cells, plan)
+
+    def train_stock(
+        self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
+    ) -> Fit:
+        """As :meth:`train`, by the stock program: :meth:`train_one`, one cell after the other."""
         with np.errstate(all="ignore"):  # cells that overflow are no news
             paths = [
                 self.trace_one(

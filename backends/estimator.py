@@ -10,8 +10,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import signature
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +28,15 @@ from backends.formulas import logits, penalty, sample_cost
 from backends.network import Array, Cells, Network, Training, Weights
 from backends.plan import Plan
 from backends.registry import UnusableBackend, usable
-from backends.settings import check_hidden, check_nesterov, check_setting
+from backends.settings import (
+    check_hidden,
+    check_momentum,
+    check_nesterov,
+    check_setting,
+    check_switch,
+    name_here,
+    not_known,
+)
 
 try:
     from sklearn.utils.validation import validate_data
@@ -39,9 +50,27 @@ except ImportError:  # before scikit-learn 1.6 it was a method
 LOSS_POINTS = 8  # of a loss curve; each one interrupts the library's training
 
 
+_P = ParamSpec("_P")
+
+
+def _told_what_names_are_here(init: Callable[_P, None]) -> Callable[_P, None]:
+    """The constructor, which says what a parameter that it does not have is called here."""
+    names = list(signature(init).parameters)[1:]
+
+    @wraps(init)
+    def checked(*given: _P.args, **named: _P.kwargs) -> None:
+        for name in named:
+            if name not in names:
+                raise TypeError(_not_a_parameter(name, names))
+        init(*given, **named)
+
+    return checked
+
+
 class _MLPBackend(BaseEstimator):
     """What classifier and regressor share: parameters, training and the loss curve."""
 
+    @_told_what_names_are_here
     def __init__(
         self,
         backend: str = "numpy",
@@ -75,9 +104,13 @@ class _MLPBackend(BaseEstimator):
 
     def _check(self) -> None:
         """Refuse parameters as an experiment's settings are refused, before the data are looked at."""
-        for name in ("eta", "lmbd", "momentum", "epochs", "batch_size", "dtype"):
+        for name in ("activation", "eta", "lmbd", "optimizer", "momentum", "epochs", "batch_size"):
             check_setting(name, getattr(self, name))
+        check_setting("dtype", self.dtype)
+        for name in ("nesterov", "keep_last_batch"):
+            check_switch(name, getattr(self, name))
         check_hidden(self._hidden)
+        check_momentum(self.momentum, self.optimizer)
         check_nesterov(self.nesterov, self.momentum)
 
     @property
@@ -130,7 +163,16 @@ class _MLPBackend(BaseEstimator):
         self.loss_ = self.loss_curve_[-1]
         self.n_iter_ = self.epochs
 
+    def set_params(self, **parameters: Any) -> Any:
+        """As everywhere in scikit-learn; a name of another program is told what it is called here."""
+        for name in parameters:
+            if name not in self._get_param_names():
+                raise ValueError(_not_a_parameter(name, self._get_param_names()))
+        return super().set_params(**parameters)
+
     def _backend(self) -> Backend:
+        if not isinstance(self.backend, str):
+            raise ValueError(f"backend: found {self.backend!r}; allowed: a name")
         try:
             return usable(self.backend)
         except KeyError as error:
@@ -143,6 +185,12 @@ class _MLPBackend(BaseEstimator):
         x = validate_data(self, x, reset=False, dtype=np.dtype(self.dtype))
         weights = Weights.stack([(self.coefs_, self.intercepts_)])
         return self._backend().predict_proba(x, self.network_, weights)[0]
+
+
+def _not_a_parameter(name: str, names: list[str]) -> str:
+    """The sentence on a parameter that there is not, with what it is called here."""
+    ours = name_here(name)
+    return not_known("parameter", name, names, ours if ours in names else None)
 
 
 _PARAMETERS = """

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from backends.network import Array, Network, Training, Weights
 
-# 0.01 as float32 represents it, because TensorFlow and Keras hold the slope in float32 whatever the dtype
-LEAKY_SLOPE = float(np.float32(0.01))
+LEAKY_SLOPE = 0.01
 ELU_ALPHA = 1.0
 
 
@@ -156,6 +155,7 @@ def forward(
     return a
 
 
+@np.errstate(all="ignore")  # whatever the process has set: overflow is seen in what comes out
 def logits(x: Array, network: Network, weights: Weights) -> Array:
     """z of the output layer for every cell; (cells, samples, outputs)."""
     a = x[None]
@@ -181,6 +181,7 @@ def predict(x: Array, network: Network, weights: Weights) -> Array:
         return probabilities(logits(x, network, weights), network)
 
 
+@np.errstate(all="ignore")
 def sample_cost(z: Array, y: NDArray, network: Network) -> Array:
     """Cost of each sample from logits z (cells, samples, outputs); (cells, samples), float64.
 
@@ -196,6 +197,7 @@ def sample_cost(z: Array, y: NDArray, network: Network) -> Array:
     return 0.5 * (z - y) ** 2
 
 
+@np.errstate(all="ignore")
 def penalty(weights: Weights, lmbd: Array, training: Training, rows: int) -> Array:
     """sum_l (p_l / 2) ||W_l||^2 for every cell, float64, with p_l of ``training``; (cells,)."""
     total = np.zeros(len(weights))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import importlib.util
 import logging
 import os
 import sys
@@ -27,8 +28,15 @@ THREAD_VARIABLES = (
 )
 # Likewise, unless the user has set them. TensorFlow takes oneDNN's kernels by itself only on processors made
 # for neural networks (AVX512-VNNI and newer). Elsewhere it falls back to slower ones, which round otherwise.
-FRAMEWORK_VARIABLES = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
+FRAMEWORK_VARIABLES = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "JAX_PLATFORMS": "cpu",
+}
 KERAS_ENGINE = "KERAS_BACKEND"
+# Set in a process that is there for Keras on one of these; KERAS_BACKEND alone decides nothing.
+OWN_KERAS_ENGINE = "BACKENDS_KERAS_ENGINE"
+KERAS_ENGINES = ("tensorflow", "jax", "torch")
 
 
 class EngineInUse(ImportError):
@@ -38,10 +46,18 @@ class EngineInUse(ImportError):
 def set_threads(threads: int) -> None:
     """Have libraries imported from now on use this many threads each."""
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    if threads == 1:  # XLA knows one thread, or as many as there are cores
+        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+
+
+def keras_engine() -> str:
+    """What Keras is to run on: what this process is there for, else the first engine that is installed."""
+    installed = [name for name in KERAS_ENGINES if importlib.util.find_spec(name) is not None]
+    return os.environ.get(OWN_KERAS_ENGINE) or (installed or ["tensorflow"])[0]
 
 
 def load(module: str) -> ModuleType:
-    """Import TensorFlow, Keras on TensorFlow, or another library.
+    """Import TensorFlow, Keras on its engine, or another library.
 
     What they print while starting is dropped unless they fail. Raises ImportError, for a Keras that
     something else has put on another engine :class:`EngineInUse`.
@@ -49,13 +65,13 @@ def load(module: str) -> ModuleType:
     if module not in sys.modules:
         for name, value in FRAMEWORK_VARIABLES.items():
             os.environ.setdefault(name, value)
-        with _environment(KERAS_ENGINE, "tensorflow"), _stderr_to_file(), garbage_waits():
+        with _environment(KERAS_ENGINE, keras_engine()), _stderr_to_file(), garbage_waits():
             importlib.import_module(module)
     loaded = sys.modules[module]
-    if module == "keras" and (engine := loaded.config.backend()) != "tensorflow":
+    if module == "keras" and (engine := loaded.config.backend()) != (wanted := keras_engine()):
         raise EngineInUse(
             f"Keras runs on {engine} in this process, which imported it before; it has to be on "
-            "tensorflow: set KERAS_BACKEND=tensorflow, or leave the first import of Keras to the backend"
+            f"{wanted}: set KERAS_BACKEND={wanted}, or leave the first import of Keras to the backend"
         )
     return loaded
 

@@ -8,6 +8,7 @@ has for one network only (a number as learning rate, as penalty) has a subclass 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
 from backends.formulas import LEAKY_SLOPE
-from backends.frameworks import load
+from backends.frameworks import keras_engine, load
 from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
 
@@ -25,7 +26,7 @@ class KerasBackend(Backend):
 
     name = "keras"
     library = "keras"
-    modules = ("tensorflow", "keras")
+    modules = ("keras",)
     stacks = True
     heeds = tuple(option for option in OPTIONS if option != "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
@@ -42,7 +43,7 @@ class KerasBackend(Backend):
         ),
         Convention(
             "cost of a minibatch",
-            "ours: StackLoss, the sum over cells of keras.losses' cost from logits (regression: half "
+            "ours: StackLoss, the sum over cells of Keras's cross-entropy from logits (regression: half "
             "the squared error); sample_weight 1 / n makes it the mean over the minibatch",
             "the mean",
         ),
@@ -78,8 +79,8 @@ class KerasBackend(Backend):
         ),
         Convention(
             "leaky_relu slope",
-            f"{LEAKY_SLOPE:.12g}, 0.01 as float32 holds it, in float64 too: "
-            "keras.activations.leaky_relu takes the slope in float32",
+            f"{LEAKY_SLOPE:g}; ours: written out, because keras.activations.leaky_relu holds the slope "
+            "in float32 whatever the dtype",
             "0.2 in activations, 0.3 in the layer",
         ),
         Convention(
@@ -89,6 +90,38 @@ class KerasBackend(Backend):
         ),
         Convention("two classes", "one logistic output", "left to the programmer"),
     )
+
+    def needs(self) -> tuple[str, ...]:
+        return (keras_engine(),)
+
+    def train_one(
+        self,
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        eta: float,
+        lmbd: float,
+        plan: Plan,
+    ) -> tuple[Sequence[Array], Sequence[Array]]:
+        return self.trace_one(x, y, network, training, eta, lmbd, plan.at([plan.steps]))[0]
+
+    def trace_one(
+        self,
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        eta: float,
+        lmbd: float,
+        plan: Plan,
+    ) -> list[tuple[Sequence[Array], Sequence[Array]]]:
+        """As Keras's guides write it: a Sequential of Dense, stock loss and optimiser, ``fit``."""
+        load("keras")
+        from backends.keras_stack import keras_defaults, stock_path
+
+        with keras_defaults(training.dtype):
+            return stock_path(x, y, network, training, eta, lmbd, plan)
 
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan

@@ -6,20 +6,19 @@ that Keras calls the batch, and cells of a group. An element of the data is a mi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
 from backends.formulas import LEAKY_SLOPE
-from backends.frameworks import tensorflow_defaults
+from backends.frameworks import load, tensorflow_defaults
 from backends.network import Array, Cells, Network, Training, Weights
 from backends.padding import cost_weights, penalty_factors, rectangle
 from backends.plan import Plan
@@ -51,9 +50,10 @@ class StackLoss(keras.losses.Loss):
         if self.network.output == "softmax":
             cost = keras.losses.sparse_categorical_crossentropy(y, z, from_logits=True)
         elif self.network.output == "logistic":
-            cost = keras.losses.binary_crossentropy(y[..., None], z, from_logits=True)
+            # of ops, not of losses, whose mean over one output is in float32 on PyTorch
+            cost = ops.binary_crossentropy(ops.cast(y, z.dtype), z[..., 0], from_logits=True)
         else:
-            cost = keras.losses.mean_squared_error(y[..., None], z) / 2
+            cost = ops.square(z[..., 0] - y) / 2
         return ops.sum(cost, axis=1)
 
 
@@ -137,13 +137,13 @@ class Stack:
         self.model.compile(
             optimizer=optimizer,
             loss=StackLoss(network, dtype),
-            steps_per_execution=STEPS_PER_EXECUTION,
+            steps_per_execution=1 if keras.config.backend() == "torch" else STEPS_PER_EXECUTION,
         )
 
     def _layer(self, layer: int) -> keras.layers.EinsumDense:
         network, last = self.network, self.network.layers - 1
         penalised = self.training.penalised == "all" or layer < last
-        return keras.layers.EinsumDense(
+        dense = keras.layers.EinsumDense(
             "gnf,gcfh->gcnh" if layer == 0 else "gcnf,gcfh->gcnh",
             output_shape=(self.shape[1], None, network.sizes[layer + 1]),
             bias_axes="gch",
@@ -152,6 +152,8 @@ class Stack:
             kernel_regularizer=StackL2(self.l2) if penalised else None,
             dtype=self.training.dtype,
         )
+        dense.l2 = self.l2  # a variable of the model's, or JAX would take its value for a constant
+        return dense
 
     def train(self, x: Array, y: NDArray, cells: Cells, plan: Plan) -> list[Weights]:
         """Weights after every checkpoint; ``plan`` has one stream for each group."""
@@ -163,18 +165,19 @@ class Stack:
         self.eta.assign(cells.eta.reshape(self.shape).astype(dtype))
         lmbd = cells.lmbd.reshape(*self.shape, 1, 1)
         self._set_weights(plan.initial)
-        minibatch = partial(_minibatch, tf.constant(x), tf.constant(y))
-        steps = tf.data.Dataset.from_tensor_slices((order.swapaxes(0, 1), scale.astype(dtype)))
-        options = tf.data.Options()
-        # its thread has training wait, a third of the time on one core
-        options.autotune.enabled = False
-        steps = steps.with_options(options)
+        source = _TensorFlowMinibatches if _on_tensorflow() else _Minibatches
+        minibatches = source(x, y, order.swapaxes(0, 1), scale.astype(dtype))
         path = []
         for segment in plan.segments():
             for first, last in _runs(penalty, *segment):
                 self.l2.assign((lmbd * penalty[first] / 2).astype(dtype))
-                minibatches = steps.skip(first).take(last - first).map(minibatch)
-                self.model.fit(minibatches, epochs=1, shuffle=False, verbose=0)
+                self.model.fit(
+                    minibatches.between(first, last),
+                    steps_per_epoch=last - first,
+                    epochs=1,
+                    shuffle=False,
+                    verbose=0,
+                )
             path.append(self.weights())
         return path
 
@@ -196,7 +199,7 @@ class Stack:
 
     def graph(self, rows: int) -> Any:
         """The graph of one step on a minibatch of ``rows``: forward, objective, gradients, update."""
-        model, dtype = self.model, self.training.dtype
+        model, dtype, tf = self.model, self.training.dtype, load("tensorflow")
 
         def training_step(x: Any, y: Any) -> None:
             with tf.GradientTape() as tape:
@@ -216,7 +219,7 @@ class Stack:
 
     def weights(self) -> Weights:
         cells = self.shape[0] * self.shape[1]
-        tensors = self.model.get_weights()
+        tensors = [ops.convert_to_numpy(v) for v in self.model.trainable_variables]
         return Weights(
             tuple(W.reshape(cells, *W.shape[2:]) for W in tensors[0::2]),
             tuple(b.reshape(cells, b.shape[-1]) for b in tensors[1::2]),
@@ -229,38 +232,143 @@ class Stack:
             for tensor in (W, b[:, None]):
                 stacked = tensor[None] if cells else tensor[:, None]
                 tensors.append(np.broadcast_to(stacked, (*self.shape, *tensor.shape[1:])))
-        self.model.set_weights(tensors)
+        for variable, tensor in zip(self.model.trainable_variables, tensors, strict=True):
+            variable.assign(tensor)
 
 
 stack_for = lru_cache(maxsize=16)(Stack)
 
 
+def stock_path(
+    x: Array,
+    y: NDArray,
+    network: Network,
+    training: Training,
+    eta: float,
+    lmbd: float,
+    plan: Plan,
+) -> list[tuple[Sequence[Array], Sequence[Array]]]:
+    """One network as Keras's guides have it: Dense layers, stock regulariser, loss, optimiser, fit.
+
+    What Keras rounds by itself stays rounded: momentum, beta_1, beta_2 and the penalty's factor are Python
+    floats. ``fit`` walks through rows laid out in the plan's order, minibatches of one size in a call.
+    """
+    last, dtype = network.layers - 1, training.dtype
+    layers = [
+        keras.layers.Dense(
+            network.sizes[layer + 1],
+            activation=None if layer == last else _activation(network.activation),
+            kernel_regularizer=_stock_penalty(training, lmbd, plan.batch_size, layer, network),
+            dtype=dtype,
+        )
+        for layer in range(network.layers)
+    ]
+    model = keras.Sequential([keras.Input((network.features,), dtype=dtype), *layers])
+    model.set_weights([t for pair in zip(*plan.start(), strict=True) for t in pair])
+    model.compile(optimizer=_stock_optimizer(training, eta), loss=_stock_loss(network, training))
+    path: list[tuple[Sequence[Array], Sequence[Array]]] = []
+    for first, end in plan.segments():
+        for start, stop in _runs(np.diff(plan.bounds), first, end):
+            rows = plan.order[0, plan.bounds[start] : plan.bounds[stop]]
+            size = int(plan.bounds[start + 1] - plan.bounds[start])
+            targets = y[rows] if network.classes > 2 else y[rows, None].astype(dtype)
+            model.fit(x[rows], targets, batch_size=size, epochs=1, shuffle=False, verbose=0)
+        tensors = model.get_weights()
+        path.append((tensors[0::2], tensors[1::2]))
+    return path
+
+
+def _stock_penalty(
+    training: Training, lmbd: float, rows: int, layer: int, network: Network
+) -> keras.regularizers.Regularizer | None:
+    factor = float(training.penalty(lmbd, rows, layer, network.layers))
+    return keras.regularizers.L2(factor / 2) if factor else None
+
+
+def _stock_optimizer(training: Training, eta: float) -> keras.optimizers.Optimizer:
+    if training.optimizer == "adam":
+        return keras.optimizers.Adam(
+            learning_rate=eta,
+            beta_1=training.beta_1,
+            beta_2=training.beta_2,
+            epsilon=training.epsilon,
+        )
+    return keras.optimizers.SGD(
+        learning_rate=eta, momentum=training.momentum, nesterov=training.nesterov
+    )
+
+
+def _stock_loss(network: Network, training: Training) -> keras.losses.Loss:
+    reduction = "sum_over_batch_size" if training.cost == "mean" else "sum"
+    if network.output == "softmax":
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+    if network.output == "logistic":
+        return keras.losses.BinaryCrossentropy(from_logits=True, reduction=reduction)
+    return _HalfSquaredError(reduction=reduction)
+
+
+class _HalfSquaredError(keras.losses.MeanSquaredError):
+    """Keras's own squared error, halved as in the canonical objective."""
+
+    def call(self, y: Any, z: Any) -> Any:
+        return super().call(y, z) / 2
+
+
 def _activation(name: str) -> Any:
     if name == "leaky_relu":
-        return partial(keras.activations.leaky_relu, negative_slope=LEAKY_SLOPE)
+        return lambda z: ops.where(z > 0, z, LEAKY_SLOPE * z)
     return {"identity": "linear"}.get(name, name)
 
 
-def _runs(penalty: Array, first: int, last: int) -> Iterator[tuple[int, int]]:
-    """The stretches of equal penalty between two steps; one, unless it depends on the batch's size."""
-    cuts = np.flatnonzero(np.diff(penalty[first:last])) + first + 1
+def _runs(values: NDArray[Any], first: int, last: int) -> Iterator[tuple[int, int]]:
+    """The stretches of equal values, one a step, between two steps."""
+    cuts = np.flatnonzero(np.diff(values[first:last])) + first + 1
     yield from pairwise([first, *cuts.tolist(), last] if last > first else [])
 
 
-def _minibatch(x: Any, y: Any, rows: Any, scale: Any) -> tuple[Any, Any, Any]:
-    """Inputs (groups, rows, features), targets (groups, rows) and sample weights (1, rows)."""
-    return tf.gather(x, rows), tf.gather(y, rows), scale[None]
+class _Minibatches:
+    """Inputs (groups, rows, features), targets (groups, rows) and sample weights (1, rows), step by step."""
+
+    def __init__(self, x: Array, y: NDArray, order: NDArray[np.integer], scale: Array) -> None:
+        self.x, self.y, self.order, self.scale = x, y, order, scale
+
+    def between(self, first: int, last: int) -> Any:
+        for step in range(first, last):
+            rows = self.order[step]
+            yield self.x[rows], self.y[rows], self.scale[step][None]
+
+
+class _TensorFlowMinibatches:
+    """The same as a ``tf.data.Dataset``, which TensorFlow draws from in its own threads."""
+
+    def __init__(self, x: Array, y: NDArray, order: NDArray[np.integer], scale: Array) -> None:
+        tf = load("tensorflow")
+        self.x, self.y, self.tf = tf.constant(x), tf.constant(y), tf
+        options = tf.data.Options()
+        # its thread has training wait, a third of the time on one core
+        options.autotune.enabled = False
+        self.steps = tf.data.Dataset.from_tensor_slices((order, scale)).with_options(options)
+
+    def between(self, first: int, last: int) -> Any:
+        return self.steps.skip(first).take(last - first).map(self._minibatch)
+
+    def _minibatch(self, rows: Any, scale: Any) -> tuple[Any, Any, Any]:
+        return self.tf.gather(self.x, rows), self.tf.gather(self.y, rows), scale[None]
+
+
+def _on_tensorflow() -> bool:
+    return bool(keras.config.backend() == "tensorflow")
 
 
 @contextmanager
 def keras_defaults(dtype: str) -> Iterator[None]:
-    """Keras and TensorFlow as they are by default, in this dtype, whatever the process has set.
+    """Keras and its engine as they are by default, in this dtype, whatever the process has set.
 
     Keras casts losses to its global floatx, and a policy of mixed precision scales them. Afterwards all is
     as before.
     """
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
-    with tensorflow_defaults():
+    with tensorflow_defaults() if _on_tensorflow() else np.errstate(all="ignore"):
         keras.config.set_floatx(dtype)
         keras.config.set_dtype_policy(dtype)
         try:

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
 from backends.formulas import (
+    ACTIVATE,
     adam_correction,
     forward,
     product,
@@ -57,6 +58,36 @@ class NumPyBackend(Backend):
         Convention("Adam epsilon", "1e-8", "written out here"),
         Convention("two classes", "one logistic output", "written out here"),
     )
+
+    def train_one(
+        self,
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        eta: float,
+        lmbd: float,
+        plan: Plan,
+    ) -> tuple[Sequence[Array], Sequence[Array]]:
+        """As the notes write it: one network, its arrays of two dimensions, a loop."""
+        W, b = plan.start()
+        t = targets(y, network, training.dtype)
+        rate = np.asarray(eta, training.dtype)
+        update = _OPTIMIZERS[training.optimizer](training, rate, [*W, *b])
+        for step, rows in enumerate(plan.batches()):
+            n = len(rows)
+            p = [
+                np.asarray(training.penalty(lmbd, n, layer, network.layers), training.dtype)
+                for layer in range(network.layers)
+            ]
+            a = [x[rows]]
+            for layer in range(network.layers):
+                last = layer == network.layers - 1
+                function = network.output if last else network.activation
+                a.append(ACTIVATE[function](a[-1] @ W[layer] + b[layer]))
+            dW_db = gradients(a, t[rows], network, W, p, training.cost_scale(n))
+            update(step, [g.reshape(theta.shape) for g, theta in zip(dW_db, [*W, *b], strict=True)])
+        return W, b
 
     @np.errstate(all="ignore")  # cells that overflow are no news
     def train(

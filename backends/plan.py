@@ -21,6 +21,7 @@ from backends.draws import (
     draw_weights,
     sources_of,
 )
+from backends.memory import require_training_memory
 from backends.network import Array, Network, Weights
 
 
@@ -156,11 +157,13 @@ class Plan:
         order. Unless ``rounded`` is False, initial weights are representable in float32 whatever
         ``dtype``, so that runs in both precisions start from the same point.
 
+        :class:`~backends.memory.NotEnoughMemory` for what this machine could not hold.
         The choices of ``minibatches`` and ``initial_weights`` are told in :mod:`backends.draws`; an
         epoch's short last minibatch is dropped unless ``keep_last_batch``.
         """
         pools = [rows] * len(seeds) if isinstance(rows, np.ndarray) else list(rows)
         samples = len(pools[0])
+        require_training_memory(network, samples, epochs)
         batch = min(batch_size, samples)
         sizes = [batch] * (samples // batch)
         if keep_last_batch and minibatches != "independent" and samples % batch:

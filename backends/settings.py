@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 # leaky_relu's slope and elu's alpha are backends.formulas.LEAKY_SLOPE and ELU_ALPHA
 Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"]
@@ -66,9 +66,48 @@ RANGES = {
     "tol": NOT_NEGATIVE,
 }
 CHOICES = {
+    "activation": get_args(Activation),
+    "optimizer": get_args(Optimizer),
     "dtype": ("float32", "float64"),
     "cost": ("mean", "sum"),
     "penalised": ("all", "hidden"),
+}
+
+
+# What other programs call our settings: scikit-learn, Keras, PyTorch, and papers.
+NAMES_ELSEWHERE = {
+    name: ours
+    for ours, names in {
+        "eta": "lr learning_rate learning_rate_init step_size",
+        "lmbd": "l2 alpha lambda lambd lam reg reg_lambda regularization regularisation weight_decay penalty",
+        "epochs": "max_iter n_epochs num_epochs nb_epoch nb_epochs epoch iterations n_iter",
+        "batch_size": "batch minibatch minibatch_size mini_batch_size bs",
+        "hidden": "hidden_layer_sizes hidden_layers hidden_units hidden_size hidden_dim n_hidden layers "
+        "n_layers num_layers units neurons",
+        "activation": "act nonlinearity activation_function",
+        "optimizer": "solver optimiser optim method",
+        "minibatches": "shuffle",
+        "nesterov": "nesterovs_momentum use_nesterov",
+        "patience": "n_iter_no_change early_stopping",
+        "dtype": "precision floatx",
+        "seed": "random_state random_seed rng",
+        "repeats": "runs n_runs n_repeats num_repeats repetitions trials",
+        "folds": "cv n_splits n_folds kfold k_folds",
+        "validation_size": "validation_split validation_fraction val_size val_split",
+        "test_size": "test_split test_fraction",
+        "scale": "scaler scaling normalize normalise standardize standardise",
+        "dataset": "data dataset_name csv",
+        "target": "label labels target_column y",
+        "backends": "library libraries framework frameworks engine",
+        "initial_weights": "kernel_initializer weight_init initializer init",
+        "initial_bias": "bias_initializer bias_init",
+        "cost": "loss criterion loss_reduction reduction",
+        "jobs": "n_jobs workers n_workers num_workers processes",
+        "threads": "n_threads num_threads",
+        "unit_timeout": "timeout time_limit",
+        "output": "out out_dir output_dir outdir",
+    }.items()
+    for name in names.split()
 }
 
 
@@ -98,6 +137,20 @@ def check_nesterov(nesterov: bool, momentum: float) -> None:
         raise ValueError(f"nesterov: needs a momentum above 0, found momentum {momentum:g}")
 
 
+def check_momentum(momentum: float, optimizer: str) -> None:
+    """Refuse a momentum of an optimiser that has none of ours; ValueError."""
+    if momentum and optimizer != "sgd":
+        raise ValueError(
+            f"momentum: found {momentum:g} with optimizer {optimizer}; allowed: only with sgd"
+        )
+
+
+def check_switch(name: str, value: Any) -> None:
+    """Refuse what is neither true nor false; ValueError."""
+    if type(value).__name__ not in ("bool", "bool_"):  # NumPy's is called bool or bool_
+        raise ValueError(f"{name}: found {value!r}; allowed: true or false")
+
+
 def not_known(what: str, found: str, allowed: Iterable[str], meant: str | None = None) -> str:
     """The sentence on a name that is not among the allowed ones, with the nearest right spelling.
 
@@ -109,3 +162,9 @@ def not_known(what: str, found: str, allowed: Iterable[str], meant: str | None =
     if near and len(names) > _SHORT_LIST:
         return f"{what}: {found!r} is not known; {hint.rstrip()}"
     return f"{what}: {found!r} is not known; {hint}allowed: {', '.join(names)}"
+
+
+def name_here(name: str) -> str:
+    """What a setting is called here, from what another program calls it; else the name itself."""
+    plain = name.strip("-").replace("-", "_").lower()
+    return NAMES_ELSEWHERE.get(plain, plain)

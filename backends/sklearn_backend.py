@@ -77,12 +77,39 @@ class SklearnBackend(Backend):
         Convention("two classes", "one logistic output", "one logistic output"),
     )
 
+    def needs(self) -> tuple[str, ...]:
+        return ("scipy",)
+
     def unsupported(self, network: Network, training: Training) -> str | None:
         if training.cost != "mean":
             return "MLPClassifier averages the cost over the minibatch and cannot sum it"
         if training.penalised != "all":
             return "MLPClassifier penalises every layer's weights and cannot leave one out"
         return super().unsupported(network, training)
+
+    def train_one(
+        self,
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        eta: float,
+        lmbd: float,
+        plan: Plan,
+    ) -> tuple[Sequence[Array], Sequence[Array]]:
+        """As its users write it: alpha = lmbd * B once, ``partial_fit`` on one minibatch after the other.
+
+        A short last minibatch of r is penalised B / r times too strongly, as the library does by itself.
+        """
+        estimator = _estimator(network, training, eta, lmbd, plan, 0)
+        first_call = _classes(network)
+        for rows in plan.batches():
+            if not _continue(estimator, x[rows], y[rows], None, first_call):
+                break
+            first_call = {}
+        if plan.steps == 0:
+            return plan.start()
+        return estimator.coefs_, estimator.intercepts_
 
     @np.errstate(all="ignore")  # cells that overflow are no news
     def train(
@@ -276,6 +303,7 @@ def _continue(
     weighted = {} if weight is None else {"sample_weight": weight}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.filterwarnings("ignore", "Got `batch_size`")  # of a short minibatch by itself
         try:
             estimator.partial_fit(x, y, **weighted, **first_call)
         except ValueError:

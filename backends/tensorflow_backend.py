@@ -63,8 +63,8 @@ class TensorFlowBackend(Backend):
         ),
         Convention(
             "leaky_relu slope",
-            f"{LEAKY_SLOPE:.12g}, 0.01 as float32 holds it, in float64 too: tf.nn.leaky_relu "
-            "takes the slope in float32",
+            f"{LEAKY_SLOPE:g}; ours: written out, because tf.nn.leaky_relu holds the slope in float32 "
+            "whatever the dtype",
             "0.2",
         ),
         Convention(
@@ -74,6 +74,41 @@ class TensorFlowBackend(Backend):
         ),
         Convention("two classes", "one logistic output", "left to the programmer"),
     )
+
+    def train_one(
+        self,
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        eta: float,
+        lmbd: float,
+        plan: Plan,
+    ) -> tuple[Sequence[Array], Sequence[Array]]:
+        return self.trace_one(x, y, network, training, eta, lmbd, plan.at([plan.steps]))[0]
+
+    def trace_one(
+        self,
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        eta: float,
+        lmbd: float,
+        plan: Plan,
+    ) -> list[tuple[Sequence[Array], Sequence[Array]]]:
+        """As TensorFlow's guides write it: variables, a tape, a compiled step, a loop in Python."""
+        with tensorflow_defaults() as tf:
+            program = _Program(tf, network, training)
+            program.start(*plan.start(), eta, lmbd)
+            labels = y.astype(np.int32 if network.classes else training.dtype)
+            path: list[tuple[Sequence[Array], Sequence[Array]]] = []
+            for first, last in plan.segments():
+                for step in range(first, last):
+                    rows = plan.rows(step)[0]
+                    program.step(step, x[rows], labels[rows])
+                path.append(([W.numpy() for W in program.W], [b.numpy() for b in program.b]))
+            return path
 
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
@@ -211,7 +246,8 @@ class _Stack:
         with tf.GradientTape() as tape:
             z = _forward(tf, x, self.network, self.W, self.b)
             with tf.name_scope("cost"):
-                objective = tf.reduce_sum(_cost(tf, z, y, self.network) * scale)
+                labels = tf.broadcast_to(y[:, None, :], tf.shape(z)[:-1])
+                objective = tf.reduce_sum(_cost(tf, z, labels, self.network) * scale)
             with tf.name_scope("penalty"):
                 for layer, W in enumerate(self.W):
                     if self.training.penalty(1.0, 1, layer, len(self.W)):
@@ -222,30 +258,102 @@ class _Stack:
     def update(self, gradients: Sequence[Any], rate: Any) -> None:
         """One step of the optimiser; ``rate`` is Adam's correction of eta, 1 for SGD."""
         tf = load("tensorflow")
-        training = self.training
-        for index, (theta, g) in enumerate(zip(self.W + self.b, gradients, strict=True)):
-            slots = [slot[index] for slot in self.slots]
-            real = theta.dtype
-            if training.optimizer == "adam":
-                m, v = slots
-                beta_1, beta_2 = (tf.constant(v, real) for v in (training.beta_1, training.beta_2))
-                rest_1, rest_2 = (
-                    tf.constant(1 - v, real) for v in (training.beta_1, training.beta_2)
-                )
-                m.assign(beta_1 * m + rest_1 * g)
-                v.assign(beta_2 * v + rest_2 * tf.square(g))
-                epsilon = tf.constant(training.epsilon, real)
-                theta.assign_sub(self.eta * rate * m / (tf.sqrt(v) + epsilon))
-            elif training.momentum:
-                (v,) = slots
-                momentum = tf.constant(training.momentum, real)
-                v.assign(momentum * v - self.eta * g)
-                theta.assign_add(momentum * v - self.eta * g if training.nesterov else v)
-            else:
-                theta.assign_sub(self.eta * g)
+        _update(tf, self.training, self.W + self.b, gradients, self.slots, self.eta, rate)
 
 
 _stack = lru_cache(maxsize=16)(_Stack)
+
+
+class _Program:
+    """One network as its own program: variables (inputs, outputs) and (outputs,), a compiled step."""
+
+    def __init__(self, tf: Any, network: Network, training: Training) -> None:
+        self.tf, self.network, self.training = tf, network, training
+        self.W = [tf.Variable(tf.zeros(shape, training.dtype)) for shape in network.shapes]
+        self.b = [tf.Variable(tf.zeros(size, training.dtype)) for size in network.sizes[1:]]
+        slots = {"sgd": 1 if training.momentum else 0, "adam": 2}[training.optimizer]
+        self.slots = [
+            [tf.Variable(tf.zeros_like(v)) for v in self.W + self.b] for _ in range(slots)
+        ]
+        self.eta = tf.Variable(0.0, dtype=training.dtype)
+        self.lmbd = tf.Variable(0.0, dtype=training.dtype)
+        self._compiled = tf.function(self._step, autograph=False, reduce_retracing=True)
+
+    def start(self, W: Sequence[Array], b: Sequence[Array], eta: float, lmbd: float) -> None:
+        for variable, value in zip(self.W + self.b, [*W, *b], strict=True):
+            variable.assign(value)
+        self.eta.assign(np.dtype(self.training.dtype).type(eta))
+        self.lmbd.assign(np.dtype(self.training.dtype).type(lmbd))
+
+    def step(self, step: int, x: Array, y: NDArray) -> None:
+        tf, training = self.tf, self.training
+        rate = 1.0
+        if training.optimizer == "adam":
+            rate = adam_correction(step, training.beta_1, training.beta_2)
+        penalty = training.penalty(1.0, len(x), 0, 2)
+        self._compiled(
+            tf.constant(x),
+            tf.constant(y),
+            *(
+                tf.constant(value, training.dtype)
+                for value in (training.cost_scale(len(x)), penalty, rate)
+            ),
+        )
+
+    def _step(self, x: Any, y: Any, scale: Any, penalty: Any, rate: Any) -> None:
+        tf = self.tf
+        with tf.GradientTape() as tape:
+            z = x
+            for layer, (W, b) in enumerate(zip(self.W, self.b, strict=True)):
+                a = z if layer == 0 else _activation(tf, self.network.activation)(z)
+                z = tf.matmul(a, W) + b
+            objective = tf.reduce_sum(_cost(tf, z, y, self.network)) * scale
+            for layer, W in enumerate(self.W):
+                if self.training.penalty(1.0, 1, layer, len(self.W)):
+                    objective += penalty * self.lmbd * tf.nn.l2_loss(W)
+        gradients = tape.gradient(objective, self.W + self.b)
+        _update(tf, self.training, self.W + self.b, gradients, self.slots, self.eta, rate)
+
+
+def _update(
+    tf: Any,
+    training: Training,
+    parameters: Sequence[Any],
+    gradients: Sequence[Any],
+    slots: Sequence[Sequence[Any]],
+    eta: Any,
+    rate: Any,
+) -> None:
+    """One step of the optimiser; ``rate`` is Adam's correction of eta, 1 for SGD."""
+    for index, (theta, g) in enumerate(zip(parameters, gradients, strict=True)):
+        own = [slot[index] for slot in slots]
+        real = theta.dtype
+        if training.optimizer == "adam":
+            m, v = own
+            beta_1, beta_2 = (tf.constant(v, real) for v in (training.beta_1, training.beta_2))
+            rest_1, rest_2 = (tf.constant(1 - v, real) for v in (training.beta_1, training.beta_2))
+            m.assign(beta_1 * m + rest_1 * g)
+            v.assign(beta_2 * v + rest_2 * tf.square(g))
+            epsilon = tf.constant(training.epsilon, real)
+            theta.assign_sub(eta * rate * m / (tf.sqrt(v) + epsilon))
+        elif training.momentum:
+            (v,) = own
+            momentum = tf.constant(training.momentum, real)
+            v.assign(momentum * v - eta * g)
+            theta.assign_add(momentum * v - eta * g if training.nesterov else v)
+        else:
+            theta.assign_sub(eta * g)
+
+
+def _activation(tf: Any, name: str) -> Callable[[Any], Any]:
+    return {
+        "identity": tf.identity,
+        "sigmoid": tf.sigmoid,
+        "tanh": tf.tanh,
+        "relu": tf.nn.relu,
+        "leaky_relu": lambda z: tf.where(z > 0, z, LEAKY_SLOPE * z),
+        "elu": tf.nn.elu,
+    }[name]
 
 
 def _forward(tf: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence[Any]) -> Any:
@@ -253,14 +361,7 @@ def _forward(tf: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence[An
 
     W[l] (groups, cells, outputs, inputs), b[l] (groups, cells, outputs, 1).
     """
-    activate = {
-        "identity": tf.identity,
-        "sigmoid": tf.sigmoid,
-        "tanh": tf.tanh,
-        "relu": tf.nn.relu,
-        "leaky_relu": lambda z: tf.nn.leaky_relu(z, alpha=LEAKY_SLOPE),
-        "elu": tf.nn.elu,
-    }[network.activation]
+    activate = _activation(tf, network.activation)
     groups, cells, units, features = W[0].shape
     with tf.name_scope("layer_1"):
         z = tf.matmul(tf.reshape(W[0], (groups, cells * units, features)), x, transpose_b=True)
@@ -272,8 +373,7 @@ def _forward(tf: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence[An
 
 
 def _cost(tf: Any, z: Any, y: Any, network: Network) -> Any:
-    """Cost of every sample, (groups, cells, rows), from logits and targets (groups, rows)."""
-    y = tf.broadcast_to(y[:, None, :], tf.shape(z)[:-1])
+    """Cost of every sample from logits (..., rows, outputs) and labels or targets (..., rows)."""
     if network.output == "softmax":
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=z)
     if network.output == "logistic":

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-import gc
+import os
 import sys
+from pathlib import Path
 
-from backends.frameworks import collect_less
-from harness.cli.main import run_command_line
+
+def working_directory_last() -> None:
+    """Let modules in the working directory be imported, but none of them in place of another one.
+
+    ``python -m`` puts it first, where a ``numpy.py`` that lies there would be run; the installed script
+    leaves it out. Who works in the harness's own source tree keeps it where it is.
+    """
+    here = os.path.realpath(os.curdir)
+    if here != os.path.realpath(Path(__file__).parents[1]):
+        sys.path[:] = [place for place in sys.path if os.path.realpath(place or os.curdir) != here]
+        sys.path.append(here)
 
 
 def main() -> None:
-    """Run the command line; modules in the working directory can be imported, as under ``python -m``."""
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    collect_less()
+    """Run the command line."""
+    working_directory_last()
+    # imported here, because that is what the import path is put right for
+    from harness.cli.interruption import end, stop_on_signals, tell_stopped
+    from harness.cli.streams import open_streams
+
+    open_streams()
+    stop_on_signals()  # before anything that takes time is imported
     try:
+        from backends.frameworks import collect_less
+        from harness.cli.main import run_command_line
+
+        collect_less()
         run_command_line()
-    finally:
-        gc.freeze()  # on the way out nothing is worth looking for
+    except KeyboardInterrupt:
+        tell_stopped()
+        end(3)
+    except SystemExit as ending:
+        end(int(ending.code or 0))
 
 
 if __name__ == "__main__":

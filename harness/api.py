@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
+from harness.document.attempt import attempt, attempt_sections
 from harness.document.section import Section
+from harness.document.writer import PageAddress
+from harness.errors import InputError
 from harness.executors.by_name import prepare_executor
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
@@ -12,10 +16,13 @@ from harness.lecture.sections import lecture_sections
 from harness.parity.held_model import hold
 from harness.report.report import write_results
 from harness.results.result import Result, load_result
+from harness.results.run_folder import RunFolder
 from harness.roundoff.disputed_cells import add_disputes
 from harness.runner import Progress, plan_work, train_and_save
 
 __all__ = ["Execution", "Experiment", "Result", "hold", "load_result", "run", "write_report"]
+
+_logger = logging.getLogger(__name__)
 
 # what a preset adds to the report on one of its runs
 SECTIONS: dict[str, Callable[[Result], list[Section]]] = {"lecture": lecture_sections}
@@ -26,30 +33,79 @@ def run(
     execution: Execution | None = None,
     *,
     progress: Progress | None = None,
+    finish: Callable[[Result], None] = lambda result: None,
 ) -> Result:
     """Run an experiment, or finish one that was interrupted; the result, also on disk.
 
     Without ``execution`` units run one after the other in this process and results land in
-    ``results/``. Cells that are not labelled alike are looked at again (:mod:`harness.roundoff`). Raises
+    ``results/``. Cells that are not labelled alike are looked at again (:mod:`harness.roundoff`), and
+    where round-off does not account for that, followed to step and tensor. ``finish`` is called with the
+    result while the folder is still this run's alone. Raises
     :class:`~harness.errors.InputError` for what cannot be run, before anything is written;
     KeyboardInterrupt leaves all finished units in the folder.
     """
     execution = execution or Execution(executor="serial")
     prepare_executor(execution.executor)
     work = plan_work(experiment)
-    result = train_and_save(work, execution, progress=progress)
-    return add_disputes(result, work.dataset)
+
+    def add(result: Result) -> Result:
+        looked, fault = attempt(
+            "the second look at cells", lambda: add_disputes(result, work.dataset, _follow)
+        )
+        if looked is None:
+            _logger.warning("%s; the same command tries again", fault)
+            return result
+        return looked
+
+    return train_and_save(work, execution, progress=progress, add=add, finish=finish)
+
+
+def _follow(experiment: Experiment, repeat: int, cells: Sequence[int]) -> str:
+    """What following some cells step by step comes to, in words; in the run's dtype and in float64."""
+    from harness.parity.parity import parity  # costs time, and few runs need it
+    from harness.parity.section import followed_words
+
+    dtypes = {experiment.recipe(experiment.backends[0]).dtype, "float64"}
+    outcome = parity(experiment, dtypes=sorted(dtypes), repeat=repeat, cells=cells)
+    return followed_words(outcome, repeat, len(cells))
 
 
 def write_report(
-    results: Result | Sequence[Result], address: str | None = None, extra: Sequence[Section] = ()
-) -> str:
+    results: Result | Sequence[Result],
+    address: str | None = None,
+    extra: Sequence[Section] = (),
+    *,
+    held: bool = False,
+) -> PageAddress:
     """Write figures/, report.md and report.html; the page's address.
 
+    Sections and figures that cannot be made are replaced by a line, which ``faults`` of the address has.
+
     Several results are set side by side in one report. It goes into the folder at ``address``, by
-    default into the first result's. ``extra`` sections stand after the results; the report on one run
-    has its preset's own before them.
+    default into the first result's, where no run may write meanwhile; ``held``: the caller sees to that.
+    ``extra`` sections stand after the results; the report on one run has its preset's own before them.
     """
     several = [results] if isinstance(results, Result) else list(results)
     own = SECTIONS.get(several[0].experiment.preset) if len(several) == 1 else None
-    return write_results(several, address, [*(own(several[0]) if own else ()), *extra])
+
+    def write() -> PageAddress:
+        preset = several[0].experiment.preset
+        before = attempt_sections(f"Preset {preset}", lambda: own(several[0])) if own else ()
+        return write_results(several, address, [*before, *extra])
+
+    if held or not several:
+        return write()
+    folder = RunFolder(address or several[0].address)
+    with folder.lock():
+        _same_as_read(several, folder)
+        return write()
+
+
+def _same_as_read(results: Sequence[Result], folder: RunFolder) -> None:
+    """Nothing; InputError if a run has written to the folder since its result was read."""
+    for result in results:
+        there = result.address == folder.address and folder.exists("manifest.json")
+        if there and folder.read_json("manifest.json")["created"] != result.manifest["created"]:
+            raise InputError(
+                f"run: {result.address!r} was written by another run meanwhile; make the report again"
+            )

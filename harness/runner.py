@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,20 +18,30 @@ from backends.base import Backend
 from harness.data.dataset import Dataset, load_dataset
 from harness.data.split import split_rows
 from harness.errors import InputError
-from harness.executors.by_name import executor
+from harness.executors.by_name import check_executor, executor
 from harness.executors.job import Job
+from harness.executors.shared_data import shared
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
-from harness.results.manifest import begin_manifest, now
+from harness.results.file_names import folder_name
+from harness.results.manifest import begin_manifest, now, sealed
 from harness.results.parts import Parts
 from harness.results.result import KEY, Result
-from harness.results.run_folder import RunFolder
+from harness.results.run_folder import DAMAGE, RUN_FILES, RunFolder, as_sealed
+from harness.training.contract import BackendFault, guarded_backend
 from harness.training.evaluate import PARTS
 from harness.training.run_unit import without_result
+from harness.training.scores import score_names
 from harness.training.status import SETTLED, Status
 from harness.training.unit_digest import backend_surroundings, unit_digest
-from harness.training.units import Unit, UnitOutcome, cut_units, varies_split
+from harness.training.units import (
+    Unit,
+    UnitOutcome,
+    cut_units,
+    require_unit_memory,
+    varies_split,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -90,37 +100,72 @@ class Work:
 
 
 def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
-    """Load the data and cut the experiment into units; trains nothing. ``bounds``: see :func:`cut_units`."""
+    """Load the data and cut the experiment into units; trains nothing.
+
+    :class:`~harness.errors.InputError` for what this machine could not hold. ``bounds``: see
+    :func:`cut_units`.
+    """
     experiment, backends, missing = resolve(experiment)
     dataset = load_dataset(experiment)
-    samples = len(split_rows(dataset, experiment).train)
+    names = score_names(experiment, len(dataset.classes))
+    if experiment.choose_by not in (None, *names):
+        raise InputError(
+            f"choose_by: found {experiment.choose_by!r}, which is of two classes, and {dataset.name!r} "
+            f"has {len(dataset.classes)}; allowed: {', '.join(names)}"
+        )
+    split = split_rows(dataset, experiment)
+    samples = len(split.train)
     units: list[Unit] = []
     reasons = {name: (Status.UNAVAILABLE, reason) for name, reason in missing.items()}
     for name, backend in backends.items():
         network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
-        if reason := backend.unsupported(network, experiment.training(name)):
+        require_unit_memory(experiment, name, network, samples, len(split.test))
+        try:
+            reason = guarded_backend(backend).unsupported(network, experiment.training(name))
+        except BackendFault as fault:
+            reasons[name] = (Status.FAILED, str(fault))
+            continue
+        if reason:
             reasons[name] = (Status.UNSUPPORTED, reason)
             continue
         units += cut_units(experiment, name, backend, network, samples, bounds)
-    return Work(experiment, dataset, backends, tuple(units), reasons)
+    return Work(experiment, shared(dataset, experiment), backends, tuple(units), reasons)
 
 
 def train_and_save(
-    work: Work, execution: Execution | None = None, *, progress: Progress | None = None
+    work: Work,
+    execution: Execution | None = None,
+    *,
+    progress: Progress | None = None,
+    add: Callable[[Result], Result] = lambda result: result,
+    finish: Callable[[Result], None] = lambda result: None,
 ) -> Result:
     """Carry work out, or finish what was interrupted; the result, also on disk.
 
-    Without ``execution`` units run one after the other in this process and results land in
-    ``results/``. Raises :class:`~harness.errors.InputError` for a folder that cannot be used, before
-    anything is written; KeyboardInterrupt leaves all finished units in the folder.
+    ``add`` is asked for what belongs to the result beside the records, ``finish`` is called with it once it
+    is all on disk; until both are done nobody else writes to the folder. Without ``execution`` units run
+    one after the other in this process and results land in ``results/``. Raises
+    :class:`~harness.errors.InputError` for a folder that cannot be used, before anything is written;
+    KeyboardInterrupt leaves all finished units in the folder.
     """
     execution = execution or Execution(executor="serial")
     folder = RunFolder(address_of(work.experiment, execution))
     begun, created = time.perf_counter(), now()
-    with _locked(folder):
-        _check_folder(folder, work.experiment, execution)
+    check_executor(execution)
+    _check_folder(folder, work.experiment, execution)
+    folder.require_writable()
+    with folder.lock():
+        _check_folder(
+            folder, work.experiment, execution
+        )  # which another run may have made meanwhile
+        if execution.fresh and (stays := folder.clear_contents()):
+            _log.info(
+                "left in %s, not written by the harness: %s", folder.address, ", ".join(stays)
+            )
+        folder.claim(RUN_FILES)
         folder.remove_half_written()
-        folder.write_experiment(work.experiment)
+        before_this = _begin_writing(folder)
+        written = {"experiment.toml": folder.write_experiment(work.experiment)}
         parts = _parts(work, execution, folder)
         before = parts.finished()
         work = replace(work, done={unit: outcome.finished for unit, outcome in before.items()})
@@ -132,12 +177,34 @@ def train_and_save(
         manifest = _manifest(work, execution, outcomes, created)
         manifest["trained_again"] = changes
         manifest["stale_parts_removed"] = _remove_stale(parts, tables["records"])
-        manifest["wall_seconds"] = _wall_seconds(work, folder, begun)
+        manifest["wall_seconds"] = _wall_seconds(work, before_this, begun)
         for name, table in tables.items():
-            folder.write_frame(f"{name}.parquet", table)
-        folder.write("records.csv", tables["records"].to_csv(index=False))
-        folder.write_json("manifest.json", manifest)
-    return Result(folder.address, work.experiment, manifest, **tables)
+            written[f"{name}.parquet"] = folder.write_frame(f"{name}.parquet", table)
+        written["records.csv"] = folder.write("records.csv", tables["records"].to_csv(index=False))
+        kept = {k: v for k, v in before_this.get("files", {}).items() if k not in written}
+        result = add(
+            Result(folder.address, work.experiment, manifest | {"files": kept | written}, **tables)
+        )
+        folder.write_json("manifest.json", sealed(result.manifest))
+        finish(result)
+    return result
+
+
+def _begin_writing(folder: RunFolder) -> dict[str, Any]:
+    """Say in the manifest, if there is one, that the run is not finished; what it was before."""
+    try:
+        manifest = dict(folder.read_json("manifest.json"))
+    except FileNotFoundError:
+        return {}
+    except DAMAGE as error:
+        _log.warning("manifest.json of %s is damaged (%s): made anew", folder.address, error)
+        return {}
+    if not as_sealed(manifest):
+        _log.warning("manifest.json of %s is not what was written: made anew", folder.address)
+        return {}
+    unfinished: dict[str, Any] = {"files": {}} | manifest | {"finished": None}
+    folder.write_json("manifest.json", sealed(unfinished))
+    return manifest
 
 
 def address_of(experiment: Experiment, execution: Execution) -> str:
@@ -146,35 +213,30 @@ def address_of(experiment: Experiment, execution: Execution) -> str:
     if name is None:
         data = experiment.dataset.replace(":", "-").rsplit("/", 1)[-1].rsplit(".", 1)[0]
         name = f"{data}-{experiment.preset}-{experiment.digest()[:8]}"
-    if not name or name in (".", "..") or any(c in name for c in "/\\:") or name.startswith("."):
-        raise InputError(
-            f"name: found {name!r}; allowed: a plain folder name, without '/', '\\', ':' "
-            "or a leading '.'"
-        )
+    folder_name("name", name)
     return f"{execution.output.rstrip('/')}/{name}" if execution.output != "/" else f"/{name}"
 
 
-def _locked(folder: RunFolder) -> Any:
-    """The folder's lock; :class:`InputError` if nothing can be written there."""
-    try:
-        folder.write(".writable", "")
-        folder.fs.rm_file(folder.path(".writable"))
-    except OSError as error:
-        raise InputError(
-            f"output: {folder.address!r} cannot be written ({error.strerror or error}); "
-            "allowed: a folder that can be"
-        ) from None
-    return folder.lock()
-
-
 def _check_folder(folder: RunFolder, experiment: Experiment, execution: Execution) -> None:
-    """A folder may be new, hold this experiment, or one that this experiment only adds to."""
-    if not folder.exists("experiment.toml"):
+    """A folder may be new, hold this experiment, or one that this experiment only adds to.
+
+    What is in it beside a run stays there, but a run cannot begin over somebody's file.
+    """
+    if not folder.is_run():
+        folder.refuse_foreign(RUN_FILES)
         return
-    if execution.fresh:
-        folder.clear_contents()
+    if execution.fresh or not (folder.exists() or folder.exists("manifest.json")):
         return
-    for key, (new, old) in experiment.differences(folder.read_experiment()).items():
+    try:
+        there = folder.read_experiment()
+    except (OSError, InputError, *DAMAGE) as error:
+        raise InputError(
+            f"name: experiment.toml of {folder.address!r} is damaged ({error}); --fresh discards that run "
+            "and makes it anew"
+        ) from None
+    for key, (new, old) in experiment.differences(there).items():
+        if key == "choose_by":  # the same trainings, another choice among them
+            continue
         grows = key in ("backends", "eta", "lmbd") and set(new) >= set(old)
         if not (grows or (key == "repeats" and new > old)):
             raise InputError(
@@ -191,7 +253,7 @@ def _parts(work: Work, execution: Execution, folder: RunFolder) -> Parts:
     }
     data = work.dataset.sha256
     digests = {u: unit_digest(u, work.experiment, data, around[u.backend]) for u in work.units}
-    return Parts(folder, digests, around)
+    return Parts(folder, work.experiment, work.dataset, digests, around)
 
 
 def _changes(work: Work, parts: Parts) -> dict[str, list[str]]:
@@ -242,7 +304,9 @@ def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.Da
     rows["backend"] = pd.Categorical(rows["backend"], list(experiment.backends), ordered=True)
     rows = rows.sort_values(KEY, kind="stable", ignore_index=True)
     rows["backend"] = rows["backend"].astype(str)
-    measured = [f"{part}_{m}" for part in PARTS for m in (*experiment.metrics, "loss")]
+    names = (*score_names(experiment, len(work.dataset.classes)), "loss")
+    measured = [f"{part}_{name}" for part in PARTS for name in names]
+    rows = rows.reindex(columns=[*rows.columns, *(c for c in measured if c not in rows)])
     return {
         "records": rows[[*KEY, "status", "reason", *measured, "seconds"]],
         "predictions": rows[[*KEY, "predicted"]],
@@ -311,8 +375,8 @@ def _remove_stale(parts: Parts, records: pd.DataFrame) -> int:
     return removed
 
 
-def _wall_seconds(work: Work, folder: RunFolder, begun: float) -> float:
+def _wall_seconds(work: Work, before_this: Mapping[str, Any], begun: float) -> float:
     """Seconds since ``begun``; of a run that only found everything done, those of before."""
-    if work.units and not work.missing and folder.exists("manifest.json"):
-        return float(folder.read_json("manifest.json")["wall_seconds"])
+    if work.units and not work.missing and "wall_seconds" in before_this:
+        return float(before_this["wall_seconds"])
     return time.perf_counter() - begun

@@ -207,6 +207,25 @@ class SinglePrecisionForward(Plain):
         return super().activate(z.astype(np.float32), layer).astype(z.dtype)
 
 
+class Leaky(Plain):
+    """leaky_relu as its formula says."""
+
+    activations = ("leaky_relu",)
+    alpha = 0.01
+
+    def activate(self, z, layer):
+        return np.where(z > 0, z, z.dtype.type(self.alpha) * z)
+
+    def slope(self, z, a, layer):
+        return np.where(z > 0, z.dtype.type(1), z.dtype.type(self.alpha))
+
+
+class LeakyInSinglePrecision(Leaky):
+    """As TensorFlow's and Keras's own."""
+
+    alpha = float(np.float32(0.01))
+
+
 class GeluAtTheThird(Plain):
     def activate(self, z, layer):
         return 0.5 * z * (1 + erf(z / np.sqrt(2))) if layer == 2 else super().activate(z, layer)

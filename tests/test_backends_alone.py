@@ -18,7 +18,7 @@ OLD = ("numpy==1.26.4", "scikit-learn==1.3.2")
 OWN = {
     "sklearn_backend": {"sklearn"},
     "estimator": {"sklearn"},
-    "keras_stack": {"keras", "tensorflow"},
+    "keras_stack": {"keras"},
     "testing": {"pytest"},  # inside the class that is a pytest test
 }
 # of the standard library, what Python 3.10 does not have

@@ -404,7 +404,8 @@ def undecided(saved, home, drop):
     for name in ("records", "predictions", "targets", "curves"):
         folder.write_frame(f"{name}.parquet", getattr(other, name))
     folder.write_experiment(other.experiment)
-    folder.write_json("manifest.json", other.manifest)
+    own = {k: v for k, v in other.manifest.items() if k not in ("files", "sha256")}
+    folder.write_json("manifest.json", own)
     return held, folder.address
 
 

@@ -5,17 +5,18 @@ digits. The backend is then changed, and checked on the baseline's draws until i
 trials, judged by its repeats alone, as a run that is given. Trained is NumPy's backend in the place of
 scikit-learn's, so that it can be changed and the reference stays.
 
-One trial is in the suite. A campaign, with its table: ``CHECK_TRIALS=100 pytest -s`` on this file.
+One trial is in the suite. A campaign, with its table: ``HARNESS_CHECK_TRIALS=100 pytest -s`` on this file;
+``100:200`` makes other ones.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 
 import numpy as np
 import planted
 import pytest
+from campaigns import trials
 from sklearn.datasets import load_digits
 
 from backends import registry
@@ -26,9 +27,9 @@ from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
 from harness.roundoff.stable_cells import stability
 
-TRIALS = int(os.environ.get("CHECK_TRIALS", "1"))
-WITH_LOSSES = max(1, 2 * TRIALS // 5)  # the first of them
-ALONE = TRIALS // 8  # of these, judged by their repeats alone as well
+TRIALS = trials("HARNESS_CHECK_TRIALS", range(1))
+WITH_LOSSES = max(1, 2 * len(TRIALS) // 5)  # the first of them
+ALONE = len(TRIALS) // 8  # of these, judged by their repeats alone as well
 MOST = 40  # repeats
 NETWORKS = (
     # on raw pixels large steps make chaos, and there the best cell is
@@ -73,12 +74,12 @@ def test_equivalent_code_passes_and_losses_are_decided(home, monkeypatch):
     how = Execution(executor="serial", output=str(home), name="run", fresh=True)
     outcomes, alone, early = defaultdict(Counter), defaultdict(Counter), Counter()
     chaotic = 0
-    for number in range(TRIALS):
+    for place, number in enumerate(TRIALS):
         monkeypatch.setitem(registry.BUILT_IN, "sklearn", registry.BUILT_IN["numpy"])
         held = baseline_of(number, home, how)
         best = held.result.best().iloc[0]
         chaotic += (best["backend"], best["eta"], best["lmbd"]) in held.chaotic
-        for change in (planted.OtherOrder, *planted.LOSSES)[: None if number < WITH_LOSSES else 1]:
+        for change in (planted.OtherOrder, *planted.LOSSES)[: None if place < WITH_LOSSES else 1]:
             name = change.__name__
             monkeypatch.setitem(registry.BUILT_IN, "sklearn", f"planted:{name}")
             verdict = check(held, execution=how)
@@ -86,7 +87,7 @@ def test_equivalent_code_passes_and_losses_are_decided(home, monkeypatch):
             early[name] += bool(verdict.signs.failures)
             moved = any("another learning curve" in line for line in verdict.signs.words)
             assert moved == (change is not planted.OtherOrder)
-            if number < ALONE:
+            if place < ALONE:
                 address = run_again(held, repeats=MOST, execution=how).address
                 judged = check(held, address, until_decided=True)
                 alone[name][judged.outcome] += 1
@@ -102,12 +103,12 @@ def test_equivalent_code_passes_and_losses_are_decided(home, monkeypatch):
                     flush=True,
                 )
         print(number, {n: dict(o) for n, o in outcomes.items()}, flush=True)
-    print(f"\n{TRIALS} baselines, the chosen cell chaotic in {chaotic}")
+    print(f"\n{len(TRIALS)} baselines, the chosen cell chaotic in {chaotic}")
     for name, counts in outcomes.items():
         print(
             f"{name:12} {dict(counts)}, {early[name]} by the first steps; alone {dict(alone[name])}"
         )
-    assert outcomes["OtherOrder"] == {"pass": TRIALS}
+    assert outcomes["OtherOrder"] == {"pass": len(TRIALS)}
     for change in planted.LOSSES:
         counts = outcomes[change.__name__]
         assert counts["pass"] + counts["fail"] >= 0.9 * WITH_LOSSES

@@ -132,7 +132,15 @@ def test_a_run_that_trained_nothing_does_not_pass_for_done(call, tmp_path):
         (["run", "--name", "../up"], "name: found '../up'"),
         (["run", "--dataset", "none.csv", "--target", "y"], "no file 'none.csv'"),
         (["run", "--config", "none.toml"], "'none.toml' cannot be read"),
-        (["run", "--jobs", "0"], "jobs: found 0"),
+        (["run", "--jobs", "0"], "jobs: found 0; allowed: a whole number from 1 to 1024"),
+        (["run", "--threads", "9999999"], "threads: found 9999999; allowed: a whole number from 1"),
+        (["run", "--eta", "1e-3:1e-1:99999999999"], "eta: found more than 1,000 numbers"),
+        (["run", "--unit-timeout", "inf"], "unit_timeout: found inf; allowed: a finite number"),
+        (["run", "--epochs", "1e20"], "epochs: found 1e20; allowed: a whole number"),
+        (["run", "--epochs", "9" * 12], "epochs: the minibatches of 999,999,999,999 epochs of"),
+        (["run", "--hidden", "9" * 12], "weights of 64-999999999999-10 sigmoid/softmax take at"),
+        (["run", "--repeats", "9" * 12], "repeats: records and predictions of"),
+        (["parity", "--steps", "9" * 15], "epochs of 1,149 samples, drawn before training, take"),
         (["run", "--scheduler", "tcp://127.0.0.1:1"], "only with executor dask"),
         (["run", "--tensorboard", "tb", "--dataset", "digit"], "did you mean 'digits'?"),
         (["run", "--seed", "1", "--seed", "2"], "--seed is given more than once; allowed: once"),
@@ -284,8 +292,11 @@ def test_folds_without_repeats_say_how_many_there_are(call, tmp_path):
     assert "repeats =" not in call("run", "--dry-run", "--folds", "5", "--repeats", "5")[1]
 
 
-def test_what_comes_from_outside_is_printed_as_it_is(call):
+def test_what_comes_from_outside_is_printed_as_it_is(call, tmp_path, monkeypatch):
     name = "nobody[red].x:smile:"
+    (tmp_path / "nobody[red]").mkdir()
+    (tmp_path / "nobody[red]" / "x.py").write_text("import no_such_library")
+    monkeypatch.syspath_prepend(tmp_path)
     out = call("run", "--dry-run", "--dataset", "iris", "--backend", f"numpy,{name}")[1]
     assert name in out
 
@@ -293,7 +304,7 @@ def test_what_comes_from_outside_is_printed_as_it_is(call):
 def test_a_dry_run_says_how_long_training_will_take(call):
     # 49 x 100 networks, 1100 steps, four backends, one of them without a stack: minutes, not seconds
     out = call("run", "--dry-run", "--repeats", "100", "--jobs", "1")[1]
-    found = re.search(r"roughly (\d+) min to (\d+) min of training", out)
+    found = re.search(r"measured: (\d+) min to (\d+) min of training", out)
     assert found
     assert 5 < int(found[1]) < 60
     assert int(found[2]) > int(found[1])

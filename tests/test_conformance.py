@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
@@ -40,6 +41,15 @@ class TestTensorFlow(Conformance):
 @pytest.mark.slow
 class TestKeras(Conformance):
     backend = "keras"
+
+
+class TestJax(Conformance):
+    backend = "jax"
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
+class TestTorch(Conformance):
+    backend = "torch"
 
 
 STALE = "it shows the minibatch of step 7 again in step 8"

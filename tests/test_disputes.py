@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.api import run, write_report
+from harness.api import _follow, run, write_report
 from harness.data.dataset import load_dataset
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment, experiment_from
@@ -78,6 +78,37 @@ def test_round_off_that_grew_but_stayed_near_explains_no_other_labels(small):
         assert "sensitive: round-off grows there" in said
 
 
+def test_the_swing_of_chaos_is_said_to_be_at_least_so_much_where_backends_show_more(small):
+    swing = small.disputes["swing"].max()
+    assert swing > 0
+    for gap, words in {swing: "by up to", 2 * swing: "by at least"}.items():
+        shown = small.disputes.assign(swing=swing, gap=gap)
+        (said,) = agreement_words(replace(small, disputes=shown))
+        assert f"moves test accuracy {words} {100 * swing:.2f}" in said
+
+
+def test_unexplained_cells_are_followed_to_step_tensor_and_mistake(small, tmp_path):
+    assert not small.disputes["followed"].any()
+    faulty = {"backends": ["numpy", "faults:Summed"], "dataset": "iris", "scale": "standard"}
+    grid = {"hidden": [8], "eta": [0.1, 0.5], "lmbd": [0.0, 0.1], "epochs": 20, "repeats": 2}
+    result = run(experiment_from(faulty | grid), Execution(executor="serial", output=str(tmp_path)))
+    followed = result.disputes[result.disputes["followed"] != ""]
+    assert 0 < len(followed) <= disputed_cells._FOLLOWED
+    assert len(set(followed["repeat"])) == 1
+    (said,) = agreement_words(result)
+    (words,) = followed["followed"].unique()
+    assert words in said
+    for part in ("faults:Summed", "in step 1", "the gradient of W2", "not averaged"):
+        assert part in words
+    with open(write_report(result), encoding="utf-8") as page:
+        assert "not averaged" in page.read()
+
+
+def test_what_is_right_in_every_step_is_a_boundary(small):
+    said = _follow(SMALL, 0, [0, 1])
+    assert "in 2 cells of repeat 1: numpy and sklearn take the path of the reference" in said
+
+
 def test_the_report_says_so(small):
     with open(write_report(small), encoding="utf-8") as page:
         text = page.read()
@@ -112,6 +143,8 @@ def test_of_too_many_cells_the_furthest_apart_are_looked_at(small, monkeypatch):
             "lmbd": [0.001, 0.01],
             "repeat": 0,
             "apart": [0.1, 0.2],
+            "alone": "",
+            "gap": [0.0, 0.3],
         }
     )
     again = looked_at_again(SMALL, load_dataset(SMALL), cells)

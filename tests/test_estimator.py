@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -132,7 +133,13 @@ def test_a_training_that_diverges_is_an_error_with_a_remedy():
     [
         ({"backend": "nunpy"}, "'nunpy' is not known"),
         ({"backend": "sklearn", "activation": "elu"}, "no activation 'elu'"),
-        ({"optimizer": "sdg"}, "no optimizer 'sdg'"),
+        ({"activation": "swish"}, "activation: 'swish' is not known"),
+        ({"optimizer": "sdg"}, "optimizer: 'sdg' is not known; did you mean 'sgd'"),
+        ({"momentum": 0.9}, "momentum: found 0.9 with optimizer adam; allowed: only with sgd"),
+        ({"keep_last_batch": 1}, "keep_last_batch: found 1; allowed: true or false"),
+        ({"backend": None}, "backend: found None; allowed: a name"),
+        ({"hidden": 10**12}, "hidden: the .* weights of .* take at least"),
+        ({"epochs": 10**12}, "epochs: the minibatches of .* take at least"),
         ({"eta": 0}, "eta: found 0; allowed: a finite number above 0"),
         ({"eta": -0.1}, "eta: found -0.1; allowed: a finite number above 0"),
         ({"eta": "0.1"}, "eta: found '0.1'; allowed: a finite number above 0"),
@@ -155,6 +162,28 @@ def test_a_wrong_parameter_is_named_when_fitting(parameters, message):
         MLPBackendClassifier(**parameters).fit(X, Y)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "sklearn"])
+@pytest.mark.parametrize("eta", [0.1, 1e5])
+def test_what_the_process_raises_on_changes_no_fit(backend, eta):
+    def fitted():
+        model = MLPBackendClassifier(backend, eta=eta, activation="sigmoid", epochs=5)
+        return model.set_params(random_state=0).fit(X, Y)
+
+    usual = fitted()
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        strict = fitted()
+        assert np.array_equal(strict.predict_proba(X), usual.predict_proba(X))
+    assert strict.loss_curve_ == usual.loss_curve_
+
+
+def test_names_of_other_programs_are_told_what_they_are_here():
+    with pytest.raises(TypeError, match="'learning_rate' is not known; did you mean 'eta'"):
+        MLPBackendClassifier(learning_rate=0.1)
+    with pytest.raises(ValueError, match="'max_iter' is not known; did you mean 'epochs'"):
+        MLPBackendClassifier().set_params(max_iter=3)
+
+
 def test_hidden_may_be_a_number_as_in_an_experiment():
     one, other = (MLPBackendClassifier(hidden=h, epochs=1, random_state=0) for h in (7, (7,)))
     assert np.array_equal(one.fit(X, Y).coefs_[0], other.fit(X, Y).coefs_[0])
@@ -171,6 +200,8 @@ def test_hidden_may_be_a_number_as_in_an_experiment():
         *(("batch_size", v) for v in (0, 1.5)),
         ("dtype", "float16"),
         ("nesterov", True),
+        ("activation", "swish"),
+        ("optimizer", "rmsprop"),
     ],
 )
 def test_what_an_experiment_refuses_the_estimator_refuses_too(setting, value):

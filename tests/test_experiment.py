@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from backends.settings import NAMES_ELSEWHERE
 from harness.errors import InputError
 from harness.experiment.axes import POWERS_OF_TEN, parse_numbers
 from harness.experiment.config import read_config, sort_settings
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment, experiment_from
-from harness.experiment.setting import NAMES_ELSEWHERE
 
 
 def test_the_default_is_the_grid_of_the_notes():
@@ -144,6 +144,30 @@ def test_a_file_that_is_not_toml_is_named(tmp_path):
     file.write_text("eta = [1,\n")
     with pytest.raises(InputError, match=r"experiment\.toml' is not TOML"):
         read_config(file)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_may_be_written_as_editors_write_it(encoding, tmp_path):
+    file = tmp_path / "experiment.toml"
+    file.write_text("epochs = 3\n", encoding=encoding)
+    assert read_config(file) == {"epochs": 3}
+
+
+def test_a_file_in_another_encoding_is_refused_with_the_line(tmp_path):
+    file = tmp_path / "experiment.toml"
+    file.write_text("epochs = 3\n# café\n", encoding="latin-1")
+    with pytest.raises(InputError, match=r"is not UTF-8 \(line 2\); allowed: TOML, saved as UTF-8"):
+        read_config(file)
+
+
+def test_data_beside_a_file_are_found_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "flowers.csv").write_text("a,kind\n")
+    (tmp_path / "study" / "experiment.toml").write_text('dataset = "flowers.csv"\n')
+    for start in (tmp_path, tmp_path / "study"):
+        monkeypatch.chdir(start)
+        settings = read_config((tmp_path / "study" / "experiment.toml").relative_to(start))
+        assert Path(settings["dataset"]).resolve() == tmp_path / "study" / "flowers.csv"
 
 
 def test_differences_name_the_settings(tmp_path):

@@ -100,6 +100,16 @@ def test_a_fault_is_caught_blamed_and_named(fault):
     assert fault.words in (divergence.explanation.words if divergence.explanation else "")
 
 
+def test_the_slope_of_leaky_relu_is_held_in_the_dtype_and_a_rounded_one_is_told():
+    backends = ["numpy", "faults:Leaky", "faults:LeakyInSinglePrecision"]
+    found = parity(experiment_from(SMALL | {"activation": "leaky_relu", "backends": backends}))
+    assert found.exit_code == 0
+    outcomes = {v.backend: v.outcome for v in found.verdicts if v.dtype == "float64"}
+    assert outcomes["faults:Leaky"] == ParityOutcome.ROUND_OFF
+    assert outcomes["faults:LeakyInSinglePrecision"] == ParityOutcome.LIBRARY_ROUNDING
+    assert "slope rounded to float32" in found.divergences[0].explanation.words
+
+
 @pytest.mark.slow
 def test_a_fault_in_a_real_library_is_caught_blamed_and_named():
     """Keras with L2(lmbd) in place of L2(lmbd / 2)."""

@@ -203,12 +203,18 @@ def test_what_a_backend_raises_is_its_verdict_and_the_others_get_theirs():
     assert any("failed in float64: faults.py:" in point for point in parity_points(found))
 
 
-def test_a_backend_that_is_not_installed_leaves_parity_unfinished():
-    found = parity(experiment(backends="sklearn,no_such_module:Backend"))
+@pytest.fixture
+def not_installed(tmp_path, monkeypatch):
+    """A backend whose library is not here."""
+    (tmp_path / "lacking.py").write_text("import no_such_library")
+    monkeypatch.syspath_prepend(tmp_path)
+    return "lacking:Backend"
+
+
+def test_a_backend_that_is_not_installed_leaves_parity_unfinished(not_installed):
+    found = parity(experiment(backends=f"sklearn,{not_installed}"))
     assert found.exit_code == 3
-    assert [v.backend for v in found.of(ParityOutcome.UNAVAILABLE)] == [
-        "no_such_module:Backend"
-    ] * 2
+    assert [v.backend for v in found.of(ParityOutcome.UNAVAILABLE)] == [not_installed] * 2
 
 
 def test_a_backend_that_cannot_train_the_network_says_why():
@@ -407,10 +413,12 @@ def test_wrong_flags_are_input_errors(wrong, words):
         (["--backend", "sklearn"], 0),
         (["--backend", "sklearn,faults:Summed", "--no-conformance"], 1),
         (["--backend", "sklearn", "--rtol", "3"], 2),
-        (["--backend", "numpy,no_such_module:Backend"], 3),
+        (["--backend", "numpy,lacking:Backend"], 3),
+        (["--backend", "numpy,no_such_module:Backend"], 2),
+        (["--backend", "numpy,faults:Sumed"], 2),
     ],
 )
-def test_the_exit_code_says_how_it_went(flags, code, tmp_path, capsys):
+def test_the_exit_code_says_how_it_went(flags, code, not_installed, tmp_path, capsys):
     from harness.cli.main import run_command_line
 
     small = "--dataset iris --scale standard --epochs 2 --eta 0.1 --lmbd 0.01 --batch-size 20"

@@ -1,21 +1,20 @@
 """Right backends are not accused, whatever the experiment.
 
-``RANDOM_EXPERIMENTS=500 pytest tests/test_random_experiments.py`` goes on from the bounded part, with all
-four backends.
+``HARNESS_RANDOM_EXPERIMENTS=500 pytest tests/test_random_experiments.py`` is the long form, with all four
+backends; ``240:740`` takes others.
 """
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from campaigns import trials
 from random_experiments import random_experiment
 
 from harness.parity.parity import parity
 from harness.parity.section import parity_points
 from harness.parity.verdict import ParityOutcome
 
-LONG = int(os.environ.get("RANDOM_EXPERIMENTS", "0"))
+LONG = trials("HARNESS_RANDOM_EXPERIMENTS", range(0))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -26,8 +25,8 @@ def test_a_right_backend_is_not_accused(seed):
     assert not found.disagreeing, parity_points(found)
 
 
-@pytest.mark.skipif(not LONG, reason="the long form: RANDOM_EXPERIMENTS=500")
-@pytest.mark.parametrize("seed", range(12, 12 + LONG))
+@pytest.mark.skipif(not LONG, reason="the long form: HARNESS_RANDOM_EXPERIMENTS=500")
+@pytest.mark.parametrize("seed", LONG)
 def test_no_right_backend_of_many_is_accused(seed):
     experiment, steps = random_experiment(seed, backends=["all"])
     found = parity(experiment, steps=steps)

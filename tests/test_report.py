@@ -30,6 +30,7 @@ from harness.report.runs import Material
 from harness.results.result import Result
 from harness.results.run_folder import RunFolder
 from harness.stats.agreement import kappa
+from harness.stats.repeats import accuracy_interval
 
 IRIS = {
     "dataset": "iris",
@@ -235,8 +236,8 @@ def test_the_chosen_cell_is_the_results_own(iris):
         assert (row["eta"], row["lmbd"]) == (f"{best['eta']:g}", f"{best['lmbd']:g}")
         assert row["validation"] == f"{100 * best['validation_accuracy']:.2f} %"
         assert row["test"] == f"{100 * best['test_accuracy']:.2f} %"
-        p, n = best["test_accuracy"], len(iris.target(0))
-        assert row["standard error"] == f"{100 * np.sqrt(p * (1 - p) / n):.2f} points"
+        low, high = accuracy_interval(best["test_accuracy"], len(iris.target(0)))
+        assert row["95 % interval"] == f"{100 * low:.2f} to {100 * high:.2f} %"
     assert "1/30 = 3.33 points" in said([iris], "Chosen cells")
 
 
@@ -391,7 +392,7 @@ def test_repeats_have_a_t_interval_with_its_formula(repeated):
     here = (records["eta"] == best["eta"]) & (records["lmbd"] == best["lmbd"])
     values = records[here]["test_accuracy"].to_numpy()
     interval = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert shown["95 % interval"] == f"{100 * interval.low:.2f} % to {100 * interval.high:.2f} %"
+    assert shown["95 % interval"] == f"{100 * interval.low:.2f} to {100 * interval.high:.2f} %"
     assert shown["sd"] == f"{100 * values.std(ddof=1):.2f} points"
     words = said([repeated], "Repeats")
     assert "t(0.975, n − 1) · sd / √n" in words
@@ -408,7 +409,8 @@ def test_every_cell_has_its_mean_and_interval(repeated):
     assert shown.shape == (3, 3)
     values = repeated.of("numpy").query("eta == 0.1 and lmbd == 0.01")["test_accuracy"] * 100
     half = stats.t.ppf(0.975, 2) * values.std() / np.sqrt(3)
-    assert shown.loc["0.1", "0.01"] == f"{values.mean():.1f} ± {half:.1f}"
+    low, high = max(values.mean() - half, 0), min(values.mean() + half, 100)
+    assert shown.loc["0.1", "0.01"] == f"{values.mean():.1f} ({low:.1f} to {high:.1f})"
 
 
 def test_a_cell_that_diverged_in_some_repeats_has_no_mean(repeated):

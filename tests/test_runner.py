@@ -307,3 +307,27 @@ def test_results_can_live_behind_any_fsspec_address(serial):
     result = run(SMALL, there)
     assert result.address == "memory://runs/run"
     assert len(load_result("memory://runs/run").records) == 24
+
+
+def test_a_script_needs_no_main_guard_unless_a_backend_is_defined_in_it(tmp_path):
+    script = tmp_path / "study.py"
+    body = (
+        "from harness import Execution, Experiment, run\n"
+        "from backends.numpy_backend import NumPyBackend\n"
+        "class Mine(NumPyBackend):\n    name = 'mine'\n"
+        "def study(backend):\n"
+        "    e = Experiment(dataset='iris', backends=(backend,), eta=0.1, lmbd=0, epochs=1)\n"
+        "    r = run(e, Execution(jobs=2, fresh=True))\n"
+        "    print(r.records['status'].tolist())\n"
+    )
+    calls = {
+        "study('numpy')": "['ok']",
+        "study('__main__:Mine')": "allowed: below `if __name__ == '__main__':` there",
+        "if __name__ == '__main__': study('__main__:Mine')": "['ok']",
+    }
+    for call, told in calls.items():
+        script.write_text(body + call)
+        done = subprocess.run(
+            [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert told in (done.stdout + done.stderr).splitlines()[-1]

@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.experiment.experiment import Experiment
+from harness.results.file_names import file_name
 from harness.results.run_folder import RunFolder
 
 
@@ -75,9 +76,46 @@ def test_a_second_run_into_the_same_folder_is_told_so(folder):
         pass
 
 
-def test_discarding_leaves_nothing_but_the_lock(folder):
-    folder.write("parts/x", "1")
-    folder.write("report.md", "2")
+def test_discarding_removes_what_was_claimed_and_says_what_stays(folder):
+    folder.claim(["report.md", "figures/a.png"])
+    part = f"parts/{'0a' * 10}.{'0b' * 8}.parquet"
+    for name in (part, "report.md", "figures/a.png", "figures/mine.png", "thesis.txt"):
+        folder.write(name, "1")
     with folder.lock():
-        folder.clear_contents()
-        assert [name for name in folder.names("") if name != ".lock"] == []
+        assert folder.clear_contents() == ["figures", "thesis.txt"]
+    assert folder.names("figures") == ["mine.png"]
+    assert not folder.names("parts")
+    assert not folder.exists("report.md")
+
+
+def test_a_file_that_is_not_the_harnesss_is_not_claimed(folder):
+    folder.write("report.md", "mine")
+    with pytest.raises(InputError, match=r"holds 'report.md', which the harness has not written"):
+        folder.claim(["report.html", "report.md"])
+    assert folder.names("") == ["report.md"]
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "figures/../../x"])
+def test_no_name_leads_out_of_the_folder(folder, name):
+    with pytest.raises(InputError, match="leads out"):
+        folder.write(name, "1")
+
+
+@pytest.mark.parametrize("address", ["", " ", "nosuch://x/y"])
+def test_an_address_that_is_none_is_refused(address):
+    with pytest.raises(InputError, match="output: "):
+        RunFolder(address)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["../../evil", "a/b", "..", "", "CON:x", "x" * 500, "\x1b]0;t\x07", "my_module:Mine", "é"],
+)
+def test_a_name_from_elsewhere_is_one_file_and_none_is_anothers(text):
+    name = file_name(text)
+    assert name
+    assert not set(name) & set("/\\:\x1b")
+    assert not name.startswith(".")
+    assert len(name) < 120
+    assert name != file_name(text + "!")
+    assert file_name("keras") == "keras"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,14 @@ def test_a_file_in_the_way_is_an_error_in_the_input(tmp_path):
     file.write_text("")
     with pytest.raises(InputError, match="cannot be a directory"):
         check_tensorboard(str(file))
+
+
+def test_a_backends_name_cannot_lead_out_of_the_folder(written, tmp_path):
+    result, _ = written
+    records = result.records[result.records["backend"] == "numpy"].assign(backend="../../evil")
+    evil = replace(result, records=records)
+    write_tensorboard(evil, str(tmp_path / "a" / "board"))
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["board"]
+    (run_folder,) = (tmp_path / "a" / "board").iterdir()
+    assert any("evil" in path.name for path in run_folder.iterdir())

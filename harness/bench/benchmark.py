@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import statistics
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -17,7 +18,8 @@ from typing import Any
 from pebble import ProcessPool
 
 from backends.frameworks import set_threads
-from harness.bench.notes_programs import open_program, time_program
+from harness.bench.large_data import large_experiment, measure_large_data
+from harness.bench.notes_programs import open_program, time_plain_fit, time_program
 from harness.bench.phases import GROWTH, measure_growth, open_backend, time_phases
 from harness.bench.whole_commands import (
     DEFAULT_REPORT,
@@ -82,14 +84,25 @@ def benchmark(
             rows[name] = _row(opened[name], rounds[name], memory, cells)
             say(f"{name}: {GROWTH} times the cells, repeats, samples")
             growths[name] = stacks[name].call(measure_growth, name, experiment)
+        large = {}
+        if whole:
+            say("large data: a run, and plain fits of one of its cells")
+            with tempfile.TemporaryDirectory() as folder:
+                large = measure_large_data(
+                    folder,
+                    large_experiment(folder, names),
+                    jobs,
+                    lambda name, data: notebooks[name].call(time_plain_fit, name, data),
+                )
     seconds: dict[str, float] = {}
     if whole:
         say("whole commands, cold")
-        seconds = time_whole_commands(experiment, jobs, repetitions)
+        seconds = time_whole_commands(experiment, jobs, repetitions) | large["seconds"]
     ratios = [
         *_whole_run_ratios(rows, seconds, cells),
         *_stack_ratios(rows),
         *_growth_ratios(growths),
+        *_large_ratios(large),
         *(
             (f"seconds: {c}", seconds[c], f"under {t:g}")
             for c, t in _SECONDS_TARGETS.items()
@@ -184,6 +197,16 @@ def _growth_ratios(growths: dict[str, dict[str, dict[str, float]]]) -> list[Rati
             ratios.append((f"{heading}, time / {GROWTH}", more["time"], "at most 1.05"))
             ratios.append((f"{heading}, peak memory", more["memory"], "near 1"))
     return ratios
+
+
+def _large_ratios(large: dict[str, Any]) -> list[Ratio]:
+    """What evaluation and memory are on large data, by backend."""
+    what = "large data: {}: evaluation over ten epochs of training"
+    ratios = [
+        (what.format(n), share, "at most 0.2") for n, share in large.get("evaluation", {}).items()
+    ]
+    what = "large data: {}: a worker's peak memory over the data's"
+    return ratios + [(what.format(n), share, "") for n, share in large.get("memory", {}).items()]
 
 
 class _Process(ProcessPool):

@@ -120,6 +120,42 @@ def bare_fit(prepared: Prepared, recipe: Recipe, eta: float, lmbd: float) -> flo
         return wall_seconds(fit)
 
 
+def time_plain_fit(name: str, experiment: Experiment) -> float:
+    """Seconds of one cell of an experiment as a user of the library trains it; NaN but for two of them.
+
+    For scikit-learn :func:`bare_fit`, for Keras ``fit`` of a ``Sequential`` of ``Dense`` layers.
+    """
+    if name not in ("sklearn", "keras"):
+        return float("nan")
+    recipe, prepared = (
+        experiment.recipe(name),
+        prepare(experiment, load_dataset(experiment), name, [0]),
+    )
+    eta, lmbd = experiment.cells[len(experiment.cells) // 2]
+    fit = bare_fit if name == "sklearn" else _keras_fit
+    return fit(prepared, recipe, eta, lmbd)
+
+
+def _keras_fit(prepared: Prepared, recipe: Recipe, eta: float, lmbd: float) -> float:
+    import keras
+
+    p, penalty = prepared, keras.regularizers.L2(lmbd / 2)
+    layers = [
+        keras.layers.Dense(units, activation=p.network.activation, kernel_regularizer=penalty)
+        for units in p.network.hidden
+    ]
+    last = keras.layers.Dense(p.network.outputs, kernel_regularizer=penalty)
+    model = keras.Sequential([keras.Input((p.network.features,)), *layers, last])
+    model.compile(
+        optimizer=keras.optimizers.SGD(eta),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    x, y = p.x[_rows(p, recipe)], p.y[_rows(p, recipe)]
+    return wall_seconds(
+        lambda: model.fit(x, y, batch_size=p.plan.batch_size, epochs=recipe.epochs, verbose=0)
+    )
+
+
 def _rows(p: Prepared, recipe: Recipe) -> NDArray[np.intp]:
     """The training rows; as many as fill whole minibatches where the experiment drops a short one."""
     rows, size = p.split.train, p.plan.batch_size

@@ -8,13 +8,15 @@
       chaos.csv         how far round-off alone carries each cell
       curves.csv        learning curves of a few stable cells
 
-Only :func:`save_baseline` writes there.
+Only :func:`save_baseline` writes there, and baseline.json has a hash of what every file says, so that a
+value that was changed afterwards, by a hand or a fault of the disk, is not taken for a measured one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,16 +27,19 @@ from numpy.typing import NDArray
 
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
-from harness.results.manifest import now
+from harness.results.file_names import folder_name
+from harness.results.manifest import now, sealed
 from harness.results.result import CELL, KEY, Result
-from harness.results.run_folder import RunFolder
+from harness.results.run_folder import DAMAGE, RunFolder, as_sealed, content_hash
 from harness.training.status import SETTLED, Status
 
 BASELINES = "results/baselines"
+_OPTIONAL = ("chaos.csv", "curves.csv")
 LEAST_REPEATS = (
     4  # repeats: a check runs half of them again, and no test can do with fewer than two
 )
 _LOSS_DIGITS = 8  # of a loss, in records.csv
+_log = logging.getLogger(__name__)
 BackendCell = tuple[str, float, float]  # backend, eta, lmbd
 _SIGNS = "0123456789abcdefghijklmnopqrstuvwxyz"  # of classes, in labels.csv
 
@@ -91,25 +96,34 @@ def save_baseline(
     require_savable(result, name, folder, replace=replace)
     target = RunFolder(f"{folder.rstrip('/')}/{name}")
     records, labels = _compact(result)
-    target.write_experiment(result.experiment)
-    target.write("records.csv", records.to_csv(index=False, lineterminator="\n"))
-    target.write("labels.csv", labels.to_csv(index=False, lineterminator="\n"))
+    tables = {"records.csv": records, "labels.csv": labels}
     if chaos is not None:
-        shown = chaos.assign(difference=_rounded(chaos["difference"], 3))
-        target.write("chaos.csv", shown.to_csv(index=False, lineterminator="\n"))
+        tables["chaos.csv"] = chaos.assign(difference=_rounded(chaos["difference"], 3))
     if curves is not None:
         losses = ["train_loss", "validation_loss"]
         kept = curves[[*KEY, "epoch", *losses]].assign(
             **{loss: _rounded(curves[loss], _LOSS_DIGITS) for loss in losses}
         )
-        target.write("curves.csv", kept.to_csv(index=False, lineterminator="\n"))
-    target.write_json("baseline.json", _facts(result, name, parity or {}))
+        tables["curves.csv"] = kept
+    for stale in {*_OPTIONAL} - {*tables}:
+        if target.exists(stale):
+            target.remove(stale)
+    target.write_experiment(result.experiment)
+    for file, table in tables.items():
+        target.write(file, table.to_csv(index=False, lineterminator="\n"))
+    facts = _facts(result, name, parity or {})
+    facts["files"] = {file: _text_hash(target, file) for file in ("experiment.toml", *tables)}
+    target.write_json("baseline.json", sealed(facts))
     return load_baseline(name, folder)
 
 
 def load_baseline(name: str, folder: str = BASELINES) -> Baseline:
-    """A saved baseline; :class:`~harness.errors.InputError`, with the nearest name, if there is none."""
-    home = RunFolder(f"{folder.rstrip('/')}/{name}")
+    """A saved baseline.
+
+    Raises :class:`~harness.errors.InputError` with the nearest name if there is none, and for one that is
+    not as it was saved. Of one from before contents were hashed it is logged that nobody can tell.
+    """
+    home = RunFolder(f"{folder.rstrip('/')}/{folder_name('baseline', name)}")
     if not home.exists("baseline.json"):
         there = baseline_names(folder)
         if there:
@@ -118,7 +132,54 @@ def load_baseline(name: str, folder: str = BASELINES) -> Baseline:
             f"baseline: {name!r} is not in {folder!r}, which holds none; "
             "make one with: python -m harness baseline save RUN --name NAME"
         )
-    facts = home.read_json("baseline.json")
+    try:
+        facts = home.read_json("baseline.json")
+        _require_as_saved(home, facts)
+        return _baseline(name, home, facts)
+    except FileNotFoundError as error:
+        what = f"{error.filename or 'a file'} is missing"
+        raise InputError(f"baseline: {what}; {_restore(home)}") from None
+    except InputError:
+        raise
+    except DAMAGE as error:
+        raise InputError(
+            f"baseline: {home.address!r} is damaged ({error}); {_restore(home)}"
+        ) from None
+
+
+def _require_as_saved(home: RunFolder, facts: dict[str, Any]) -> None:
+    """Nothing; :class:`InputError` for a file of a baseline that says something else than what was saved."""
+    if as_sealed(facts) and "files" not in facts:
+        _log.warning(
+            "baseline %s is from before contents were hashed: whether it is as it was saved is not known",
+            home.address,
+        )
+        return
+    changed = [] if as_sealed(facts) else ["baseline.json"]
+    changed += [
+        file for file, hash_ in facts.get("files", {}).items() if _text_hash(home, file) != hash_
+    ]
+    changed += [f for f in _OPTIONAL if f not in facts.get("files", {}) and home.exists(f)]
+    if changed:
+        raise InputError(
+            f"baseline: {', '.join(changed)} of {home.address!r} was changed after it was saved, by hand or "
+            f"by a fault of the disk, and is not what was measured; {_restore(home)}"
+        )
+
+
+def _restore(home: RunFolder) -> str:
+    return (
+        f"git diff {home.address} shows what, git checkout {home.address} brings it back, and "
+        "'harness baseline save --replace' saves another run"
+    )
+
+
+def _text_hash(home: RunFolder, file: str) -> str:
+    """A hash of a text, whatever ends its lines: git may change that."""
+    return content_hash(home.read(file).replace(b"\r\n", b"\n"))
+
+
+def _baseline(name: str, home: RunFolder, facts: dict[str, Any]) -> Baseline:
     experiment = home.read_experiment()
     records = _table(home, "records.csv", {"labels": str, "status": str, "backend": str})
     labels = _table(home, "labels.csv", {"hash": str, "labels": str}).set_index("hash")["labels"]
@@ -170,11 +231,7 @@ def require_savable(
     result: Result, name: str, folder: str = BASELINES, *, replace: bool = False
 ) -> None:
     """Nothing; :class:`~harness.errors.InputError` if a run cannot be saved under a name."""
-    if not name or any(c in name for c in "/\\:") or name.startswith("."):
-        raise InputError(
-            f"name: found {name!r}; allowed: a plain folder name without '/', '\\', ':' "
-            "or a leading '.'"
-        )
+    folder_name("name", name)
     if not result.complete:
         bad = result.records[~result.records["status"].isin(SETTLED)]
         first = bad.iloc[0]
@@ -188,7 +245,10 @@ def require_savable(
             f"repeats: {result.name!r} has {result.experiment.repeats}; allowed: {LEAST_REPEATS} or more, "
             "since a check runs at most half of them again (run it again with --repeats 10)"
         )
-    if RunFolder(f"{folder.rstrip('/')}/{name}").exists("baseline.json") and not replace:
+    target = RunFolder(f"{folder.rstrip('/')}/{name}")
+    if not target.exists("baseline.json"):
+        target.refuse_foreign(["experiment.toml", "records.csv", "labels.csv", *_OPTIONAL])
+    elif not replace:
         raise InputError(
             f"name: the baseline {name!r} exists; choose another name, or --replace to update it "
             "(and review the change in git)"
@@ -197,7 +257,8 @@ def require_savable(
 
 def _compact(result: Result) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Records with hashes, and the labels behind the hashes, each once."""
-    scores = [f"{part}_{m}" for part in ("validation", "test") for m in result.experiment.metrics]
+    names = dict.fromkeys((*result.experiment.metrics, result.choose_by))
+    scores = [f"{part}_{name}" for part in ("validation", "test") for name in names]
     losses = ["validation_loss", "test_loss"]
     supported = result.records["status"] != Status.UNSUPPORTED
     records = result.records[[*KEY, "status", *scores, *losses]].assign(

@@ -15,6 +15,7 @@ from harness.data.dataset import load_dataset
 from harness.data.split import split_rows
 from harness.errors import InputError, unknown
 from harness.executors.by_name import prepare_executor
+from harness.experiment.chosen_backends import tell_imports
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.results.result import Result, load_result
@@ -55,6 +56,7 @@ def check(
         return CheckVerdict(baseline, names, rules, obstacles=tuple(reasons))
     redrawn = redrawn_backends(baseline, names)
     if run is None:
+        say("taking the first steps of every backend ...")
         signs = first_steps(baseline, names)
         signs = replace(signs, words=(*signs.words, *curve_words(baseline, names, redrawn)))
         for line in signs.lines:
@@ -75,7 +77,9 @@ def check(
         )
         if verdict.outcome != "inconclusive":
             break
-        say(f"{n} repeats do not decide")
+        more = [look for look in looks if look > n]
+        further = f"; on to {more[0]} of at most {looks[-1]}" if more else ""
+        say(f"{n} repeats do not decide{further}")
     return verdict
 
 
@@ -147,6 +151,7 @@ def changed_data(baseline: Baseline) -> list[str]:
 def unusable_reasons(backends: Sequence[str]) -> list[str]:
     """Why some of these backends cannot run here, in words; none if all can."""
     reasons = []
+    tell_imports(backends)
     for name in backends:
         try:
             find(name)

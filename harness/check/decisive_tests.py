@@ -238,6 +238,8 @@ def test_quantities(
         old = quantity.values[: len(new)] if pairs else quantity.values
         new = new[: len(old)] if pairs else new
         low, high, sd = (_paired_interval if pairs else _pooled_interval)(old, new)
+        if run.metric == "accuracy":  # their difference is within [-1, 1]
+            low, high = max(low, -1.0), min(high, 1.0)
         difference = float(new.mean() - old.mean())
         needed = 0
         if outcomes[k] == "inconclusive":

@@ -10,6 +10,7 @@ from harness.check.decisive_tests import Primary
 from harness.check.findings import Finding
 from harness.check.section import check_headline, check_points, check_section, run_name
 from harness.check.verdict import CheckVerdict
+from harness.document.foreign_text import visible
 from harness.document.markdown import markdown
 from harness.document.number_words import change, probability
 from harness.document.plain import plain
@@ -101,6 +102,9 @@ def check_junit(verdict: CheckVerdict) -> str:
     suite.extend(cases)
     root = ElementTree.Element("testsuites")
     root.append(suite)
+    for element in root.iter():  # XML has no place for controls, not even escaped
+        element.text = visible(element.text) if element.text else None
+        element.attrib.update({name: visible(value) for name, value in element.items()})
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -124,7 +128,7 @@ def github_annotations(verdict: CheckVerdict) -> list[str]:
 
 def _data(text: str) -> str:
     """Escaped as GitHub's workflow commands want it."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

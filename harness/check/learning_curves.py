@@ -18,6 +18,7 @@ from harness.check.changes import loss_tolerance, shift_of
 from harness.data.dataset import load_dataset
 from harness.document.number_words import cell, grid
 from harness.results.result import CELL, Result
+from harness.training.contract import BackendFault, guarded_backend
 from harness.training.evaluate import curve_epochs, evaluate_curves
 from harness.training.prepare import prepare
 from harness.training.status import Status
@@ -53,7 +54,11 @@ def curve_words(
         own = cells[cells["backend"] == name]
         if not len(own):
             continue
-        worst = _furthest(baseline, own, _curves(baseline, name, own))
+        try:
+            worst = _furthest(baseline, own, _curves(baseline, name, own))
+        except BackendFault as fault:
+            said.append(f"{name}: {fault}")
+            continue
         if worst is None:
             same.append(name)
         else:
@@ -71,7 +76,7 @@ def _curves(baseline: Baseline, backend: str, cells: pd.DataFrame) -> pd.DataFra
     recipe = experiment.recipe(backend)
     epochs = curve_epochs(recipe.epochs)
     points = [epoch * (prepared.plan.steps // recipe.epochs) for epoch in epochs]
-    fit = usable(backend).train(
+    fit = guarded_backend(usable(backend)).train(
         prepared.x,
         prepared.y,
         prepared.network,
@@ -89,6 +94,10 @@ def _furthest(baseline: Baseline, cells: pd.DataFrame, now: pd.DataFrame) -> str
     last = now.groupby(CELL, sort=False).last().reset_index()
     records = baseline.result.records
     then = cells.merge(records[records["repeat"] == 0], on=CELL)
+    ends = baseline.result.curves.groupby(CELL, sort=False).last()["validation_loss"]
+    # of large data a curve is that of a sample: its end is held against the baseline's curve's end
+    known = then[CELL].merge(ends.reset_index(), on=CELL, how="left")["validation_loss"]
+    then["validation_loss"] = known.fillna(then["validation_loss"])
     shift = shift_of(then["validation_loss"], last["validation_loss"].astype(float))
     beyond = shift.fillna(np.inf) / loss_tolerance(baseline, then)
     if (beyond <= 1).all():

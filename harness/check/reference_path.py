@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from harness.check.baseline import Baseline
@@ -70,7 +71,11 @@ def first_steps(baseline: Baseline, backends: Sequence[str]) -> FirstSigns:
         needed = (
             "no tolerance" if found["needed"] is None else f"a tolerance of {found['needed']:.1e}"
         )
-        where = f"furthest at {found['where']}; `python -m harness parity` names the first step"
+        config = quote(f"{baseline.address.rstrip('/')}/experiment.toml")
+        where = (
+            f"furthest at {found['where']}; `python -m harness parity --config {config} "
+            f"--backend {quote(backend)} --steps {FIRST_STEPS}` names the first step"
+        )
         what = f"left the reference's path within {FIRST_STEPS} steps ({needed} would be needed)"
         failures.append(Finding("parity", backend, what, where))
     agree = [backend for backend, found in now.items() if found["outcome"] == "agrees"]

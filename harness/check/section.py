@@ -181,7 +181,10 @@ def _short(primary: Primary) -> str:
     quantity = primary.quantity
     one = "best stable" if quantity.kind == STABLE_CELL else "chosen"
     what = one if len(quantity.cells) == 1 else f"{len(quantity.cells)} stable"
-    return f"{what}, {primary.repeats[0]} pairs" if primary.test == "paired" else what
+    if primary.test != "paired":
+        return what
+    pairs, held = primary.repeats[0], len(quantity.values)
+    return f"{what}, {pairs} pairs" if pairs == held else f"{what}, first {pairs} of {held} repeats"
 
 
 def _changed(verdict: CheckVerdict) -> Table:
@@ -203,8 +206,10 @@ def _changed(verdict: CheckVerdict) -> Table:
 
 def _change(primary: Primary, metric: str) -> str:
     mean = number_words.difference(primary.difference, metric)
-    half = (primary.high - primary.low) / 2
-    return f"{mean} ± {number_words.difference(half, metric).lstrip('+')}" if half else mean
+    if primary.low == primary.high:
+        return mean
+    ends = (number_words.difference(end, metric) for end in (primary.low, primary.high))
+    return f"{mean} [{', '.join(ends)}]"
 
 
 def _method(verdict: CheckVerdict) -> str:
@@ -283,9 +288,7 @@ def _chosen(baseline: Baseline) -> pd.DataFrame:
                 "cell": cell(eta, lmbd),
                 "mean": number_words.shown_score(own["mean"], metric),
                 "sd": number_words.span(own["sd"], metric),
-                "interval": " to ".join(
-                    number_words.shown_score(own[k], metric) for k in ("low", "high")
-                ),
+                "interval": number_words.score_range(own["low"], own["high"], metric),
                 "selection optimism": number_words.points(flattery, metric),
                 "stable": "no" if key in baseline.chaotic else "yes",
             }

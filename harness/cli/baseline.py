@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import DEBUG, EachFlagOnce
+from harness.cli.options import DEBUG, EachFlagOnce, Verbs
 
 _Folder = Annotated[str, typer.Option(help="Where baselines are.")]
 _HERE = "results/baselines"
 
 baseline_app = typer.Typer(
-    help="Keep a reviewed run to check against: save, list, show.", no_args_is_help=True
+    cls=Verbs, help="Keep a reviewed run to check against: save, list, show.", no_args_is_help=True
 )
 
 
@@ -34,15 +34,16 @@ def save_command(
     from harness.check.baseline import require_savable, save_baseline
     from harness.check.reference_path import reference_paths
     from harness.cli.console import console
+    from harness.cli.progress import told_steps
     from harness.results.result import load_result
     from harness.roundoff.stable_cells import stability
 
     result = load_result(run)
     require_savable(result, name, folder, replace=replace)
     err = console(stderr=True)
-    err.print("finding the cells that round-off carries away ...", highlight=False)
-    half = result.experiment.repeats // 2
-    chaos = stability(result.experiment, result.backends, repeats=half)
+    half, what = result.experiment.repeats // 2, "finding the cells that round-off carries away"
+    with told_steps(err, what) as begin:
+        chaos = stability(result.experiment, result.backends, half, begin)
     err.print("taking the first steps of every backend ...", highlight=False)
     saved = save_baseline(
         result,

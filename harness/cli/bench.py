@@ -38,8 +38,9 @@ def bench_command(
 ) -> None:
     """Time every backend: import, build, steps, the stack against one cell at a time and the notes' programs.
 
-    Each backend works in a process of its own, one at a time, in interleaved repetitions. Quote the
-    ratios, which hold beyond this machine; the seconds do not.
+    With whole commands there is a run on as many samples as MNIST has, generated, beside plain fits of one of
+    its cells. Each backend works in a process of its own, one at a time, in interleaved repetitions. Quote
+    the ratios, which hold beyond this machine; the seconds do not.
     """
     from harness.bench.benchmark import benchmark
     from harness.bench.section import bench_section, draw_bench
@@ -51,6 +52,8 @@ def bench_command(
     from harness.results.run_folder import RunFolder
 
     out, err = console(), console(stderr=True)
+    folder = RunFolder(output)
+    folder.claim(["bench.json", "bench.png"])
     result = benchmark(
         Experiment(**settings),
         repetitions=repetitions,
@@ -60,7 +63,6 @@ def bench_command(
         whole=whole,
         say=lambda line: None if quiet else err.print(line, highlight=False),
     )
-    folder = RunFolder(output)
     folder.write_json("bench.json", result)
     with style():
         folder.write("bench.png", figure_file(draw_bench(result), "png"))

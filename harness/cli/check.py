@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.options import DEBUG
+from harness.cli.places import require_lasting, require_writable, unwritten_is_told
 
 if TYPE_CHECKING:
     from harness.check.verdict import CheckVerdict
@@ -127,6 +128,9 @@ def check_command(
     from harness.cli.sections import show_section
     from harness.experiment.execution import Execution
 
+    for flag, file in (("junit", junit), ("markdown", markdown)):
+        require_writable(flag, file)
+    require_lasting(output)
     held = load_baseline(baseline, folder)
     names = [n.strip() for part in backend or [] for n in part.split(",") if n.strip()]
     experiment = checked_experiment(held, names or None, repeats)
@@ -185,5 +189,6 @@ def _write(verdict: CheckVerdict, junit: str | None, markdown: str | None) -> No
     ]
     for place, content in made:
         if place is not None:
-            Path(place).parent.mkdir(parents=True, exist_ok=True)
-            Path(place).write_text(content(verdict), encoding="utf-8")
+            with unwritten_is_told(repr(place)):
+                Path(place).parent.mkdir(parents=True, exist_ok=True)
+                Path(place).write_text(content(verdict), encoding="utf-8")

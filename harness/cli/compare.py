@@ -51,11 +51,17 @@ def compare_command(
     Exit codes: 0 equivalent in every stable cell; 1 different beyond the margin somewhere;
     3 inconclusive (more repeats are needed).
     """
+    from shlex import quote
+
     import pandas as pd
 
     from harness.cli.console import console
+    from harness.cli.places import unwritten_is_told
+    from harness.cli.progress import told_steps
+    from harness.cli.sections import show_section, tell_faults
     from harness.compare.comparison import comparable_pairs, compare
     from harness.compare.formats import comparison_json, write_comparison
+    from harness.document.writer import PageAddress
     from harness.errors import InputError
     from harness.results.result import load_result
     from harness.roundoff.stable_cells import by_backend, chaos_maps
@@ -65,26 +71,29 @@ def compare_command(
     comparable_pairs(first, second, margin, alpha)  # refused before any work is done
     maps = None
     if chaos:
-        if not json:
-            err = console(stderr=True)
-            err.print("finding the cells that round-off carries away ...", highlight=False)
+        what = "finding the cells that round-off carries away"
         runs = [r for r in (first, second) if r is not None]
         try:
-            maps = pd.concat([chaos_maps(r.experiment, r.backends) for r in runs])
+            with told_steps(console(stderr=True), what, quiet=json) as begin:
+                maps = pd.concat([chaos_maps(r.experiment, r.backends, begin=begin) for r in runs])
         except InputError as error:
             raise InputError(f"{error}; or --no-chaos, to do without the data") from None
     wild = None if maps is None else by_backend(maps)
     comparison = compare(first, second, margin=margin, alpha=alpha, chaos=wild)
-    page = write_comparison(comparison, output or f"{run.rstrip('/')}/compare", maps)
+    page = PageAddress("none")
+    with unwritten_is_told("the comparison"):
+        page = write_comparison(comparison, output or f"{run.rstrip('/')}/compare", maps)
     if json:
         from json import dumps
 
         print(dumps(comparison_json(comparison), indent=2, allow_nan=False))
     else:
-        from harness.cli.sections import show_section
-        from harness.compare.section import comparison_section
+        from harness.compare.section import comparison_summary
 
         out = console()
-        show_section(comparison_section(comparison), out)
+        show_section(comparison_summary(comparison), out)
         out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
-    raise typer.Exit(comparison.exit_code)
+    lacking = tell_faults(
+        page.faults, " ".join(["compare", *map(quote, filter(None, (run, other)))])
+    )
+    raise typer.Exit(comparison.exit_code or lacking)

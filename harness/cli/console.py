@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from rich.console import Console, ConsoleOptions
+from rich.segment import Segment
+
+from harness.document.foreign_text import visible
+
+
+class SafeConsole(Console):
+    """A console that shows signs which the terminal would obey, whoever they come from."""
+
+    def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What rich renders, before lines are fitted; rich's own controls are told apart by it."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -14,8 +26,6 @@ def console(*, stderr: bool = False) -> Console:
 
     Brackets and colons are what they are: names and reasons come from outside. Styles go beside the text.
     """
-    from rich.console import Console
-
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 120
-    return Console(stderr=stderr, width=width, soft_wrap=False, markup=False, emoji=False)
+    return SafeConsole(stderr=stderr, width=width, soft_wrap=False, markup=False, emoji=False)

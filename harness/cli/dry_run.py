@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -21,7 +20,8 @@ _LEAST_SECONDS = {True: 10e-6, False: 80e-6}
 
 def show_work(work: Work, execution: Execution, out: Console) -> None:
     """Backends with their networks, units and floating-point operations, and where results would go."""
-    from harness.cli.progress import duration
+    from harness.cli.progress import duration, grid_words
+    from harness.cli.tables import show_table
     from harness.data.split import split_rows
     from harness.runner import address_of
 
@@ -30,14 +30,13 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
     parts = ", ".join(f"{len(rows)} {part}" for part, rows in split.items())
     about = f" ({dataset.source}): {parts}; {dataset.x.shape[1]} features"
     out.print(Text.assemble((dataset.name, "bold"), about))
-    table = Table()
-    for column in ("backend", "network", "weights", "networks", "steps each", "units", "GFLOP"):
-        table.add_column(column, justify="left" if column in ("backend", "network") else "right")
+    header = ["backend", "network", "weights", "networks", "steps each", "units", "GFLOP"]
+    rows = []
     steps, seconds = work.steps, 0.0
     for name in experiment.backends:
         if name in work.reasons:
             status, reason = work.reasons[name]
-            table.add_row(name, f"{status}: {reason}")
+            rows.append([name, f"{status}: {reason}", *[""] * 5])
             continue
         network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
         batch = min(experiment.recipe(name).batch_size, len(split.train))
@@ -46,16 +45,9 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
         flop = network.step_flop(batch) * steps[name] * networks
         least = _LEAST_SECONDS[work.backends[name].stacks] * steps[name] * networks
         seconds += max(flop / _FLOP_PER_SECOND, least)
-        table.add_row(
-            name,
-            str(network),
-            f"{network.parameters:,}",
-            f"{networks:,}",
-            f"{steps[name]:,}",
-            f"{len(units):,}",
-            f"{flop / 1e9:,.1f}",
-        )
-    out.print(table)
+        numbers = (f"{n:,}" for n in (network.parameters, networks, steps[name], len(units)))
+        rows.append([name, str(network), *numbers, f"{flop / 1e9:,.1f}"])
+    show_table(out, header, rows, [False, False, *[True] * 5])
     out.print(
         f"{len(experiment.cells)} cells x {experiment.repeats} repeat(s); {len(work.units)} units on "
         f"{execution.jobs} worker(s) of {execution.threads} thread(s); into "
@@ -64,4 +56,9 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
         soft_wrap=True,
     )
     quick, slow = (duration(k * seconds / execution.jobs) for k in (1, _SLOWER))
-    out.print(f"roughly {quick} to {slow} of training, by the speed of a core", highlight=False)
+    out.print(grid_words(experiment), highlight=False)
+    out.print(
+        f"estimated from the work and the speed of a usual core, nothing was measured: {quick} to {slow} of "
+        "training, beside loading the libraries and the report",
+        highlight=False,
+    )

@@ -33,13 +33,14 @@ def lecture_command(
 
     set_threads(threads)
     from harness.cli.console import console
-    from harness.lecture.gallery import gallery
+    from harness.cli.progress import Steps
+    from harness.lecture.gallery import EXHIBITS, gallery
 
-    out = console()
+    out, steps = console(), Steps(len(exhibit or EXHIBITS))
 
     def begin(name: str) -> None:
         if not quiet:
-            out.print(name, highlight=False)
+            out.print(steps(name), highlight=False)
 
     page = gallery(output, exhibit or (), begin=begin)
     if not quiet:

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from harness.cli.options import DEBUG
 
 
-def list_command(debug: DEBUG = False) -> None:
-    """Show the backends with their versions and what they support, data sets and presets."""
+def list_command(
+    *,
+    clear_environments: Annotated[
+        bool,
+        typer.Option(
+            "--clear-environments",
+            help="Remove the environments that were made for NAME@PACKAGE==VERSION.",
+            show_default=False,
+        ),
+    ] = False,
+    debug: DEBUG = False,
+) -> None:
+    """Show the backends with their versions and what they support, data sets, presets and environments."""
+    if clear_environments:
+        from backends.environments import cache
+        from backends.environments import clear_environments as clear
+
+        print(f"removed {len(clear())} environments from {cache()}")
+        return
     from rich.table import Table
     from rich.text import Text
 
+    from backends.environments import environments
     from backends.registry import UnusableBackend, find, known, version
     from harness.cli.console import console
     from harness.data.dataset import CLASSIFICATION, REGRESSION
@@ -52,3 +74,11 @@ def list_command(debug: DEBUG = False) -> None:
     for name, preset in PRESETS.items():
         presets.add_row(name, preset.summary)
     out.print(presets)
+    made = environments()
+    if made:
+        shown = Table(title="Environments", title_justify="left")
+        for column in ("packages", "folder"):
+            shown.add_column(column)
+        for one in made:
+            shown.add_row(", ".join(one.packages), str(one.folder))
+        out.print(shown)

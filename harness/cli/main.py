@@ -5,7 +5,6 @@ Errors in the input are printed on one line. How a command ends: :class:`harness
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -16,7 +15,9 @@ from typing import Any, NoReturn
 import typer
 
 from harness.cli import baseline, bench, check, compare, hold, lecture, listing, parity, report, run
-from harness.cli.options import EachFlagOnce, with_flags
+from harness.cli.interruption import tell_stopped
+from harness.cli.options import EachFlagOnce, Verbs, with_flags
+from harness.document.foreign_text import visible
 from harness.errors import ExitCode, InputError
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -31,11 +32,14 @@ VERBS: dict[str, Callable[..., None]] = {
     "list": listing.list_command,
 }
 
+_INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
+
 
 def command_line(verb: str = "") -> typer.Typer:
     """The commands; that of the verb with all its flags, the others with their names and first lines."""
     app = typer.Typer(
         name="harness",
+        cls=Verbs,
         help="Train the same small neural networks on several libraries and see how far they agree.",
         no_args_is_help=True,
         add_completion=False,
@@ -61,7 +65,6 @@ def _paragraphs(docstring: str) -> str:
 def run_command_line(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
     with ExitStack() as stack:
         stack.push(_no_verdict)
         sys.exit(_invoke(given) if "--debug" in given else _in_one_line(given))
@@ -81,13 +84,15 @@ def _in_one_line(given: Sequence[str]) -> int:
     except typer.TyperException as error:
         return _refused(_usage(error, given))
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        tell_stopped()
         return ExitCode.UNFINISHED
 
 
 def _invoke(arguments: Sequence[str]) -> int:
     app = command_line(arguments[0] if arguments else "")
     code = app(args=list(arguments), prog_name="python -m harness", standalone_mode=False)
+    if code == _INTERRUPTED:
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else ExitCode.DONE
 
 
@@ -97,21 +102,17 @@ def _no_verdict(kind: type[BaseException] | None, error: Any, trace: Any) -> Non
     told = (InputError, OSError, typer.TyperException)
     if kind is None or not issubclass(kind, Exception) or issubclass(kind, told):
         return
-    traceback.print_exception(error)
+    print(visible("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     print(
-        f"error: {kind.__name__}: {' '.join(str(error).split())}; a fault in a backend or in this program, "
-        "not in the input: there is no verdict",
+        f"error: {kind.__name__}: {visible(' '.join(str(error).split()))}; "
+        "a fault in a backend or in this program, not in the input: there is no verdict",
         file=sys.stderr,
     )
     sys.exit(ExitCode.UNFINISHED)
 
 
-def _interrupt(_signal: int, _frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def _refused(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {visible(' '.join(message.split()))}", file=sys.stderr)
     return ExitCode.INPUT
 
 
@@ -120,7 +121,7 @@ def _nearest(error: typer.TyperException) -> str | None:
     given = getattr(error, "option_name", "").lstrip("-")
     context = getattr(error, "ctx", None)
     flags = {p.name: p.opts[0] for p in context.command.params} if context else {}
-    from harness.experiment.setting import name_here
+    from backends.settings import name_here
 
     ours = name_here(given)
     if ours in flags:

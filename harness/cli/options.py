@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from harness.errors import InputError
 
@@ -28,8 +28,30 @@ DEBUG = Annotated[
 ]
 
 
+_METAVARS = {int: "N", float: "NUMBER"}
+
+
+def _told(params: list[Any]) -> list[Any]:
+    """Flags with what stands after them in --help: nothing after a switch, else as settings have it."""
+    for param in params:
+        if isinstance(param, TyperOption) and param.metavar is None:
+            kind = param.type_descriptor.annotation
+            param.metavar = "" if param.is_flag else _METAVARS.get(kind, "TEXT")
+    return params
+
+
+class Verbs(TyperGroup):
+    """A group whose --help has no type after a switch."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _told(super().get_params(ctx))
+
+
 class EachFlagOnce(TyperCommand):
     """A command that refuses a flag given twice, unless its values add up."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _told(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import typer
 
 from harness.cli.options import takes_experiment
+from harness.cli.waiting import Waiting
 
 _PANEL = "How to compare"
 
@@ -59,6 +61,16 @@ def parity_command(
             show_default=False,
         ),
     ] = None,
+    stock: Annotated[
+        bool,
+        typer.Option(
+            "--stock",
+            help="Judge the library's stock program (its train_one, one network at a time) over the whole "
+            "path, in place of the stack.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = False,
     conformance: Annotated[
         bool | None,
         typer.Option(
@@ -117,13 +129,19 @@ def parity_command(
 
     Exit codes: 0 all agree; 1 somebody disagrees; 3 not everybody could be judged.
     """
+    from rich.text import Text
+
     from backends.registry import BUILT_IN
     from harness.cli.console import console
+    from harness.cli.places import require_writable, unwritten_is_told
+    from harness.cli.progress import Steps
+    from harness.cli.sections import show_section, tell_faults
+    from harness.document.writer import PageAddress
     from harness.errors import InputError
     from harness.experiment.chosen_backends import resolve
     from harness.experiment.execution import Execution
     from harness.experiment.experiment import experiment_from
-    from harness.parity.parity import parity
+    from harness.parity.parity import parity, parity_steps
     from harness.parity.record import parity_json, write_parity
     from harness.runner import address_of
 
@@ -138,17 +156,22 @@ def parity_command(
             )
         code = judge_files(recordings, chosen, output, feedback, junit, json, quiet)
         raise typer.Exit(code)
+    require_writable("junit", junit)
     if feedback:
         raise InputError("feedback: found without a recording; allowed: with one or more")
     experiment, *_ = resolve(experiment_from(settings))
     everybody = experiment.backends
     check = [n for n in everybody if conformance or (conformance is None and n not in BUILT_IN)]
-    out, doing = console(), console(stderr=True)
+    out, doing, waiting = console(), console(stderr=True), Waiting()
+    waiting.until(time.perf_counter(), "loading")
     status = doing.status("starting", spinner="dots")
+
+    steps_told = Steps(parity_steps(experiment), loading=1)
 
     def say(text: str) -> None:
         status.start()  # not before, because its thread is one that nothing may fork beside
-        status.update(f"training {text}")
+        what = text if text.startswith("loading") else f"training {text}"
+        status.update(Text(steps_told(what)))
 
     try:
         result = parity(
@@ -157,6 +180,7 @@ def parity_command(
             rtol=rtol,
             reference=reference,
             check=check,
+            stock=stock,
             say=(lambda text: None) if quiet else say,
         )
     finally:
@@ -171,15 +195,20 @@ def parity_command(
         from harness.parity.recorded_section import parity_junit, verdict_cases
 
         write_text(junit, parity_junit(verdict_cases(result)))
-    page = write_parity(result, output or f"{address_of(experiment, Execution())}/parity")
+    waiting.until(time.perf_counter(), "training and comparing")
+    page = PageAddress("none")
+    with unwritten_is_told("parity"):
+        page = write_parity(result, output or f"{address_of(experiment, Execution())}/parity")
     if json:
         from json import dumps
 
         print(dumps(parity_json(result), indent=2, allow_nan=False))
     else:
-        from harness.cli.sections import show_section
         from harness.parity.section import parity_section
 
         show_section(parity_section(result), out)
-        out.print(f"{result.seconds:.1f} s; parity: {page}", highlight=False, soft_wrap=True)
-    raise typer.Exit(result.exit_code)
+        waiting.until(time.perf_counter(), "page")
+        out.print(waiting.words(), highlight=False, soft_wrap=True)
+        out.print(f"parity: {page}", highlight=False, soft_wrap=True)
+    lacking = tell_faults(page.faults, "parity, with the same flags")
+    raise typer.Exit(result.exit_code or lacking)

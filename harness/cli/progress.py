@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -19,7 +21,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from harness.cli.interruption import tell_stopped
+
 if TYPE_CHECKING:
+    from harness.experiment.experiment import Experiment
     from harness.results.run_folder import RunFolder
     from harness.runner import Work
     from harness.training.units import UnitOutcome
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
 # what takes seconds to load, before the first network is trained
 _SLOW_TO_LOAD = {"tensorflow": "TensorFlow", "keras": "Keras", "torch": "PyTorch", "jax": "JAX"}
+_SHOWN = 10  # values of an axis
 _EVERYTHING = "all"  # the row of all backends together
 
 
@@ -37,6 +43,8 @@ class Silent:
         self.out, self.jobs = out, jobs
         self.done: Counter[str] = Counter()
         self.total: Counter[str] = Counter()
+        self.began: float | None = None  # when training did, and when it ended
+        self.ended: float | None = None
         self.seconds: dict[str, float] = {}  # of a network, by backend, once one is known
 
     def begin(self, work: Work, folder: RunFolder) -> None:
@@ -45,19 +53,24 @@ class Silent:
             self.total[unit.backend] += unit.size
             self.done[unit.backend] += unit.size if unit in work.done else 0
         self.at_first = self.done.total()
+        self.began = self.ended = time.perf_counter()
 
     def finished(self, outcome: UnitOutcome) -> None:
         unit, took = outcome.unit, outcome.timings
+        self.ended = time.perf_counter()
         self.done[unit.backend] += unit.size
         if took:
             work = took["train_seconds"] + took["evaluate_seconds"]
             self.seconds[unit.backend] = work / unit.size
 
     def interrupted(self) -> None:
-        self.out.print(
+        if not self.total:
+            tell_stopped("stopped before the first network was trained", sys.stdout)
+            return
+        tell_stopped(
             f"stopped with {self.done.total()} of {self.total.total()} networks finished and kept; "
             "the same command goes on from there",
-            highlight=False,
+            sys.stdout,
         )
 
     def left(self) -> str:
@@ -70,12 +83,87 @@ class Silent:
             return ""
         typical = sum(self.seconds.values()) / len(self.seconds)
         work = sum(n * self.seconds.get(name, typical) for name, n in missing.items())
-        return f"about {duration(work / self.jobs)} left"
+        return f"{_about(work / self.jobs)} left"
 
 
 def duration(seconds: float) -> str:
-    """Seconds, or minutes where there are many."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    """Seconds, or minutes, hours, days, years where there are many."""
+    if seconds < 1:
+        return "less than 1 s"
+    units = (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48), ("days", 86400, 730))
+    for unit, size, most in units:
+        if seconds / size < most:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / (365 * 86400):,.0f} years"
+
+
+def _about(seconds: float) -> str:
+    return duration(seconds) if seconds < 1 else f"about {duration(seconds)}"
+
+
+def grid_words(experiment: Experiment) -> str:
+    """The values of eta and lmbd, as they were understood; the first and the last of many."""
+    axes = {"eta": experiment.eta, "lmbd": experiment.lmbd}
+    told = []
+    for name, values in axes.items():
+        shown = [f"{value:g}" for value in values]
+        if len(shown) > _SHOWN:
+            shown = [*shown[: _SHOWN - 1], "...", shown[-1]]
+        told.append(f"{name} {', '.join(shown)}")
+    return "; ".join(told)
+
+
+class Steps:
+    """Work done in a known number of steps: says of each which of how many it is, and what time is left.
+
+    The first ``loading`` steps say nothing of how long the others will take.
+    """
+
+    def __init__(self, total: int, loading: int = 0) -> None:
+        self.total, self.loading, self.begun = total, loading, 0
+        self.first = 0.0
+
+    def __call__(self, what: str) -> str:
+        """The words for the step that begins now; those that are unforeseen have no number."""
+        if self.begun == self.loading:
+            self.first = time.perf_counter()
+        self.begun += 1
+        if self.begun > self.total:
+            return what
+        done, left = self.begun - 1 - self.loading, ""
+        if done > 0:
+            took = time.perf_counter() - self.first
+            left = f", {_about(took / done * (self.total - self.begun + 1))} left"
+        return f"{what} ({self.begun} of {self.total}{left})"
+
+
+@contextmanager
+def told_steps(
+    out: Console, what: str, *, quiet: bool = False
+) -> Iterator[Callable[[int, int], None]]:
+    """What to call with the number of a step and how many there are, before it begins.
+
+    On a terminal one line that changes; elsewhere ``what`` once.
+    """
+    steps: list[Steps] = []
+    with out.status(what) if out.is_terminal and not quiet else nullcontext() as status:
+
+        def begin(number: int, total: int) -> None:
+            if number == 1:
+                steps.append(Steps(total))
+            words = steps[-1](what)
+            if status is not None:
+                status.update(words)
+            elif number == 1 and len(steps) == 1 and not quiet:
+                out.print(f"{what} ...", highlight=False)
+
+        yield begin
+
+
+def loading_words(modules: Iterable[str]) -> str:
+    """What of these modules takes seconds to load, in words; empty if none does."""
+    slow = [_SLOW_TO_LOAD[m] for m in dict.fromkeys(modules) if m in _SLOW_TO_LOAD]
+    return f"loading {' and '.join(slow)}, which takes some seconds" if slow else ""
 
 
 class Lines(Silent):
@@ -87,12 +175,12 @@ class Lines(Silent):
         self._say(
             f"{self.total.total()} networks in {len(work.units)} units{kept}: {folder.address}"
         )
+        self._say(grid_words(work.experiment))
         for name, (status, reason) in work.reasons.items():
             self._say(f"{name}: {status}: {reason}")
         waiting = [work.backends[n] for n in self.total if self.done[n] < self.total[n]]
-        modules = dict.fromkeys(module for backend in waiting for module in backend.modules)
-        if slow := [_SLOW_TO_LOAD[module] for module in modules if module in _SLOW_TO_LOAD]:
-            self._say(f"loading {' and '.join(slow)}, which takes some seconds")
+        if words := loading_words(module for backend in waiting for module in backend.modules):
+            self._say(words)
 
     def finished(self, outcome: UnitOutcome) -> None:
         super().finished(outcome)

@@ -27,7 +27,8 @@ def judge_files(
     ``backends``: trained along the plan of the only recording and judged beside it.
     """
     from harness.cli.console import console
-    from harness.cli.sections import show_section
+    from harness.cli.places import require_writable
+    from harness.cli.sections import show_section, tell_faults
     from harness.document.section import Title
     from harness.document.writer import write_sections
     from harness.parity.recorded_pair import compare_recordings, pair_headline
@@ -35,6 +36,7 @@ def judge_files(
     from harness.parity.recorded_section import parity_junit, recorded_headline, recorded_json
     from harness.results.run_folder import RunFolder
 
+    require_writable("junit", junit)
     recordings = _read(files)
     recordings += _along(recordings, backends, output)
     doing = console(stderr=True)
@@ -72,7 +74,7 @@ def judge_files(
             show_section(section, out)
         if not quiet:
             out.print(f"parity: {page}", highlight=False, soft_wrap=True)
-    return code
+    return code or tell_faults(page.faults, "parity, with the same recordings")
 
 
 def _read(files: Sequence[str]) -> list[Recording]:

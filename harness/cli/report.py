@@ -18,12 +18,16 @@ def report_command(
     debug: DEBUG = False,
 ) -> None:
     """Write figures, report.md and report.html again, from one run folder or several side by side."""
+    from shlex import quote
+
     from harness.api import write_report
     from harness.cli.console import console
     from harness.cli.progress import told
+    from harness.cli.sections import tell_faults
     from harness.results.result import load_result
 
     out = console()
     with told(out):
         page = write_report([load_result(address) for address in runs], output)
     out.print(f"report: {page}", highlight=False, soft_wrap=True)
+    raise typer.Exit(tell_faults(page.faults, " ".join(["report", *map(quote, runs)])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.options import takes_run
+from harness.cli.waiting import Waiting
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -75,10 +77,15 @@ def run_command(
     from harness.api import run as run_experiment
     from harness.api import write_report
     from harness.cli.console import console
+    from harness.cli.places import require_lasting, unwritten_is_told
     from harness.cli.progress import progress_display, told
+    from harness.cli.sections import tell_faults
+    from harness.document.writer import PageAddress
     from harness.runner import plan_work
 
-    out = console()
+    require_lasting(execution.output)
+
+    out, waiting = console(), Waiting()
     if dry_run:
         from harness.cli.dry_run import show_work
 
@@ -93,20 +100,36 @@ def run_command(
         progress_display(out, execution.jobs, quiet=quiet) as progress,
         nullcontext() if quiet else told(out),
     ):
+        pages: list[PageAddress] = []
+
+        def report(result: Result) -> None:
+            waiting.until(progress.began, "loading and planning")
+            waiting.until(progress.ended, "training")
+            waiting.until(time.perf_counter(), "saving and second looks")
+            extra = _references(result) if references else ()
+            waiting.until(time.perf_counter(), "other methods")
+            with unwritten_is_told(f"the report of {result.address!r}"):
+                pages.append(write_report(result, extra=extra, held=True))
+            waiting.until(time.perf_counter(), "report")
+
         try:
-            result = run_experiment(experiment, execution, progress=progress)
+            result = run_experiment(experiment, execution, progress=progress, finish=report)
         except KeyboardInterrupt:
             progress.interrupted()
             raise typer.Exit(ExitCode.UNFINISHED) from None
-        page = write_report(result, extra=_references(result) if references else ())
+        page = pages[0] if pages else PageAddress("none")
     if not quiet:
-        _print_result(result, page, out)
-        _print_folds(experiment, settings, out)
-        _print_next(result, out)
+        _print_result(result, out)
     if tensorboard is not None:
         events = write_tensorboard(result, tensorboard)
+        waiting.until(time.perf_counter(), "TensorBoard")
         if not quiet:
             out.print(f"TensorBoard: {events}", highlight=False, soft_wrap=True)
+    if not quiet:
+        _print_folds(experiment, settings, out)
+        out.print(waiting.words(), highlight=False, soft_wrap=True)
+        out.print(f"report: {page}", highlight=False, soft_wrap=True)
+        _print_next(result, out)
     from rich.text import Text
 
     from harness.training.status import TRAINED
@@ -114,53 +137,71 @@ def run_command(
     for status, reason, count in _failures(result):
         told_why = Text.assemble((status, "red"), f" ({count} networks): {reason}")
         console(stderr=True).print(told_why, highlight=False)
-    if not result.complete or not result.records["status"].isin(TRAINED).any():
+    lacking = tell_faults(page.faults, f"report {quote(result.address)}")
+    whole = pages and result.complete and not lacking and result.disputes is not None
+    if not whole or not result.records["status"].isin(TRAINED).any():
         raise typer.Exit(ExitCode.UNFINISHED)
 
 
 def _references(result: Result) -> list[Section]:
     """The section on other methods on the run's split."""
     from harness.data.dataset import load_dataset
+    from harness.document.attempt import attempt_sections
     from harness.report.reference_section import reference_section
 
-    return [reference_section(result, load_dataset(result.experiment))]
+    return attempt_sections(
+        "Reference methods", lambda: reference_section(result, load_dataset(result.experiment))
+    )
 
 
-def _print_result(result: Result, page: str, out: Any) -> None:
-    """The chosen cell of each backend, and where the report is."""
-    from rich.table import Table
-
+def _print_result(result: Result, out: Any) -> None:
+    """The chosen cell of each backend, and whether they agree."""
+    from harness.cli.tables import show_table
+    from harness.document.number_words import NAMES
     from harness.report.agreement import agreement_words
+    from harness.report.run_warnings import learnt_nothing
 
-    metric = result.metric
-    table = Table(title=f"Chosen on validation {metric}", title_justify="left")
-    for column in ("backend", "eta", "lmbd", f"validation {metric}", f"test {metric}", "networks"):
-        table.add_column(column, justify="left" if column == "backend" else "right")
+    chooses = result.choose_by
+    measured = [f"validation_{chooses}", *(f"test_{name}" for name in result.shown_scores)]
+    titles = [f"validation {NAMES[chooses]}", *(f"test {NAMES[n]}" for n in result.shown_scores)]
+    header = ["backend", "eta", "lmbd", *titles, "networks"]
+    rows = []
     best = result.best().set_index("backend")
     for backend in result.backends:
         counts = result.of(backend)["status"].value_counts()
         networks = ", ".join(f"{number} {status}" for status, number in counts.items())
         if backend in best.index:
             row = best.loc[backend]
-            scores = [f"{row[f'{part}_{metric}']:.4f}" for part in ("validation", "test")]
-            table.add_row(backend, f"{row['eta']:g}", f"{row['lmbd']:g}", *scores, networks)
+            scores = [f"{row[column]:.4f}" for column in measured]
+            rows.append([backend, f"{row['eta']:g}", f"{row['lmbd']:g}", *scores, networks])
         else:
-            table.add_row(backend, "-", "-", "-", "-", networks)
-    out.print(table)
+            rows.append([backend, "-", "-", *("-" for _ in measured), networks])
+    numeric = [False, True, True, *(True for _ in measured), False]
+    show_table(out, header, rows, numeric, f"Chosen on validation {NAMES[chooses]}")
+    if len(result.shown_scores) > 1:
+        share = f"{100 * result.largest_class:.1f} %"
+        out.print(
+            f"naming the largest class alone is right in {share} of the samples", highlight=False
+        )
+    for line in learnt_nothing(result):
+        out.print(line, highlight=False, style="yellow")
     for line in agreement_words(result):
         out.print(line, highlight=False)
     for note in result.manifest.get("notes", []):
         out.print(f"note: {note}", highlight=False)
-    out.print(
-        f"{result.manifest['wall_seconds']:.1f} s; report: {page}", highlight=False, soft_wrap=True
-    )
 
 
 def _print_folds(experiment: Experiment, settings: Mapping[str, Any], out: Console) -> None:
-    """That the number of repeats follows from that of the folds, where nobody gave it."""
+    """What the folds mean for the number of repeats, and the repeats for the folds."""
     if experiment.folds and "repeats" not in settings:
         out.print(
             f"repeats = {experiment.repeats}: with folds and no repeats given, every fold tests once",
+            highlight=False,
+        )
+    elif experiment.folds and experiment.repeats < experiment.folds:
+        out.print(
+            f"{experiment.repeats} of {experiment.folds} folds tested; all with --repeats "
+            f"{experiment.folds}",
             highlight=False,
         )
 

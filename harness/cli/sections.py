@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+
+from harness.cli.tables import show_table
+from harness.errors import ExitCode
 
 if TYPE_CHECKING:
     from harness.document.section import Section
@@ -15,7 +19,6 @@ STYLES = {"verdict": "bold", "warning": "yellow", "plain": ""}
 def show_section(section: Section, out: Console) -> None:
     """Words, points and tables of a section; pictures are left to the files."""
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     first, *rest = section.text or [section.title]
@@ -23,11 +26,19 @@ def show_section(section: Section, out: Console) -> None:
     for point in section.points:
         out.print(Padding(Text(f"• {point}"), (0, 0, 0, 2)), highlight=False)
     for table in section.tables:
-        shown = Table(title=Text(table.caption), title_justify="left", title_style="bold")
-        for name, right in zip(table.header, table.numeric, strict=True):
-            shown.add_column(Text(name), justify="right" if right else "left")
-        for row in table.rows:
-            shown.add_row(*map(Text, row))
-        out.print(shown)
+        show_table(out, table.header, table.rows, table.numeric, table.caption)
     for paragraph in rest:
         out.print(paragraph, style="dim", markup=False, highlight=False)
+
+
+def tell_faults(faults: Sequence[str], command: str) -> ExitCode:
+    """Say what a page lacks, and which command makes it again; how a command ends for that."""
+    if not faults:
+        return ExitCode.DONE
+    from harness.cli.console import console
+
+    err = console(stderr=True)
+    for fault in faults:
+        err.print(fault, style="red", highlight=False, soft_wrap=True)
+    err.print(f"make it again: python -m harness {command}", highlight=False, soft_wrap=True)
+    return ExitCode.UNFINISHED

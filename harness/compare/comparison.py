@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import lcm
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +53,9 @@ class Comparison:
     labels that differ between the side's own repeats), kappa, own_kappa_left, own_kappa_right;
     collapsed_left, collapsed_right (repeats); learned (both sides did, in every repeat); with a single
     repeat only_left, only_right and p_mcnemar.
-    chosen: a row for every pair, each side at the cell it chose on its validation part.
+    chosen: a row for every pair, each side at the cell it chose on its validation part; for each of
+    ``others``, scores that are shown beside the one compared by, such as ``macro_f1``, columns
+    ``macro_f1_left, macro_f1_right, macro_f1_difference, macro_f1_low, macro_f1_high``.
     cochran: with a single repeat of three or more backends, Cochran's Q of every cell; else empty.
     samples: test samples of each repeat. shared_rows: whether repeats have rows in common that others
     test. differences: what else two runs do not have in common.
@@ -68,6 +72,7 @@ class Comparison:
     chaos_known: bool
     cells: pd.DataFrame
     chosen: pd.DataFrame
+    others: tuple[str, ...]
     cochran: pd.DataFrame
     differences: list[RunDifference]
 
@@ -128,6 +133,11 @@ def compare(
     pairs = comparable_pairs(first, second, margin, alpha)
     cells = pd.concat([_cells(*pair, margin, chaos) for pair in pairs], ignore_index=True)
     repeats = pairs[0][0].repeats
+    others = tuple(
+        name
+        for name in first.shown_scores[1:]
+        if all(f"test_{name}" in grid.records for pair in pairs for grid in pair)
+    )
     return Comparison(
         names=(first.name,) if second is None else (first.name, second.name),
         metric=first.metric,
@@ -139,7 +149,8 @@ def compare(
         shared_rows=varies_split(first.experiment),
         chaos_known=chaos is not None,
         cells=decisions(cells, margin, alpha),
-        chosen=_chosen(pairs, margin),
+        chosen=_chosen(pairs, margin, others),
+        others=others,
         cochran=_cochran(pairs),
         differences=[] if second is None else run_differences(first, second),
     )
@@ -250,13 +261,13 @@ def _chaotic(chaos: pd.DataFrame | None, grid: BackendGrid) -> NDArray[np.bool_]
     return np.array([cell in known for cell in cells])
 
 
-def _chosen(pairs: list[Pair], margin: float) -> pd.DataFrame:
-    """Each pair at the cells that its sides chose: paired difference, uncorrected."""
+def _chosen(pairs: list[Pair], margin: float, others: Sequence[str]) -> pd.DataFrame:
+    """Each pair at the cells that its sides chose: paired difference, uncorrected; so for other scores."""
     rows = []
     for left, right in pairs:
         if left.chosen is None or right.chosen is None:
             continue
-        row = {"left": left.label, "right": right.label}
+        row: dict[str, Any] = {"left": left.label, "right": right.label}
         cell = []
         for name, grid in (("left", left), ("right", right)):
             i, j = grid.chosen or (0, 0)
@@ -264,8 +275,25 @@ def _chosen(pairs: list[Pair], margin: float) -> pd.DataFrame:
             cell.append(grid.scores[[i * grid.shape[1] + j]])
             row[f"score_{name}"] = cell[-1].mean()
         difference = paired(cell[0], cell[1], margin, quantum=_quantum(left))
-        rows.append(row | difference.iloc[0].to_dict())
+        row |= {str(key): value for key, value in difference.iloc[0].items()}
+        for other in others:
+            row |= _other_score(left, right, other, margin)
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _other_score(left: BackendGrid, right: BackendGrid, name: str, margin: float) -> dict[str, Any]:
+    """Another score of both sides at the cells they chose, with the paired difference and its interval."""
+    row: dict[str, Any] = {}
+    cell = []
+    for side, grid in (("left", left), ("right", right)):
+        i, j = grid.chosen or (0, 0)
+        cell.append(grid.test_scores(name)[[i * grid.shape[1] + j]])
+        row[f"{name}_{side}"] = cell[-1].mean()
+    difference = paired(cell[0], cell[1], margin).iloc[0]
+    return row | {
+        f"{name}_{column}": difference[column] for column in ("difference", "low", "high")
+    }
 
 
 def _cochran(pairs: list[Pair]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from harness.compare.section import (
 from harness.document.number_words import amount
 from harness.document.plain import plain
 from harness.document.section import Title
-from harness.document.writer import write_sections
+from harness.document.writer import PageAddress, write_sections
 from harness.results.run_folder import RunFolder
 from harness.roundoff.section import chaos_section
 
@@ -50,12 +50,13 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 def write_comparison(
     comparison: Comparison, address: str, chaos: pd.DataFrame | None = None
-) -> str:
+) -> PageAddress:
     """Write compare.json, compare.csv, compare.md, compare.html and figures/; the page's address.
 
     ``chaos``: the chaos maps of :func:`harness.roundoff.stable_cells.chaos_maps`, to be drawn as well.
     """
     folder = RunFolder(address)
+    folder.claim([f"compare.{kind}" for kind in ("json", "csv", "md", "html")])
     folder.write_json("compare.json", comparison_json(comparison))
     folder.write("compare.csv", comparison.cells.to_csv(index=False))
     margin = amount(comparison.margin, comparison.metric)

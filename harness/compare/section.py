@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _SENTENCES = "compare/sentences.jinja"
 _LISTED = 12  # cells that a listing names
+_POINTS, _ROWS = 6, 5  # sentences and rows on a terminal
+_ON_A_TERMINAL = ("pair", "cell", "verdict", "difference", "more repeats")
 _SIGNS = {"different": "≠", "undecided": "?"}
 _DRAWN_APART = (*APART, "bimodal", "one diverged")
 
@@ -42,6 +44,39 @@ def comparison_section(comparison: Comparison) -> Section:
         pictures=pictures,
         kind="verdict",
     )
+
+
+def comparison_summary(comparison: Comparison) -> Section:
+    """The comparison on one screen of a terminal: pairs of which the same is known share a line."""
+    alike: dict[str, list[str]] = {}
+    for left, right in comparison.pairs:
+        who = f"{left} and {right}"
+        known = pair_words(comparison, left, right).removeprefix(who).strip()
+        alike.setdefault(known, []).append(who)
+    points = [
+        f"{' '.join(pairs)} {known}." if len(pairs) == 1 else f"{_of_pairs(pairs)}: {known}."
+        for known, pairs in alike.items()
+    ]
+    more = len(points) - _POINTS
+    if more > 0:
+        points = [*points[:_POINTS], f"{more} more, on the page"]
+    shown = _cells(comparison).head(_ROWS)
+    rest = len(notable_cells(comparison)) - len(shown)
+    caption = "Cells that differ or are open" + (f" ({rest} more on the page)" if rest else "")
+    tables = [Table(shown[[c for c in shown if c in _ON_A_TERMINAL]], caption)]
+    if len(comparison.pairs) == 1:
+        tables.append(Table(_chosen(comparison).drop(columns="pair"), "Each side's chosen cell"))
+    return Section(
+        "Agreement",
+        text=[f"{comparison_headline(comparison)}."],
+        points=[*points, *difference_words(comparison)[:_POINTS]],
+        tables=[table for table in tables if len(table.frame)],
+        kind="verdict",
+    )
+
+
+def _of_pairs(pairs: Sequence[str]) -> str:
+    return "; ".join(pairs) if len(pairs) < 4 else f"{pairs[0]}, and {len(pairs) - 1} more pairs"
 
 
 def comparison_headline(comparison: Comparison) -> str:
@@ -201,19 +236,24 @@ def _to_places(value: float) -> str:
 
 def _chosen(comparison: Comparison) -> pd.DataFrame:
     metric = comparison.metric
-    return pd.DataFrame(
-        [
-            {
-                "pair": f"{row['left']} − {row['right']}",
-                "left": number_words.cell(row["eta_left"], row["lmbd_left"]),
-                "right": number_words.cell(row["eta_right"], row["lmbd_right"]),
-                "scores": f"{number_words.shown_score(row['score_left'], metric)}, "
-                f"{number_words.shown_score(row['score_right'], metric)}",
-                "difference": _interval(row, metric),
+    rows = []
+    for row in comparison.chosen.to_dict("records"):
+        shown = {
+            "pair": f"{row['left']} − {row['right']}",
+            "left": number_words.cell(row["eta_left"], row["lmbd_left"]),
+            "right": number_words.cell(row["eta_right"], row["lmbd_right"]),
+            "scores": f"{number_words.shown_score(row['score_left'], metric)}, "
+            f"{number_words.shown_score(row['score_right'], metric)}",
+            "difference": _interval(row, metric),
+        }
+        for other in comparison.others:
+            own: dict[Hashable, Any] = {
+                end: row[f"{other}_{end}"] for end in ("difference", "low", "high")
             }
-            for row in comparison.chosen.to_dict("records")
-        ]
-    )
+            both = (number_words.shown_score(row[f"{other}_{s}"], other) for s in ("left", "right"))
+            shown[number_words.NAMES[other]] = f"{', '.join(both)}: {_interval(own, other)}"
+        rows.append(shown)
+    return pd.DataFrame(rows)
 
 
 def _cells(comparison: Comparison) -> pd.DataFrame:

@@ -23,23 +23,28 @@ from harness.experiment.experiment import Experiment
 
 CLASSIFICATION = ("digits", "iris", "wine", "breast_cancer")
 REGRESSION = ("diabetes",)
+# of features that stay as they came: float32 holds their values, and half the memory holds them
+_KEPT_DTYPES = ({np.dtype(np.float32)}, {np.dtype(np.uint8)})
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Samples as they came, before any split.
 
-    x: (samples, features), float64. y: (samples,), class numbers from 0, or real targets.
-    classes: the labels' names in the order of their numbers; empty for regression.
-    source: where it came from, for a report. sha256: of x and y.
+    x: (samples, features), float64, or as an array file has them. y: (samples,), class numbers from 0, or
+    real targets. classes: the labels' names in the order of their numbers; empty for regression.
+    source: where it came from, for a report. sha256: of x and y as they came. as_trained: whether x is
+    scaled already, in the dtype that is trained on; ``digest`` is then the hash of what came.
     """
 
     name: str
     source: str
-    x: NDArray[np.float64]
+    x: NDArray[Any]
     y: NDArray[Any]
     classes: tuple[str, ...]
     features: tuple[str, ...]
+    as_trained: bool = False
+    digest: str = ""
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -48,8 +53,10 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        digest = hashlib.sha256(np.ascontiguousarray(self.x).tobytes())
-        digest.update(np.ascontiguousarray(self.y).tobytes())
+        if self.digest:
+            return self.digest
+        digest = hashlib.sha256(np.ascontiguousarray(self.x).data)
+        digest.update(np.ascontiguousarray(self.y).data)
         return digest.hexdigest()
 
 
@@ -107,9 +114,12 @@ def _from_frame(
         )
     if features.shape[1] == 0:
         raise InputError(f"dataset: {name!r} has no feature column beside the target")
-    x = features.to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = ~np.isfinite(x)
-    if bad.any():
+    if set(features.dtypes) in _KEPT_DTYPES:
+        x: NDArray[Any] = features.to_numpy()  # no copy, of what was one array
+    else:
+        x = features.to_numpy(dtype=np.float64, na_value=np.nan)
+    if not np.isfinite(x).all():
+        bad = ~np.isfinite(x)
         row, column = np.argwhere(bad)[0]
         raise InputError(
             f"dataset: feature column {str(features.columns[column])!r} of {name!r} has "

@@ -31,6 +31,13 @@ def read_npz(path: Path, target: str) -> pd.DataFrame:
     """The arrays of an NPZ file as columns: one-dimensional ones as they are, others cut up."""
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
+    others = [key for key in arrays if key != target]
+    if len(others) == 1 and target in arrays and arrays[others[0]].ndim > 1:
+        (key,) = others
+        flat, y = arrays[key].reshape(len(arrays[key]), -1), arrays[target].ravel()
+        if len(flat) == len(y):  # stays one array, not a column for each of its features
+            names = [f"{key}_{i}" for i in range(flat.shape[1])]
+            return pd.DataFrame(flat, columns=names, copy=False).assign(**{target: y})
     columns: dict[str, NDArray[Any]] = {}
     for key, array in arrays.items():
         if key == target:

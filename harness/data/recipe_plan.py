@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.draws import Sources
+from backends.memory import NotEnoughMemory
 from backends.network import Network
 from backends.plan import Plan
+from harness.errors import InputError
 from harness.experiment.recipe import Recipe
 
 
@@ -21,21 +23,27 @@ def draw_recipe(
     *,
     rounded: bool = True,
 ) -> Plan:
-    """The plan that a recipe asks for, one stream for every seed (see :meth:`Plan.draw`)."""
-    return Plan.draw(
-        network,
-        rows,
-        seeds,
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        keep_last_batch=recipe.keep_last_batch,
-        minibatches=recipe.minibatches,
-        initial_weights=recipe.initial_weights,
-        weight_scale=recipe.weight_scale,
-        initial_bias=recipe.initial_bias,
-        dtype=recipe.dtype,
-        rounded=rounded,
-    )
+    """The plan that a recipe asks for, one stream for every seed (see :meth:`Plan.draw`).
+
+    :class:`~harness.errors.InputError` for one that this machine could not hold.
+    """
+    try:
+        return Plan.draw(
+            network,
+            rows,
+            seeds,
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            keep_last_batch=recipe.keep_last_batch,
+            minibatches=recipe.minibatches,
+            initial_weights=recipe.initial_weights,
+            weight_scale=recipe.weight_scale,
+            initial_bias=recipe.initial_bias,
+            dtype=recipe.dtype,
+            rounded=rounded,
+        )
+    except NotEnoughMemory as error:
+        raise InputError(str(error)) from None
 
 
 def repeat_seeds(seed: int, repeats: Sequence[int]) -> list[np.random.SeedSequence]:

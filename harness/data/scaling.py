@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,15 +11,43 @@ from harness.data.dataset import Dataset
 from harness.data.split import Split
 from harness.experiment.experiment import Experiment
 
+_AT_ONCE = 2**21  # numbers that are scaled at once, 16 MiB in float64
+
 
 def scaled(dataset: Dataset, split: Split, experiment: Experiment) -> NDArray[np.floating]:
     """All samples, scaled by the training part's statistics, in the experiment's dtype.
 
     Values are rounded to float32 first, so that both precisions train on the same numbers. A feature
-    that is constant in the training part is only shifted.
+    that is constant in the training part is only shifted. Without scaling the result may be the data
+    set's own array.
     """
-    shift, width = _scale(dataset.x[split.train], experiment)
-    return ((dataset.x - shift) / width).astype(np.float32).astype(experiment.dtype)
+    x = dataset.x
+    if dataset.as_trained:
+        return x
+    if experiment.scale == "none":
+        return x.astype(np.float32, copy=False).astype(experiment.dtype, copy=False)
+    shift, width = _column_scales(x, split, experiment)
+    result = np.empty(x.shape, experiment.dtype)
+    for rows in _stretches(len(x), max(1, _AT_ONCE // x.shape[1])):
+        result[rows] = ((x[rows] - shift) / width).astype(np.float32)
+    return result
+
+
+def _stretches(total: int, size: int) -> list[slice]:
+    return [slice(first, first + size) for first in range(0, total, size)]
+
+
+def _column_scales(
+    x: NDArray[Any], split: Split, experiment: Experiment
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """:func:`_scale` of the training part in float64, some columns at a time: it may be large."""
+    together = max(1, _AT_ONCE // len(split.train))
+    scales = [
+        _scale(x[split.train, columns].astype(np.float64), experiment)
+        for columns in _stretches(x.shape[1], together)
+    ]
+    shifts, widths = zip(*scales, strict=True)
+    return np.concatenate(shifts), np.concatenate(widths)
 
 
 def target_scale(dataset: Dataset, split: Split, experiment: Experiment) -> tuple[float, float]:

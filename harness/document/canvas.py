@@ -15,8 +15,10 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from backends.frameworks import garbage_waits
+from harness.document.foreign_text import visible
 
 Format = Literal["svg", "png"]
 FORMATS: tuple[Format, ...] = ("svg", "png")
@@ -41,6 +43,7 @@ STYLE = {
     "ytick.labelcolor": INK,
     "hatch.linewidth": 0.6,
     "figure.facecolor": "white",
+    "text.parse_math": False,  # a $ in a name is a $
     "svg.fonttype": "none",  # text stays text: smaller, searchable, quicker to write
     "svg.hashsalt": "report",  # the same figure gives the same bytes
 }
@@ -108,6 +111,8 @@ def bar_axes(figure: Figure, frame: Frame) -> Axes:
 
 def figure_file(figure: Figure, kind: Format) -> bytes:
     """The figure as a file. Call it inside :func:`style`."""
+    for text in figure.findobj(Text):
+        text.set_text(visible(text.get_text()))  # type: ignore[attr-defined]
     stream = io.BytesIO()
     if kind == "png":
         figure.set_dpi(DPI)

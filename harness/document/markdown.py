@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
+from harness.document.foreign_text import visible
 from harness.document.section import Picture, Section, Table, Title
 
 
@@ -26,7 +27,7 @@ def _section(section: Section) -> Iterator[str]:
         yield from (f"- {escaped(point)}" for point in section.points)
     if section.code:
         fence = "`" * max(3, _longest_run(section.code) + 1)
-        yield from ("", f"{fence}sh", section.code, fence)
+        yield from ("", f"{fence}sh", visible(section.code), fence)
     for table in section.tables:
         yield from ("", *_table(table))
     yield from _pictures(section.pictures)
@@ -73,14 +74,15 @@ def _image(picture: Picture) -> str:
 
 
 def escaped(words: str) -> str:
-    """Words on one line in which no sign starts an HTML tag or emphasis; `backticks` stay code."""
-    parts = " ".join(words.split()).split("`")
+    """Words on one line in which no sign starts a tag, emphasis or a formula; `backticks` stay code."""
+    parts = visible(" ".join(words.split())).split("`")
     if len(parts) % 2 == 0:  # an odd backtick is no code
         return _plain("'".join(parts))
     return "".join(f"`{p}`" if k % 2 else _plain(p) for k, p in enumerate(parts))
 
 
 def _plain(words: str) -> str:
-    words = re.sub(r"([\\\[\]])", r"\\\1", words).replace("<", "&lt;")
+    words = re.sub(r"&(?=#?\w+;)", "&amp;", words)
+    words = re.sub(r"([\\\[\]$]|~(?=~))", r"\\\1", words).replace("<", "&lt;")
     words = re.sub(r"(?<=\S)\*|\*(?=\S)", r"\\*", words)
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", words)

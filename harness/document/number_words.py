@@ -10,7 +10,15 @@ from harness.document.section import NOTHING
 
 ROUND_OFF = 1e-12  # of a mean over repeats
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-NAMES = {"accuracy": "accuracy", "r2": "R²", "rmse": "RMSE"}
+NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "roc_auc": "ROC AUC",
+    "r2": "R²",
+    "rmse": "RMSE",
+}
+PERCENT = ("accuracy", "balanced_accuracy")  # scores that are shares of samples
 
 
 def count(number: int, noun: str, many: str | None = None) -> str:
@@ -20,16 +28,22 @@ def count(number: int, noun: str, many: str | None = None) -> str:
 
 def factor(metric: str) -> float:
     """What a score is multiplied by for a reader: accuracies are in percent."""
-    return 100.0 if metric == "accuracy" else 1.0
+    return 100.0 if metric in PERCENT else 1.0
 
 
 def shown_score(value: float, metric: str, digits: int = 2) -> str:
     """An accuracy in percent; any other score as it is, to one digit more."""
     if not np.isfinite(value):
         return NOTHING
-    if metric == "accuracy":
+    if metric in PERCENT:
         return f"{100 * value:.{digits}f} %"
     return _unsigned_zero(f"{value:.{digits + 1}f}")
+
+
+def score_range(low: float, high: float, metric: str) -> str:
+    """Two scores, the unit once: ``91.27 to 97.93 %``."""
+    ends = [shown_score(value, metric) for value in (low, high)]
+    return f"{ends[0].removesuffix(' %')} to {ends[1]}"
 
 
 def difference(value: float, metric: str, digits: int = 2) -> str:
@@ -41,8 +55,8 @@ def difference(value: float, metric: str, digits: int = 2) -> str:
         return NOTHING
     if abs(value) < ROUND_OFF:
         return "0"
-    places = digits if metric == "accuracy" else digits + 1
-    return _unsigned_zero(f"{100 * value if metric == 'accuracy' else value:+.{places}f}")
+    places = digits if metric in PERCENT else digits + 1
+    return _unsigned_zero(f"{factor(metric) * value:+.{places}f}")
 
 
 def _unsigned_zero(shown: str) -> str:
@@ -52,14 +66,12 @@ def _unsigned_zero(shown: str) -> str:
 
 def points(value: float, metric: str) -> str:
     """A difference, with the unit that differences of this score have."""
-    return (
-        f"{difference(value, metric)} points" if metric == "accuracy" else difference(value, metric)
-    )
+    return f"{difference(value, metric)} points" if metric in PERCENT else difference(value, metric)
 
 
 def amount(value: float, metric: str) -> str:
     """A width that somebody chose, such as a margin, in as few digits as it has: ``0.5 points``."""
-    if metric != "accuracy":
+    if metric not in PERCENT:
         return f"{value:.3g} of {NAMES[metric]}"
     shown = f"{100 * value:.3g}"
     return f"{shown} point" if shown.lstrip("-") == "1" else f"{shown} points"

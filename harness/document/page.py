@@ -9,8 +9,9 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from harness.document.foreign_text import html_text, visible
 from harness.document.section import Picture, Section, Title
 
 
@@ -18,7 +19,11 @@ def page(title: Title, sections: Sequence[Section], drawings: Mapping[str, bytes
     """The page; ``drawings`` are the pictures' SVG files by name, which it embeds."""
     here = files("harness.document")
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: visible(value) if type(value) is str else value,
     )
     environment.filters["words"] = words
     environment.filters["groups"] = groups
@@ -35,9 +40,9 @@ def data_uri(svg: bytes) -> str:
 
 def words(text: str) -> Markup:
     """Plain words as HTML; `backticks` mark code."""
-    parts = str(escape(text)).split("`")
+    parts = str(html_text(text)).split("`")
     if len(parts) % 2 == 0:
-        return Markup(str(escape(text)))
+        return html_text(text)
     return Markup("".join(f"<code>{p}</code>" if k % 2 else p for k, p in enumerate(parts)))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from harness.document.canvas import Frame, panels
+from harness.document.foreign_text import visible
 
 
 def draw_score_lines(
@@ -20,7 +21,7 @@ def draw_score_lines(
     for (name, value), colour in zip(lines.items(), colours, strict=False):
         axis.axhline(value, color=colour, lw=1.4, ls="--", label=f"{name}  {value:.4f}")
     axis.plot(range(len(networks)), list(networks.values()), "o", color="#3b6fb6", ms=8)
-    axis.set_xticks(range(len(networks)), list(networks))
+    axis.set_xticks(range(len(networks)), [visible(str(name)) for name in networks])
     axis.set_xlim(-0.6, len(networks) - 0.4)
     values = [*networks.values(), *lines.values()]
     room = max(0.15 * (max(values) - min(values)), 1e-3)

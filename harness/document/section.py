@@ -76,7 +76,8 @@ class Section:
     """A titled part of a report; what is empty is left out.
 
     ``text`` are paragraphs and ``points`` a list, both plain words in which `backticks` mark code;
-    ``code`` is a block to be copied. Shown in the order of the fields.
+    ``code`` is a block to be copied. Shown in the order of the fields. ``faults`` are those of
+    the points that say what could not be made.
     """
 
     title: str
@@ -86,6 +87,7 @@ class Section:
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     kind: Literal["plain", "verdict", "warning"] = "plain"
+    faults: Sequence[str] = ()
 
     @property
     def anchor(self) -> str:

@@ -22,6 +22,8 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
+from harness.document.foreign_text import visible
+
 EM = 100.0  # size that outlines are computed at, in points
 MIDDLE = 0.365  # height of a digit's middle over its baseline, in ems
 TOP = 0.76  # height of a digit's upper end
@@ -49,7 +51,7 @@ class Words(Artist):
         below: bool = False,
     ) -> None:
         super().__init__()
-        self.texts, self.at, self.size = list(texts), np.asarray(at, float), size
+        self.texts, self.at, self.size = list(map(visible, texts)), np.asarray(at, float), size
         same = isinstance(colours, str)
         self.colours = [to_rgba(c) for c in ([colours] * len(texts) if same else colours)]
         self.offset = np.array(offset) - (0, size * (TOP if below else MIDDLE))
@@ -86,9 +88,9 @@ class Words(Artist):
 @cache
 def outline(words: str, family: str, across: Across) -> Path:
     """The outline of a text set in ``EM`` points, its baseline at 0, aligned at 0."""
+    if not words.strip():  # which a TextPath cannot be made of
+        return Path(np.empty((0, 2)))
     path = TextPath((0, 0), words, size=EM, prop=FontProperties(family=family))
-    if not len(path.vertices):
-        return path
     left, right = path.vertices[:, 0].min(), path.vertices[:, 0].max()
     shift = {"left": 0.0, "center": (left + right) / 2, "right": right}[across]
     return Path(np.asarray(path.vertices) - (shift, 0), path.codes)

@@ -5,8 +5,8 @@ what is decided in Python, and only the English is there. Filters, beside Jinja'
 
 ``count`` (``3|count("cell")``: 3 cells), ``plural`` (``n|plural("is", "are")``: the form alone), ``series``
 (a, b and c), ``listed`` (a; b; and 3 more), and the numbers of :mod:`harness.document.number_words`:
-``amount``, ``score``, ``difference``, ``points``, ``span`` (all with the metric), ``seconds``, ``size``,
-``grid`` and ``metric``, the name of a score.
+``amount``, ``score``, ``difference``, ``points``, ``span``, ``range`` of two (all with the metric),
+``seconds``, ``size``, ``grid`` and ``metric``, the name of a score.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ def _environment() -> jinja2.Environment:
         "difference": number_words.difference,
         "points": number_words.points,
         "span": number_words.span,
+        "range": lambda ends, metric: number_words.score_range(ends[0], ends[1], metric),
         "seconds": number_words.seconds,
         "size": number_words.size,
         "grid": number_words.grid,

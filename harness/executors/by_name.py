@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Iterator
 
 from harness.executors.job import Job
+from harness.experiment.execution import Execution
 from harness.training.units import UnitOutcome
 
 _PLACES = {
@@ -30,3 +31,14 @@ def prepare_executor(name: str) -> None:
         from harness.executors.worker_server import start
 
         start()
+
+
+def check_executor(execution: Execution) -> None:
+    """Nothing; :class:`~harness.errors.InputError` if there is nobody to carry units out.
+
+    Asked before anything is written.
+    """
+    if execution.executor == "dask":
+        from harness.executors.dask import check_scheduler
+
+        check_scheduler(execution.scheduler)

@@ -16,13 +16,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+from backends.error_words import error_words
 from backends.frameworks import set_threads
 from harness.data.dataset import Dataset
 from harness.errors import InputError
 from harness.executors.job import Job
+from harness.executors.worker_server import require_main_guard, script_hidden
 from harness.experiment.experiment import Experiment
 from harness.training.status import Status
-from harness.training.units import Unit, UnitOutcome, failed_by
+from harness.training.units import Unit, UnitOutcome
 
 WORKERS_LOST = 3  # after which a unit is given up, on a cluster that is started here
 CONNECT_SECONDS = 10
@@ -34,14 +36,13 @@ _one_at_a_time = (
 
 def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
     """Outcomes as units finish. ``unit_timeout`` does not hold: Dask cannot stop a running task."""
-    try:
-        from distributed import KilledWorker, as_completed
-    except ImportError:
-        raise InputError(
-            "executor: dask is not installed; install it with: "
-            "python -m pip install 'mlp-parity-harness[distributed]'"
-        ) from None
+    from distributed import KilledWorker, as_completed
+
     with ExitStack() as stack:
+        require_main_guard(job.units)
+        stack.enter_context(
+            script_hidden(job.units)
+        )  # a lost worker may be started again at any time
         client = _client(job, stack)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")
@@ -57,10 +58,31 @@ def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
                 reason = "its worker died, again and again, until Dask gave up"
                 yield UnitOutcome(unit, Status.FAILED, reason)
             elif error is not None:
-                yield failed_by(unit, error)
+                yield UnitOutcome(unit, Status.FAILED, error_words(error))
             else:
                 yield future.result()
             future.release()
+
+
+def check_scheduler(address: str | None) -> None:
+    """Nothing; :class:`InputError` if Dask is not installed, or no scheduler answers at the address."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(
+            "executor: dask is not installed; install it with: "
+            "python -m pip install 'mlp-parity-harness[distributed]'"
+        ) from None
+    if address is None:
+        return
+    try:
+        Client(address, timeout=CONNECT_SECONDS, set_as_default=False).close()
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"scheduler: {address!r} does not answer ({reason}); "
+            "allowed: the address of a running Dask scheduler, such as tcp://127.0.0.1:8786"
+        ) from None
 
 
 def _client(job: Job, stack: ExitStack) -> Any:
@@ -70,16 +92,7 @@ def _client(job: Job, stack: ExitStack) -> Any:
 
     address = job.execution.scheduler
     if address is not None:
-        try:
-            return stack.enter_context(
-                Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-            )
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(
-                f"scheduler: {address!r} does not answer ({reason}); "
-                "allowed: the address of a running Dask scheduler, such as tcp://127.0.0.1:8786"
-            ) from None
+        return stack.enter_context(Client(address, timeout=CONNECT_SECONDS, set_as_default=False))
     stack.enter_context(
         dask.config.set({"distributed.scheduler.allowed-failures": WORKERS_LOST - 1})
     )

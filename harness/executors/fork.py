@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
 from harness.experiment.execution import cores
@@ -59,9 +59,26 @@ def beside(task: Callable[[], T]) -> Callable[[], T]:
     return result
 
 
-def _send(task: Callable[[], object], sender: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent acts upon it, and ends this process
+def leave_signals_to_parent() -> None:
+    """Have the parent alone act upon an interrupt or the end of the terminal; it ends this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def die_with_parent() -> None:
+    """End this process when the parent is gone, however that came about."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    leave = os._exit  # as it is before a backend is called, which is kept from it
+    wait([parent.sentinel])
+    leave(1)
+
+
+def _send(task: Callable[[], object], sender: Connection) -> None:
+    leave_signals_to_parent()
+    threading.Thread(target=die_with_parent, daemon=True).start()
     # what fails here is done again by the parent, which tells of it
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     with suppress(BrokenPipeError):  # nobody waits any more

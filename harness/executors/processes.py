@@ -6,26 +6,26 @@ or overruns its time limit costs only the unit it held.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import ModuleType
 
 from backends.frameworks import collect_less, set_threads
 from backends.registry import UnusableBackend, find
 from harness.data.dataset import Dataset
+from harness.executors.fork import die_with_parent, leave_signals_to_parent
 from harness.executors.job import Job
-from harness.executors.worker_server import worker_context
+from harness.executors.shared_data import MappedDataset
+from harness.executors.worker_server import require_main_guard, script_hidden, worker_context
 from harness.experiment.experiment import Experiment
 from harness.training.status import Status
-from harness.training.units import Unit, UnitOutcome, failed_by
+from harness.training.units import Unit, UnitOutcome
 
 TRIES = 2  # of a unit whose worker died
 BEGUN = "begun"  # what a worker says of a unit before it sends the outcome
@@ -33,6 +33,7 @@ BEGUN = "begun"  # what a worker says of a unit before it sends the outcome
 
 def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
     """Outcomes as units finish; at most ``jobs`` at once, each library imported by few workers."""
+    require_main_guard(job.units)
     modules = {name: _modules(name) for name in {unit.backend for unit in job.units}}
     # long ones first, of these the slow starters
     pending = sorted(job.units, key=lambda u: (-u.size, -len(modules[u.backend])))
@@ -90,9 +91,10 @@ class _Worker:
     def _start(self) -> None:
         context, job = worker_context(), self.job
         self.connection, end = context.Pipe()
-        given = (end, job.execution.threads, job.log, job.experiment, job.dataset)
+        data = MappedDataset.of(job.dataset)
+        given = (end, job.execution.threads, job.log, job.experiment, data)
         self.process = context.Process(target=_carry_out_units, args=given)  # type: ignore[attr-defined]
-        with _script_hidden(job.units):
+        with script_hidden(job.units):
             self.process.start()
         end.close()
 
@@ -161,55 +163,33 @@ def _modules(name: str) -> tuple[str, ...]:
         return ()
 
 
-@contextmanager
-def _script_hidden(units: tuple[Unit, ...]) -> Iterator[None]:
-    """Start processes inside without their running the caller's script, which might have no main guard.
-
-    They need nothing of it, unless a backend is defined there.
-    """
-    script = sys.modules["__main__"]
-    if not any(unit.backend.startswith("__main__:") for unit in units):
-        sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
-
-
 def _carry_out_units(
-    connection: Connection, threads: int, log: str | None, experiment: Experiment, dataset: Dataset
+    connection: Connection,
+    threads: int,
+    log: str | None,
+    experiment: Experiment,
+    data: Dataset | MappedDataset,
 ) -> None:
     """What a worker process does: units as they come, until nobody asks for another."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent to act upon
+    leave_signals_to_parent()
     set_threads(threads)
     collect_less()
     target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-        os.dup2(target, stream.fileno())
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    for number in (1, 2):
+        os.dup2(target, number)
+    threading.Thread(target=die_with_parent, daemon=True).start()
     # imported here, after the thread counts are set
     from threadpoolctl import threadpool_limits
 
     from harness.training.run_unit import run_unit
 
+    dataset = data.open() if isinstance(data, MappedDataset) else data
     with suppress(EOFError):
         while True:
             unit: Unit = connection.recv()
             connection.send(BEGUN)
-            try:
-                with threadpool_limits(threads):
-                    outcome = run_unit(unit, experiment, dataset)
-            except Exception as error:  # noqa: BLE001 (whatever a backend raises is its unit's alone)
-                outcome = failed_by(unit, error)
+            with threadpool_limits(threads):
+                outcome = run_unit(unit, experiment, dataset, log)
             connection.send(outcome)
-            sys.stdout.flush()
-            sys.stderr.flush()
-
-
-def _die_with_parent() -> None:
-    """End this process when the parent is gone, however that came about."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()

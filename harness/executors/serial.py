@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
+from backends.error_words import error_words
 from harness.executors.job import Job
 from harness.executors.threads import fewer_threads
+from harness.training.contract import own_thread
 from harness.training.run_unit import run_unit
-from harness.training.units import UnitOutcome, failed_by
+from harness.training.status import Status
+from harness.training.units import UnitOutcome
 
 
 def run_serially(job: Job) -> Iterator[UnitOutcome]:
@@ -16,14 +19,12 @@ def run_serially(job: Job) -> Iterator[UnitOutcome]:
 
     A TensorFlow that was imported before keeps the number of threads it was imported with.
     """
-    # a thread of its own keeps whatever a unit raises with the unit
-    with (
-        fewer_threads(job.execution.threads),
-        ThreadPoolExecutor(max_workers=1) as thread,
-    ):
+    with fewer_threads(job.execution.threads):
         for unit in job.units:
-            future = thread.submit(run_unit, unit, job.experiment, job.dataset)
-            error = future.exception()
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise error
-            yield future.result() if error is None else failed_by(unit, error)
+            outcome, error = own_thread(
+                partial(run_unit, unit, job.experiment, job.dataset, job.log)
+            )
+            if error is not None:  # one that nothing could be done about inside, as MemoryError
+                outcome = UnitOutcome(unit, Status.FAILED, error_words(error))
+            assert outcome is not None
+            yield outcome

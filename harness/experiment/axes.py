@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 from harness.errors import InputError
 
 POWERS_OF_TEN = (1e-05, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)  # of the notes' grid
+_MOST = 1000  # numbers of an axis
 _SHOWN = 6  # numbers of a list that an error message repeats
 
 
@@ -22,7 +24,7 @@ def parse_numbers(text: str) -> list[float]:
         if ":" not in text:
             return [float(part) for part in parts if part]
         first, last, number = text.split(":")
-        return _log_range(float(first), float(last), int(number))
+        return _log_range(float(first), float(last), min(int(number), _MOST + 1))
     except ValueError:
         raise InputError(
             f"found {text!r}; allowed: a list such as 1e-3,1e-2 or a log range first:last:count such "
@@ -52,7 +54,9 @@ def axis_numbers(value: Any) -> Any:
 
 def distinct_numbers(values: tuple[float, ...]) -> tuple[float, ...]:
     """The numbers; :class:`~harness.errors.InputError` if one is there twice."""
-    repeated = sorted({v for v in values if values.count(v) > 1})
+    if len(values) > _MOST:
+        raise InputError(f"found more than {_MOST:,} numbers; allowed: at most {_MOST:,}")
+    repeated = sorted(v for v, times in Counter(values).items() if times > 1)
     if repeated:
         more = ", ..." if len(repeated) > _SHOWN else ""
         some = ", ".join(f"{v:g}" for v in repeated[:_SHOWN]) + more

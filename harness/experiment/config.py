@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,16 @@ _FLAGS_NAMES = {"backend": "backends", "override": "overrides"}  # which a file 
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The settings of a TOML file; names may be written with - or _."""
+    """The settings of a TOML file; names may be written with - or _.
+
+    The path of a data file may be relative to the file's own folder: see :func:`data_place`.
+    """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"config: {str(path)!r} cannot be read ({error})") from None
+        content = tomllib.loads(_text(path))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"config: {str(path)!r} is not TOML ({error})") from None
+    if isinstance(content.get("dataset"), str):
+        content["dataset"] = data_place(content["dataset"], path.parent)
     settings: dict[str, Any] = {}
     for key, value in content.items():
         name = _FLAGS_NAMES.get(key, key).replace("-", "_")
@@ -38,6 +44,39 @@ def read_config(path: Path) -> dict[str, Any]:
             for backend, changes in overrides.items()
         }
     return settings
+
+
+def data_place(dataset: str, folder: Path) -> str:
+    """A data set as an experiment in ``folder`` names it; the path of a file so that it is found from here.
+
+    What is not found from the working directory is sought from the folder, and, where that is a run's,
+    from the directory that the run was started in.
+    """
+    if ":" in dataset or "." not in dataset or Path(dataset).exists():
+        return dataset
+    starts = [folder]
+    with suppress(OSError, ValueError, KeyError, TypeError):  # no manifest, or a damaged one
+        starts.append(Path(json.loads((folder / "manifest.json").read_bytes())["directory"]))
+    places = [start / dataset for start in starts]
+    return next((str(place) for place in places if place.exists()), dataset)
+
+
+def _text(path: Path) -> str:
+    """The file's text: TOML is UTF-8; UTF-16 and a byte-order mark, which editors write, are read as well."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"config: {str(path)!r} cannot be read ({error.strerror or error}); allowed: a TOML file"
+        ) from None
+    encoding = "utf-16" if content[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"config: {str(path)!r} is not UTF-8 (line {line}); allowed: TOML, saved as UTF-8"
+        ) from None
 
 
 def sort_settings(settings: Mapping[str, Any]) -> tuple[Experiment, Execution]:

@@ -16,6 +16,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_MOST = 1024  # workers or threads; beyond that it is a mistyped number
+
+
 class Execution(Settings):
     """Workers, threads, limits and the place of the run folder.
 
@@ -27,9 +30,13 @@ class Execution(Settings):
         "processes", "Who trains: {choices}; serial is this process itself.", EXECUTION
     )
     jobs: int = setting(
-        cores, "Worker processes; 1 for clean timings. Default: all cores.", EXECUTION, ge=1
+        cores,
+        "Worker processes; 1 for clean timings. Default: all cores.",
+        EXECUTION,
+        ge=1,
+        le=_MOST,
     )
-    threads: int = setting(1, "Threads of each worker's libraries.", EXECUTION, ge=1)
+    threads: int = setting(1, "Threads of each worker's libraries.", EXECUTION, ge=1, le=_MOST)
     unit_timeout: float | None = setting(
         None, "Seconds after which a unit of work is given up. Default: never.", EXECUTION, gt=0
     )
@@ -37,7 +44,11 @@ class Execution(Settings):
         None, "Address of a Dask scheduler, for --executor dask.", EXECUTION, metavar="ADDRESS"
     )
     output: str = setting(
-        "results", "Where run folders go: a path or fsspec address.", EXECUTION, metavar="PLACE"
+        "results",
+        "Where run folders go: a path or fsspec address.",
+        EXECUTION,
+        metavar="PLACE",
+        min_length=1,
     )
     name: str | None = setting(
         None, "The run's folder. Default: made from the experiment.", EXECUTION, metavar="NAME"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from backends.settings import name_here
 from harness.errors import InputError, unknown
 from harness.experiment.axes import POWERS_OF_TEN, axis_numbers, distinct_numbers
 from harness.experiment.overrides import layered
@@ -25,13 +26,19 @@ from harness.experiment.setting import (
     REPEATS,
     WHAT,
     CommaSeparated,
-    name_here,
     setting,
     unknown_setting,
 )
 
 if TYPE_CHECKING:
     from backends.network import Network, Training
+
+
+# what may choose a cell
+SCORES = {
+    "classification": ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc"),
+    "regression": ("r2",),
+}
 
 
 def _once(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -110,6 +117,14 @@ class Experiment(Recipe):
         metavar="NUMBERS",
         min_length=1,
     )
+    choose_by: Literal["accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "r2"] | None = (
+        setting(
+            None,
+            "Score that picks the cell, on the validation part: {choices}; accuracy (r2) if not said.",
+            GRID,
+            metavar="SCORE",
+        )
+    )
     draws: Literal["seed", "notebook"] = setting(
         "seed",
         "{choices}: seeds of their own for each repeat, or one legacy stream through all cells.",
@@ -157,6 +172,16 @@ class Experiment(Recipe):
                 key: _as_kept(getattr(recipe, key)) if isinstance(value, str | tuple) else value
                 for key, value in changes.items()
             }
+        return self
+
+    @model_validator(mode="after")
+    def _a_score_of_the_task_chooses(self) -> Self:
+        allowed = SCORES[self.task]
+        if self.choose_by not in (None, *allowed):
+            raise InputError(
+                f"choose_by: found {self.choose_by!r} with task {self.task}; allowed: "
+                f"{', '.join(allowed)}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -228,7 +253,7 @@ class Experiment(Recipe):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Names of the scores; the first is the one that cells are chosen by."""
+        """Names of the task's own scores; the first is the one that backends are compared by."""
         return ("accuracy",) if self.task == "classification" else ("r2", "rmse")
 
     def differences(self, other: Experiment) -> dict[str, tuple[Any, Any]]:
@@ -237,8 +262,8 @@ class Experiment(Recipe):
         return {k: (mine[k], theirs[k]) for k in mine if mine[k] != theirs[k]}
 
     def digest(self, *without: str) -> str:
-        """A short hash of the settings, some of them left out."""
-        settings = self.model_dump(mode="json", exclude=set(without))
+        """A short hash of the settings, some of them left out, and what only says how to choose."""
+        settings = self.model_dump(mode="json", exclude={*without, "choose_by"})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 

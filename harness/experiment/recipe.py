@@ -6,7 +6,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from backends.settings import Activation, InitialBias, InitialWeights, Minibatches, Optimizer
+from backends.settings import (
+    Activation,
+    InitialBias,
+    InitialWeights,
+    Minibatches,
+    Optimizer,
+    check_momentum,
+    check_nesterov,
+)
 from harness.errors import InputError
 from harness.experiment.setting import (
     CONVENTIONS,
@@ -108,13 +116,8 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _optimizer_uses_what_is_given(self) -> Self:
-        if self.momentum and self.optimizer != "sgd":
-            raise InputError(
-                f"momentum: found {self.momentum:g} with optimizer {self.optimizer}; "
-                "allowed: only with sgd"
-            )
-        if self.nesterov and not self.momentum:
-            raise InputError("nesterov: needs a momentum above 0, found momentum 0")
+        check_momentum(self.momentum, self.optimizer)
+        check_nesterov(self.nesterov, self.momentum)
         if self.tol and self.patience is None:
             raise InputError(f"tol: found {self.tol:g} without patience; allowed: only with it")
         return self

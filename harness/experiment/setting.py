@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from backends.settings import name_here
 from harness.errors import InputError, unknown
 
 # The panels of --help, in their order.
@@ -29,40 +30,6 @@ WHAT, DATA, NETWORK = "What to run", "Data", "Network"
 GRID, REPEATS, EXECUTION = "Grid and training", "Repeats", "How to run it"
 CONVENTIONS = "Conventions of other programs (rarely needed)"
 PANELS = (WHAT, DATA, NETWORK, GRID, REPEATS, EXECUTION)  # then a verb's own, then CONVENTIONS
-
-# What other programs call our settings: scikit-learn, Keras, PyTorch, and papers.
-NAMES_ELSEWHERE = {
-    name: ours
-    for ours, names in {
-        "eta": "lr learning_rate learning_rate_init step_size",
-        "lmbd": "l2 alpha lambda lambd lam reg reg_lambda regularization regularisation weight_decay penalty",
-        "epochs": "max_iter n_epochs num_epochs nb_epoch epoch iterations n_iter",
-        "batch_size": "batch minibatch minibatch_size mini_batch_size bs",
-        "hidden": "hidden_layer_sizes hidden_layers hidden_units hidden_size layers units neurons n_hidden",
-        "activation": "act nonlinearity activation_function",
-        "optimizer": "solver optimiser optim method",
-        "nesterov": "nesterovs_momentum use_nesterov",
-        "patience": "n_iter_no_change early_stopping",
-        "dtype": "precision floatx",
-        "seed": "random_state random_seed rng",
-        "repeats": "runs n_runs n_repeats num_repeats repetitions trials",
-        "folds": "cv n_splits n_folds kfold k_folds",
-        "validation_size": "validation_split validation_fraction val_size val_split",
-        "test_size": "test_split test_fraction",
-        "scale": "scaler scaling normalize normalise standardize standardise",
-        "dataset": "data dataset_name csv",
-        "target": "label labels target_column y",
-        "backends": "library libraries framework frameworks engine",
-        "initial_weights": "kernel_initializer weight_init initializer init",
-        "initial_bias": "bias_initializer bias_init",
-        "cost": "loss criterion loss_reduction reduction",
-        "jobs": "n_jobs workers n_workers num_workers processes",
-        "threads": "n_threads num_threads",
-        "unit_timeout": "timeout time_limit",
-        "output": "out out_dir output_dir outdir",
-    }.items()
-    for name in names.split()
-}
 
 
 def setting(
@@ -181,20 +148,16 @@ def allowed_words(field: FieldInfo) -> str:
         return "text"
     bounds: dict[str, float] = {}
     for bound in (*field.metadata, *_bounds(field.annotation)):
-        bounds |= {k: getattr(bound, k) for k in ("ge", "gt", "lt") if hasattr(bound, k)}
+        bounds |= {k: getattr(bound, k) for k in ("ge", "gt", "lt", "le") if hasattr(bound, k)}
     number = "a whole number" if kind is int else "a finite number"
+    if "le" in bounds:
+        return f"{number} from {bounds['ge']:g} to {bounds['le']:g}"
     if "lt" in bounds:
         low = f"from {bounds['ge']:g} to" if "ge" in bounds else f"above {bounds['gt']:g} and"
         return f"{number} {low} below {bounds['lt']:g}"
     if "gt" in bounds:
         return f"{number} above {bounds['gt']:g}"
     return f"{number}, {bounds['ge']:g} or above" if "ge" in bounds else number
-
-
-def name_here(name: str) -> str:
-    """What a setting is called here, from what another program calls it; else the name itself."""
-    plain = name.strip("-").replace("-", "_").lower()
-    return NAMES_ELSEWHERE.get(plain, plain)
 
 
 def unknown_setting(name: str, names: Iterable[str], what: str = "setting") -> InputError:

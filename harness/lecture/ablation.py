@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,7 +27,7 @@ from harness.experiment.execution import cores
 from harness.experiment.experiment import Experiment
 from harness.lecture.accuracy import accuracies_on_test
 from harness.results.result import Result
-from harness.results.run_folder import RunFolder
+from harness.results.run_folder import DAMAGE, RunFolder, content_hash
 from harness.training.prepare import prepare
 
 GRIDS_FILE = "conventions.parquet"  # in the run folder: what the switched grids gave
@@ -217,14 +218,20 @@ def _grids_switched(result: Result, dataset: Dataset) -> list[ProgramGrid]:
     """The switched grids, from the run folder if they are there, else trained and stored there."""
     folder = RunFolder(result.address)
     defining = {"experiment": result.experiment.digest("repeats"), "programs": result.backends}
-    if folder.exists(GRIDS_FILE):
+    with suppress(FileNotFoundError, *DAMAGE):  # what cannot be read is trained again
         frame, metadata = folder.read_frame(GRIDS_FILE)
-        if metadata == defining:
+        if metadata == defining | {"values": _values_hash(frame)}:
             return grids_from_frame(frame)
     programs = [name for name in result.backends if name in _SWITCHES]
     grids = train_switched(result.experiment, dataset, programs)
-    folder.write_frame(GRIDS_FILE, grids_to_frame(grids), defining)
+    frame = grids_to_frame(grids)
+    folder.write_frame(GRIDS_FILE, frame, defining | {"values": _values_hash(frame)})
     return grids
+
+
+def _values_hash(frame: pd.DataFrame) -> str:
+    """A hash that is the same before a table is written and after it is read."""
+    return content_hash(frame.to_csv(index=False).encode())
 
 
 def _why_the_best_eta(grids: Sequence[ProgramGrid], result: Result) -> list[str]:

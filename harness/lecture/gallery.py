@@ -52,8 +52,10 @@ def gallery(
     for name in names:
         if name not in EXHIBITS:
             raise unknown("exhibit", name, EXHIBITS)
+    folder = RunFolder(output)
+    folder.claim(["lecture.md", "lecture.html"])  # which takes no time, unlike the exhibits
     sections: list[Section] = []
     for name in names or EXHIBITS:
         begin(name)
         sections.append(EXHIBITS[name]())
-    return write_sections(_TITLE, sections, RunFolder(output), "lecture")
+    return write_sections(_TITLE, sections, folder, "lecture")

@@ -8,30 +8,29 @@ a factor that was measured (:mod:`harness.roundoff.round_off`).
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backends.base import Backend
+from backends.base import Backend, UnsupportedPlan
 from backends.distance import Errors, error, errors
 from backends.formulas import logits, predict, sample_cost
 from backends.network import Array, Weights
 from harness.data.dataset import Dataset
 from harness.experiment.experiment import Experiment
+from harness.parity.stock import STOCK_COLUMNS, stock_errors
 from harness.parity.verdict import BackendVerdict, ParityOutcome, judge_errors
 from harness.roundoff.chaos_map import CHAOS_COLUMNS, chaos_frame
 from harness.roundoff.reference import Noise, passed_forward, reference_path
 from harness.roundoff.reference_check import reference_fault
 from harness.roundoff.round_off import PARTED, Path, RoundOff, allowed_by, round_off
 from harness.roundoff.trial import Trial, trial
+from harness.training.contract import BackendFault
 
 _MORE_TWINS = range(100, 116)  # seeds of further twins, for cells that look like a disagreement
 _FEW = 8  # cells that are looked at again in any case; of large grids a quarter of the cells
@@ -59,7 +58,9 @@ ERROR_COLUMNS = [
 class ParityTask:
     """What is compared, and who is told how it goes.
 
-    ``reference``: the name of a backend that takes the place of the written-out reference, or "".
+    ``backends`` are guarded (:func:`~harness.training.contract.guarded_backend`). ``reference``: the name
+    of one that takes the place of the written-out reference, or "". ``repeat``: whose split and plan;
+    ``cells``: the numbers of some cells of the grid, none for all.
     """
 
     experiment: Experiment
@@ -69,9 +70,12 @@ class ParityTask:
     steps: int | None
     rtol: float | None
     say: Callable[[str], None]
+    repeat: int = 0
+    cells: Sequence[int] = ()
 
     def trial(self, recipe: str, dtype: str) -> Trial:
-        return trial(self.experiment, self.dataset, recipe, dtype, self.steps)
+        whole = trial(self.experiment, self.dataset, recipe, dtype, self.steps, repeat=self.repeat)
+        return whole.of(np.array(self.cells)) if self.cells else whole
 
     def reference_path(self, trial: Trial) -> Path:
         """The reference's weights after every checkpoint of a trial in float64."""
@@ -87,6 +91,7 @@ class ParityComparison:
     ``errors``: a row for each backend, step, tensor and cell, with ``ERROR_COLUMNS``. ``chaos``: the chaos
     map of every recipe and dtype. ``alike``: pairs of backends that both disagree with the reference and
     agree with each other, by dtype. ``fault``: what is wrong with the reference itself, if anything.
+    ``stock``: how far stacks are from stock programs, with ``STOCK_COLUMNS``.
     """
 
     steps: tuple[int, ...] = ()
@@ -95,6 +100,7 @@ class ParityComparison:
     errors: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=ERROR_COLUMNS))
     chaos: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CHAOS_COLUMNS))
     fault: str = ""
+    stock: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=STOCK_COLUMNS))
 
     def disagreeing(self) -> list[str]:
         """The backends that disagree in any dtype."""
@@ -109,7 +115,7 @@ class ParityComparison:
                 alike.setdefault(dtype, []).extend(pairs)
         tables = {
             name: [getattr(part, name) for part in parts if len(getattr(part, name))]
-            for name in ("errors", "chaos")
+            for name in ("errors", "chaos", "stock")
         }
         return cls(
             max((part.steps for part in parts), key=len, default=()),
@@ -129,9 +135,12 @@ def compare_group(
         return ParityComparison(exact.checkpoints, fault=fault)
     verdicts, able = [], []
     for name in names:
-        reason = task.backends[name].unsupported(exact.network, exact.training)
+        outcome = ParityOutcome.UNSUPPORTED
+        try:
+            reason = task.backends[name].unsupported(exact.network, exact.training)
+        except BackendFault as fault:
+            reason, outcome = str(fault), ParityOutcome.FAILED
         if reason:
-            outcome = ParityOutcome.UNSUPPORTED
             verdicts += [BackendVerdict(name, dtype, outcome, reason) for dtype in dtypes]
         else:
             able.append(name)
@@ -146,7 +155,11 @@ def compare_group(
             going = [name for name in able if (name, dtype) not in failures]
             sides = _trained(task, going, trials[dtype].of(cells), path, part)
             failures |= {(name, dtype): reason for name, reason in sides.failures.items()}
-            tables += [sides.table(task, name, cells.start) for name in sides.judged]
+            for name in sides.judged:
+                try:
+                    tables.append(sides.table(task, name, cells.start))
+                except BackendFault as fault:  # of its own forward pass
+                    failures[name, dtype] = str(fault)
             chaos.append(chaos_frame(sides.measured))
             chaos[-1].insert(0, "recipe", ", ".join(names))
             alike[dtype] &= sides.alike()
@@ -169,6 +182,16 @@ def compare_group(
         },
         errors,
         pd.concat(chaos, ignore_index=True),
+        stock=pd.concat(
+            [
+                stock_errors(
+                    trials[dtype],
+                    {n: task.backends[n] for n in able if (n, dtype) not in failures},
+                )
+                for dtype in dtypes
+            ],
+            ignore_index=True,
+        ),
     )
 
 
@@ -261,17 +284,11 @@ def _trained(task: ParityTask, names: Sequence[str], trial: Trial, path: Path, p
 
 
 def path_or_failure(backend: Backend, trial: Trial) -> Path | str:
-    """The weights after every checkpoint, or what the backend raised, and where."""
-    with ThreadPoolExecutor(1) as thread:  # which keeps whatever a backend raises
-        future = thread.submit(trial.train, backend)
-        error = future.exception()
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        raise error
-    if error is None:
-        return future.result()
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    message = " ".join(str(error).split()) or "no message"
-    return f"{PurePath(last.filename).name}:{last.lineno}: {type(error).__name__}: {message}"
+    """The weights after every checkpoint, or why a guarded backend gave none."""
+    try:
+        return trial.train(backend)
+    except (BackendFault, UnsupportedPlan) as fault:
+        return str(fault)
 
 
 def _bounds(task: ParityTask, trial: Trial, distance: Errors) -> tuple[Errors, NDArray[np.bool_]]:

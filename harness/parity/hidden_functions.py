@@ -33,6 +33,9 @@ def _tanh_gelu_slope(z: Array) -> Array:
     return cast(Array, 0.5 * (1 + np.tanh(inner)) + 0.5 * z * widening / np.cosh(inner) ** 2)
 
 
+# as TensorFlow and Keras hold it, whatever the dtype
+IN_SINGLE = "leaky_relu with the slope rounded to float32"
+
 # f and f' by name, both as functions of z; for relu and its kin f'(0) is the left derivative
 HIDDEN_FUNCTIONS: dict[str, tuple[Function, Function]] = {
     "identity": (lambda z: z, np.ones_like),
@@ -57,7 +60,7 @@ HIDDEN_FUNCTIONS: dict[str, tuple[Function, Function]] = {
     "leaky_relu with slope 0.1": _leaky(0.1),
     "leaky_relu with slope 0.2": _leaky(0.2),
     "leaky_relu with slope 0.3": _leaky(0.3),
-    "leaky_relu with slope 0.01 in float64": _leaky(0.01),
+    IN_SINGLE: _leaky(float(np.float32(LEAKY_SLOPE))),
     "relu with f'(0) = 1": (lambda z: np.maximum(z, 0), lambda z: (z >= 0) * 1.0),
 }
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from backends.network import Array, Weights
-from harness.document.number_words import cell as cell_words
+from harness.document.words import render
 from harness.parity.comparison import ParityComparison, ParityTask, path_or_failure
 from harness.parity.verdict import BackendVerdict, ParityOutcome, judge_errors
 from harness.roundoff.reference import (
@@ -58,15 +58,6 @@ class Kink:
     reference_z: float
     allowed: float
 
-    def words(self) -> str:
-        """What happened there."""
-        return (
-            f"{self.backend} ({self.dtype}, {cell_words(self.eta, self.lmbd)}) and the reference part in "
-            f"step {self.step} at a kink: z of unit {self.unit} of layer {self.layer} is {self.z:.1e} in one "
-            f"and {self.reference_z:.1e} in the other, within the {self.allowed:.1e} of round-off; from its "
-            "own weights each takes the right step, and the cell is held to the reference only until there"
-        )
-
 
 def grant_kinks(
     task: ParityTask, comparison: ParityComparison
@@ -94,7 +85,7 @@ def _judged_again(
     if again.disagrees and kinks < MOST_KINKS:
         return again
     if again.disagrees or 2 * left < all_of_them:
-        reason = f"{kinks} cells part at a kink, and too little is left to judge"
+        reason = render("parity/sentences.jinja", "kinks", kinks=kinks)
         return replace(again, outcome=ParityOutcome.NOT_COMPARABLE, reason=reason)
     return again
 

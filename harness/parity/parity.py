@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from backends.base import Backend
 from backends.registry import UnusableBackend, import_library, known, usable
-from backends.testing import conformance
+from backends.testing import Outcome, run_check
+from backends.testing.checks import CHECKS
 from harness.data.dataset import load_dataset
 from harness.errors import InputError, unknown
 from harness.executors.fork import beside, forks
@@ -21,12 +23,15 @@ from harness.experiment.experiment import Experiment
 from harness.parity.comparison import ParityComparison, ParityTask, compare_group
 from harness.parity.divergence import Divergence, divergence_of
 from harness.parity.kinks import Kink, grant_kinks
+from harness.parity.stock import StockProgram
 from harness.parity.verdict import (
     UNDECIDED,
     BackendVerdict,
     ParityOutcome,
 )
-from harness.roundoff.trial import recipes
+from harness.roundoff.trial import TOGETHER, recipes
+from harness.training.contract import BackendFault, guarded_backend
+from harness.training.units import even_chunks
 
 _DTYPES = ("float32", "float64")
 WRITTEN_OUT = "the reference"
@@ -43,7 +48,8 @@ class Parity:
     ``alike``: pairs that disagree with the reference and agree with each other, by dtype. ``fault``: what
     is wrong with the reference itself. ``errors`` and ``chaos``: as in
     :class:`~harness.parity.comparison.ParityComparison`. ``kinks``: where trainings part through nobody's
-    fault. ``checks``: what the conformance kit found, where it was asked for.
+    fault. ``stock``: how far stacks are from stock programs. ``checks``: what the conformance kit found,
+    where it was asked for.
     """
 
     experiment: Experiment
@@ -57,6 +63,7 @@ class Parity:
     kinks: tuple[Kink, ...]
     errors: pd.DataFrame
     chaos: pd.DataFrame
+    stock: pd.DataFrame
     checks: pd.DataFrame
     notes: tuple[str, ...]
     seconds: float
@@ -92,17 +99,22 @@ def parity(
     dtypes: Sequence[str] = _DTYPES,
     locate: bool = True,
     check: Sequence[str] = (),
+    stock: bool = False,
+    repeat: int = 0,
+    cells: Sequence[int] = (),
     say: Callable[[str], None] = lambda doing: None,
 ) -> Parity:
     """Train every backend of the experiment along one plan and compare it with the reference.
 
-    All start from the same weights and see the same minibatches, those of the first repeat. The reference
-    is the training written out in float64 (:mod:`harness.roundoff.reference`), which is checked first
-    itself. ``steps``: how many optimiser steps, by default those of the experiment's epochs. ``rtol``: one
-    tolerance in place of what round-off explains. ``reference``: a backend in the reference's place; if
-    it does not take the reference's path itself, it loses that place. ``locate``: look where those that
-    disagree part from the reference. ``check``: backends that go through the conformance kit
-    (:mod:`backends.testing`) as well. ``say`` is told what is being done.
+    All start from the same weights and see the same minibatches, those of the first repeat or another.
+    The reference is the training written out in float64 (:mod:`harness.roundoff.reference`), which is
+    checked first itself. ``steps``: how many optimiser steps, by default those of the experiment's epochs.
+    ``rtol``: one tolerance in place of what round-off explains. ``reference``: a backend in the
+    reference's place; if it does not take the reference's path itself, it loses that place. ``locate``:
+    look where those that disagree part from the reference. ``stock``: judge every backend by its stock
+    program, ``train_one``, in the place of its stack. ``check``: backends that go through the conformance
+    kit (:mod:`backends.testing`) as well. ``cells``: the numbers of some cells of the grid, by default
+    all. ``say`` is told what is being done.
     """
     if steps is not None and steps < 1:
         raise InputError(f"steps: found {steps}; allowed: 1 or more")
@@ -110,9 +122,14 @@ def parity(
         raise InputError(f"rtol: found {rtol:g}; allowed: a number between 0 and 1")
     begun = time.perf_counter()
     experiment, here, missing = resolve(experiment)
-    chosen: dict[str, Backend | UnusableBackend] = dict(here)
+    chosen: dict[str, Backend | UnusableBackend] = {
+        name: StockProgram(one) if stock and one.has_stock_program else one
+        for name, one in here.items()
+    }
     chosen |= {name: UnusableBackend(name, reason) for name, reason in missing.items()}
-    task = ParityTask(experiment, load_dataset(experiment), {}, reference, steps, rtol, say)
+    task = ParityTask(
+        experiment, load_dataset(experiment), {}, reference, steps, rtol, say, repeat, cells
+    )
     notes = []
     if reference:
         _usable_reference(reference)
@@ -132,10 +149,14 @@ def parity(
             task = replace(task, reference="")
     task, missing, comparison = _side_by_side(task, chosen, dtypes)
     comparison, kinks = grant_kinks(task, comparison) if locate else (comparison, [])
-    divergences = [
-        divergence_of(task, comparison, name)
-        for name in (comparison.disagreeing() if locate else ())
-    ]
+    divergences = []
+    for name in comparison.disagreeing() if locate else ():
+        try:
+            divergences.append(divergence_of(task, comparison, name))
+        except BackendFault as fault:
+            notes.append(
+                f"{name} could not be followed to where it parts from the reference: {fault}"
+            )
     gone = [
         BackendVerdict(name, dtype, ParityOutcome.UNAVAILABLE, reason)
         for name, reason in missing.items()
@@ -143,6 +164,8 @@ def parity(
     ]
     verdicts = [*explained_verdicts(comparison.verdicts, divergences), *gone]
     order = list(experiment.backends)
+    failed = {verdict.backend for verdict in verdicts if verdict.outcome == ParityOutcome.FAILED}
+    to_check = {n: task.backends[n] for n in check if n in task.backends and n not in failed}
     return Parity(
         experiment,
         task.reference or WRITTEN_OUT,
@@ -155,10 +178,20 @@ def parity(
         tuple(kinks),
         comparison.errors,
         comparison.chaos,
-        _checks({name: task.backends[name] for name in check if name in task.backends}, say),
+        comparison.stock,
+        _checks(to_check, say),
         tuple(notes),
         time.perf_counter() - begun,
     )
+
+
+def parity_steps(experiment: Experiment, dtypes: Sequence[str] = _DTYPES) -> int:
+    """How many times ``say`` will be told what is being done, if all agree."""
+    here, elsewhere = (dtypes[1:], 1) if len(dtypes) > 1 and forks() else (dtypes, 0)
+    names = resolve(experiment)[1]
+    chunks = len(even_chunks(len(experiment.cells), TOGETHER))
+    groups = recipes(experiment, list(names))
+    return 1 + elsewhere + chunks * sum(1 + len(here) * (1 + len(group)) for group in groups)
 
 
 def explained_verdicts(
@@ -233,15 +266,19 @@ def _compared(
 ) -> Started:
     backends: dict[str, Backend] = {}
     missing: dict[str, str] = {}
+    here = [b for b in chosen.values() if isinstance(b, Backend)]
+    libraries = dict.fromkeys(backend.library or backend.name for backend in here)
+    task.say(f"loading {', '.join(libraries)}")
     for name, backend in chosen.items():
         try:
             if isinstance(backend, UnusableBackend):
                 raise backend
             import_library(backend)
-            backends[name] = backend
+            backends[name] = guarded_backend(backend)
         except UnusableBackend as reason:
             missing[name] = reason.reason
-    extra = {task.reference: _usable_reference(task.reference)} if task.reference else {}
+    reference = task.reference
+    extra = {reference: guarded_backend(_usable_reference(reference))} if reference else {}
     task = replace(task, backends=backends | extra)
     names = [name for name in task.experiment.backends if name in backends]
     groups = recipes(task.experiment, names)
@@ -253,5 +290,10 @@ def _checks(backends: Mapping[str, Backend], say: Callable[[str], None]) -> pd.D
     rows = []
     for name, backend in backends.items():
         say(f"{name}, through the checks of backends.testing")
-        rows += [{"backend": name, **asdict(outcome)} for outcome in conformance(backend)]
+        for one in CHECKS:
+            try:
+                outcome = run_check(backend, one)
+            except BackendFault as fault:
+                outcome = Outcome(one.__name__, "failed", str(fault), np.inf, np.inf)
+            rows.append({"backend": name, **asdict(outcome)})
     return pd.DataFrame(rows, columns=CHECK_COLUMNS)

@@ -9,14 +9,16 @@ import pandas as pd
 
 from harness.document.plain import plain
 from harness.document.section import Title
-from harness.document.writer import write_sections
+from harness.document.writer import PageAddress, write_sections
 from harness.parity.divergence import Divergence
 from harness.parity.parity import Parity
 from harness.parity.section import parity_headline, parity_points, parity_sections, tensor_table
 from harness.results.run_folder import RunFolder
 
+_TABLES = ("experiment.toml", "errors.parquet", "chaos.parquet")
 
-def write_parity(parity: Parity, address: str) -> str:
+
+def write_parity(parity: Parity, address: str) -> PageAddress:
     """Write parity.json, .md, .html, errors.parquet, chaos.parquet and figures/; the page's address."""
     folder = RunFolder(address)
     experiment = parity.experiment
@@ -25,6 +27,7 @@ def write_parity(parity: Parity, address: str) -> str:
         f"{experiment.dataset} · {', '.join(experiment.backends)} · against {parity.reference} · "
         f"{len(experiment.eta)} × {len(experiment.lmbd)} grid{steps}"
     )
+    folder.claim([*_TABLES, *(f"parity.{kind}" for kind in ("json", "md", "html"))])
     folder.write_experiment(experiment)
     folder.write_json("parity.json", parity_json(parity))
     folder.write_frame("errors.parquet", parity.errors)

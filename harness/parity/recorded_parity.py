@@ -276,7 +276,7 @@ def _other_start(trace: StepTrace, wrong: NDArray[np.bool_], size: float) -> Exp
     Told of plain gradient descent alone; other optimisers remember what the unknown start did.
     """
     training = trace.rules.training
-    steps: NDArray[np.bool_] = wrong.any(axis=1)
+    steps = np.asarray(wrong.any(axis=1))
     if training.optimizer != "sgd" or training.momentum or len(steps) < _TELLING or steps[1:].any():
         return None
     words = (

@@ -8,20 +8,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from harness.document.canvas import FAINT, Frame, panels
-from harness.document.number_words import cell, count
 from harness.document.section import Picture, Section, Table
+from harness.document.words import render
 from harness.parity.divergence import ONLY_TOGETHER, Divergence
-from harness.parity.parity import Parity
-from harness.parity.verdict import BackendVerdict, ParityOutcome
+from harness.parity.error_figure import error_by_step
+from harness.parity.kinks import Kink
+from harness.parity.parity import WRITTEN_OUT, Parity
+from harness.parity.stock import stock_points, stock_table
+from harness.parity.verdict import UNDECIDED, BackendVerdict, ParityOutcome
 from harness.roundoff.round_off import TIMES_ROUND_OFF, TWINS
 from harness.roundoff.section import chaos_section
 
-_COLOURS = ("#3b6fb6", "#d9730d", "#3a8f5c", "#a13d63", "#7a5cc0", "#8a7a2f")
-_MARKERS = "osD^vP"
+_SENTENCES = "parity/sentences.jinja"
 _METHOD = (
     "All backends start from the same weights and see the same minibatches. They are compared with a "
     "reference that is none of them: the training written out in float64, whose gradients were checked "
@@ -52,6 +51,8 @@ def parity_sections(parity: Parity) -> list[Section]:
     if len(table):
         caption = "Largest errors, and what was allowed there"
         sections.append(Section("Errors by tensor", tables=[Table(table, caption, folded=True)]))
+    if len(parity.stock):
+        sections.append(_stock_section(parity.stock))
     if len(parity.checks):
         shown = parity.checks[["backend", "check", "verdict", "words"]].copy()
         shown["check"] = shown["check"].str.replace("_", " ")
@@ -60,6 +61,16 @@ def parity_sections(parity: Parity) -> list[Section]:
     if len(parity.chaos):
         sections.append(chaos_section(parity.chaos))
     return sections
+
+
+def _stock_section(stock: pd.DataFrame) -> Section:
+    text = (
+        "What is judged above trains all cells as one stack. The stock program is the library as its own "
+        "documentation teaches it, one network at a time, nothing made up for. Here the two are held "
+        "against each other in two cells over the first steps; parity --stock judges the stock program "
+        "itself, over the whole path."
+    )
+    return Section("Stack and stock program", [text], tables=[Table(stock_table(stock))])
 
 
 def parity_section(parity: Parity) -> Section:
@@ -84,42 +95,55 @@ def parity_section(parity: Parity) -> Section:
 
 def parity_headline(parity: Parity) -> str:
     """The answer in one sentence."""
-    if parity.fault:
-        return f"The reference is at fault, so nobody is judged: {parity.fault}."
-    wrong = _names(parity.disagreeing)
-    if wrong:
-        verb = "does" if len(wrong) == 1 else "do"
-        return f"Disagree: {_series(wrong)} {verb} not take the path of {parity.reference}."
-    failed = parity.checks[parity.checks["verdict"] == "failed"]
-    if len(failed):
-        names = _series(list(dict.fromkeys(failed["backend"])))
-        return f"Weights agree, but {names} does not pass every conformance check."
-    for outcome, words in {
-        ParityOutcome.FAILED: "Unfinished: {} raised an error.",
-        ParityOutcome.NOT_COMPARABLE: "Nothing comparable: too little of {} could be compared.",
-        ParityOutcome.UNAVAILABLE: "Unfinished: {} cannot be used here.",
-    }.items():
-        if silent := _names(parity.of(outcome)):
-            return words.format(_series(silent))
-    agreed = _names(parity.agreeing)
-    if not agreed:
-        return "Nothing comparable: no backend can train this."
-    verb = "takes" if len(agreed) == 1 else "take"
-    return (
-        f"Agree: {_series(agreed)} {verb} the path of {parity.reference} over "
-        f"{count(parity.steps[-1], 'step')}, {_accuracy(parity)}."
+    kind, names = _answer(parity)
+    shares = {v.dtype: v.share for v in sorted(parity.agreeing, key=lambda v: v.share)}
+    return render(
+        _SENTENCES,
+        "headline",
+        kind=kind,
+        names=names,
+        fault=parity.fault,
+        reference=parity.reference,
+        steps=parity.steps[-1] if parity.steps else 0,
+        shares=dict(sorted(shares.items())),
     )
 
 
-def _accuracy(parity: Parity) -> str:
-    worst = {v.dtype: v for v in sorted(parity.agreeing, key=lambda v: v.share)}
-    parts = [f"{v.share:.2g} in {dtype}" for dtype, v in sorted(worst.items())]
-    return f"with errors of at most {' and '.join(parts)} of what round-off explains"
+def _answer(parity: Parity) -> tuple[str, list[str]]:
+    """What came of it, and who it is said of."""
+    failed = parity.checks[parity.checks["verdict"] == "failed"]
+    silent = {str(outcome): _names(parity.of(outcome)) for outcome in UNDECIDED}
+    answers = {
+        "fault": [WRITTEN_OUT] if parity.fault else [],
+        "disagree": _names(parity.disagreeing),
+        "checks": list(dict.fromkeys(failed["backend"])),
+        **silent,
+        "agree": _names(parity.agreeing),
+    }
+    return next(((kind, names) for kind, names in answers.items() if names), ("nobody", []))
+
+
+def followed_words(parity: Parity, repeat: int, cells: int) -> str:
+    """What following some cells of a run came to; ``repeat`` counts from 0."""
+    said = [divergence_sentence(divergence) for divergence in parity.divergences]
+    said += [kink_sentence(kink) for kink in parity.kinks]
+    said += [
+        f"{v.backend} failed in {v.dtype}: {v.reason}" for v in parity.of(ParityOutcome.FAILED)
+    ]
+    return render(
+        _SENTENCES,
+        "followed",
+        cells=cells,
+        repeat=repeat,
+        fault=parity.fault,
+        points=said,
+        names=_names(parity.agreeing),
+    )
 
 
 def parity_points(parity: Parity) -> list[str]:
     """What stands beside the headline: who is alike, where they part, who was not compared."""
-    said = [*parity.notes, *(kink.words() for kink in parity.kinks)]
+    said = [*parity.notes, *(kink_sentence(kink) for kink in parity.kinks)]
     silent = (
         ParityOutcome.FAILED,
         ParityOutcome.NOT_COMPARABLE,
@@ -136,6 +160,7 @@ def parity_points(parity: Parity) -> list[str]:
                 f"{verdict.backend} {verdict.dtype}: {verdict.outcome}: {verdict.reason} "
                 f"({verdict.needed:.1e})"
             )
+    said += stock_points(parity.stock)
     for dtype, pairs in parity.alike.items():
         said += [f"{one} and {other} agree with each other in {dtype}" for one, other in pairs]
     return said + [divergence_sentence(divergence) for divergence in parity.divergences]
@@ -156,45 +181,23 @@ def _check_points(checks: pd.DataFrame) -> list[str]:
 
 def divergence_sentence(divergence: Divergence) -> str:
     """Where and why a backend parts from the reference."""
-    name = f"{divergence.backend} ({divergence.dtype}, {cell(divergence.eta, divergence.lmbd)})"
-    if not divergence.step:
-        if divergence.first == ONLY_TOGETHER:
-            return (
-                f"{name}: trained alone, the cell agrees; it differs where it is trained together "
-                "with others"
-            )
-        what = "loss" if divergence.first == "loss" else "own forward pass"
-        return f"{name}: its weights agree, its {what} does not ({divergence.after:.1e})"
-    epoch = f" (epoch {divergence.epoch})" if divergence.epoch else ""
-    first = (
-        f", first in {tensor_words(divergence.first)} ({divergence.how})"
-        if divergence.first
-        else ""
-    )
-    where = (
-        f"{name} parts from {divergence.reference} in step {divergence.step}{epoch}{first}: "
-        f"relative error {divergence.before:.1e} before, {divergence.after:.1e} after it"
-    )
-    if divergence.explanation:
-        why = divergence.explanation
-        return (
-            f"{where}. Explanation: {why.words}. That gives its weights after this step to "
-            f"{why.left:.1e}, where they differ by {why.of:.1e}"
-        )
-    return f"{where}. {_hint(divergence)}"
-
-
-def _hint(divergence: Divergence) -> str:
     table = divergence.tensors
-    if not table["differs"].any():
-        return "No single step is wrong: the difference builds up"
-    size = table.loc[table["differs"], "relative"].min() if len(table) else np.nan
-    if divergence.dtype == "float64" and 1e-10 < size < 1e-6:
-        return (
-            "No mistake that was tried explains it; the size of the difference is that of a number "
-            "that went through float32"
-        )
-    return "No mistake that was tried explains it"
+    wrong_step = bool(len(table) and table["differs"].any())
+    size = table.loc[table["differs"], "relative"].min() if wrong_step else np.nan
+    return render(
+        _SENTENCES,
+        "divergence",
+        d=divergence,
+        together=divergence.first == ONLY_TOGETHER,
+        first=tensor_words(divergence.first) if divergence.step and divergence.first else "",
+        wrong_step=wrong_step,
+        single=divergence.dtype == "float64" and 1e-10 < size < 1e-6,
+    )
+
+
+def kink_sentence(kink: Kink) -> str:
+    """What happened at a kink."""
+    return render(_SENTENCES, "kink", k=kink)
 
 
 def tensor_words(tensor: str) -> str:
@@ -203,7 +206,7 @@ def tensor_words(tensor: str) -> str:
         "rows": "the rows of the minibatch",
         "targets": "what the output should give",
         "output": "the output",
-        "cross-entropy": "the cross-entropy (its derivative by z)",
+        "cross-entropy": "the cost (its derivative by z)",
     }
     if tensor in fixed:
         return fixed[tensor]
@@ -271,7 +274,7 @@ def step_table(divergence: Divergence) -> pd.DataFrame:
         verdict = "differs" if row["differs"] else "agrees"
         rows.append(
             {
-                "tensor": row["tensor"],
+                "tensor": {"cross-entropy": "cost by z"}.get(row["tensor"], row["tensor"]),
                 "verdict": verdict if row["seen"] else "not seen from outside",
                 "absolute error": f"{row['absolute']:.1e}" if row["seen"] else None,
                 "relative error": f"{row['relative']:.1e}" if row["seen"] else None,
@@ -280,63 +283,5 @@ def step_table(divergence: Divergence) -> pd.DataFrame:
     return pd.DataFrame(rows).astype(object)
 
 
-def error_by_step(parity: Parity) -> Figure:
-    """The largest relative error of any tensor after every step looked at, a panel for each dtype.
-
-    Drawn where tensors are judged, with the least that any of them was allowed; dotted where not.
-    """
-    dtypes = [str(d) for d in parity.errors["dtype"].unique()]
-    frame = Frame(width=4.1, height=2.9, left=0.85, bottom=0.6)
-    figure, axes = panels(len(dtypes), 2, frame)
-    names = list(dict.fromkeys(parity.errors["backend"]))
-    trained = parity.errors[~parity.errors["tensor"].isin(["loss", "output"])]
-    for axis, dtype in zip(axes, dtypes, strict=True):
-        errors = trained[trained["dtype"] == dtype]
-        for number, name in enumerate(names):
-            own = errors[errors["backend"] == name]
-            style = {
-                "color": _COLOURS[number % len(_COLOURS)],
-                "marker": _MARKERS[number % len(_MARKERS)],
-                "ms": 4,
-            }
-            judged = own["enforced"].astype(bool)
-            _line(axis, own[~judged], style | {"ls": ":", "lw": 1, "ms": 2.5})
-            _line(axis, own[judged], style | {"lw": 1.6, "label": name})
-        _allowed_line(axis, errors[errors["enforced"].astype(bool)], parity.steps)
-        axis.set_title(dtype)
-        axis.set_xlabel("optimiser step")
-        axis.set_ylabel("largest relative error")
-        frame.place(axis)
-    axes[0].plot([], [], ":", color=FAINT, lw=1, label="not judged")
-    axes[0].legend(frameon=False, fontsize=8.5, handlelength=1.8)
-    return figure
-
-
-def _line(axis: Axes, errors: pd.DataFrame, style: dict[str, object]) -> None:
-    if not len(errors):
-        return
-    finite = errors["relative"].where(np.isfinite(errors["relative"]))
-    worst = finite.groupby(errors["step"]).max().dropna()
-    tiny = float(np.finfo(str(errors["dtype"].iloc[0])).eps) / 10
-    axis.plot(worst.index, worst.clip(lower=tiny), **style)  # type: ignore[arg-type]
-
-
-def _allowed_line(axis: Axes, errors: pd.DataFrame, steps: Sequence[int]) -> None:
-    least = errors.groupby("step")["tolerance"].min()
-    axis.plot(least.index, least, "--", color="#24292f", lw=1.2, label="least allowed")
-    axis.set_xscale("log")
-    axis.set_yscale("log")
-    axis.grid(alpha=0.25, lw=0.6)
-    axis.minorticks_off()
-    ticks = list(steps)
-    if len(steps) > 1 and steps[-1] < 2 * steps[-2]:
-        ticks = [*steps[:-2], steps[-1]]
-    axis.set_xticks(ticks, [str(tick) for tick in ticks])
-
-
 def _names(verdicts: Sequence[BackendVerdict]) -> list[str]:
     return list(dict.fromkeys(verdict.backend for verdict in verdicts))
-
-
-def _series(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from shlex import quote
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +108,16 @@ def agreement_words(result: Result) -> Iterator[str]:
             yield from _dispute_words(result, names, who)
 
 
+def cell_command(result: Result, eta: float, lmbd: float) -> str:
+    """The command that looks into one cell of a run, step by step."""
+    config = quote(f"{result.address.rstrip('/')}/experiment.toml")
+    cell = " ".join(
+        f"--{name} {repr(float(value)).removesuffix('.0')}"
+        for name, value in (("eta", eta), ("lmbd", lmbd))
+    )
+    return f"python -m harness parity --config {config} {cell}"
+
+
 def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
     """One recipe's disputed cells by kind; nothing where no cell was trained by two backends."""
     assert result.disputes is not None
@@ -114,11 +126,18 @@ def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
     ]
     trained = ok.groupby(DISPUTED_CELL)["backend"].nunique()
     own = result.disputes[result.disputes["recipe"] == ", ".join(names)]
+    if "alone" not in own:  # as older runs have them
+        own = own.assign(alone="")
+    if "followed" not in own:
+        own = own.assign(gap=0.0, followed="")
     cells = own.groupby(DISPUTED_CELL).agg(
         apart=("apart", "max"),
+        gap=("gap", "max"),
+        followed=("followed", "max"),
         status=("status", "first"),
         difference=("difference", "max"),
         swing=("swing", "max"),
+        alone=("alone", lambda names: names.iloc[0] if names.nunique() == 1 else ""),
     )
     cells["status"] = dispute_kind(cells)
     compared = set(trained.index[trained > 1]) | set(cells.index)
@@ -126,9 +145,18 @@ def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
     for kind in _KINDS:
         alike = cells[cells["status"] == kind]
         if len(alike):
-            highest = alike.max(numeric_only=True).to_dict()
-            worst = number_words.cell(*alike.index[int(alike["apart"].argmax())])
-            groups.append({"kind": kind, "cells": len(alike), "worst": worst, **highest})
+            highest: dict[Any, Any] = alike.max(numeric_only=True).to_dict()
+            highest["covered"] = bool((alike["gap"] <= alike["swing"]).all())
+            highest["followed"] = [said for said in alike["followed"].unique() if said]
+            cell = alike.index[int(alike["apart"].argmax())]
+            told: dict[str, Any] = {
+                "worst": number_words.cell(*cell),
+                "parity": cell_command(result, *cell),
+            }
+            alone: dict[Any, int] = (
+                alike["alone"].value_counts().drop("", errors="ignore").to_dict()
+            )
+            groups.append({"kind": kind, "cells": len(alike), "alone": alone, **told, **highest})
     if compared:
         yield render(
             "report/sentences.jinja",

@@ -18,7 +18,8 @@ from harness.stats import repeats
 class Choice:
     """The cell that validation chose for one side, and the cell that the test set would have chosen.
 
-    ``row`` and ``column`` are its place on the grid, ``best`` that of the highest mean test score.
+    ``row`` and ``column`` are its place on the grid, ``best`` that of the highest mean test score, of the
+    score that chooses.
     ``edges`` are the edges of the grid it lies on, in words.
     """
 
@@ -60,13 +61,13 @@ class Choice:
 
     @property
     def test_best(self) -> float:
-        """The highest mean test score of all cells."""
-        return float(self.side.mean(f"test_{self.side.metric}")[self.best])
+        """The highest mean test score of all cells, of the score that chooses."""
+        return float(self.side.mean(f"test_{self.side.choose_by}")[self.best])
 
     @property
     def optimism(self) -> float:
         """Selection optimism: by how much the test-best cell flatters beside the chosen one."""
-        return self.test_best - self.test
+        return self.test_best - self.mean(f"test_{self.side.choose_by}")
 
     @property
     def samples(self) -> int:
@@ -74,9 +75,9 @@ class Choice:
         return len(self.side.result.target(0))
 
     @property
-    def standard_error(self) -> float:
-        """The binomial standard error sqrt(p (1 - p) / n) of a test accuracy p on n samples."""
-        return repeats.standard_error(self.test, self.samples)
+    def one_accuracy(self) -> tuple[float, float]:
+        """The 95 % interval of one such accuracy on so many samples, Wilson's."""
+        return repeats.accuracy_interval(self.test, self.samples)
 
 
 def grid_choices(sides: Sequence[BackendGrid]) -> list[Choice]:
@@ -85,7 +86,7 @@ def grid_choices(sides: Sequence[BackendGrid]) -> list[Choice]:
     for side in sides:
         if side.chosen is not None:
             row, column = side.chosen
-            test = side.mean(f"test_{side.metric}")
+            test = side.mean(f"test_{side.choose_by}")
             top = np.unravel_index(np.nanargmax(test), test.shape)
             best = (int(top[0]), int(top[1]))
             made.append(Choice(side, row, column, best, _edges(side, row, column)))
@@ -104,10 +105,10 @@ def _edges(side: BackendGrid, row: int, column: int) -> tuple[str, ...]:
 
 
 def chosen_table(choices: Sequence[Choice]) -> pd.DataFrame:
-    """A line for every choice: cell, scores, standard error, test-best number, optimism, edge."""
+    """A line for every choice: cell, scores, interval, test-best number, optimism, edge."""
     rows = []
     for choice in choices:
-        metric = choice.side.metric
+        metric, chooses = choice.side.metric, choice.side.choose_by
         row = {
             "backend": choice.side.label,
             "eta": number_words.grid(choice.eta),
@@ -116,12 +117,19 @@ def chosen_table(choices: Sequence[Choice]) -> pd.DataFrame:
             "validation": number_words.shown_score(choice.mean(f"validation_{metric}"), metric),
             "test": number_words.shown_score(choice.test, metric),
         }
+        if chooses != metric:
+            shown = number_words.shown_score(choice.mean(f"validation_{chooses}"), chooses)
+            row[f"validation {number_words.NAMES[chooses]}"] = shown
+        for other in choice.side.result.shown_scores[1:]:
+            shown = number_words.shown_score(choice.mean(f"test_{other}"), other)
+            row[f"test {number_words.NAMES[other]}"] = shown
         if metric == "accuracy":
-            row["standard error"] = number_words.span(choice.standard_error, metric)
+            low, high = choice.one_accuracy
+            row["95 % interval"] = number_words.score_range(low, high, metric)
         else:
             row["test RMSE"] = f"{choice.mean('test_rmse'):.4g}"
-        row["test-best"] = number_words.shown_score(choice.test_best, metric)
-        row["optimism"] = number_words.points(choice.optimism, metric)
+        row["test-best"] = number_words.shown_score(choice.test_best, chooses)
+        row["optimism"] = number_words.points(choice.optimism, chooses)
         row["on the grid's edge"] = ", ".join(choice.edges) or "no"
         rows.append(row)
     return pd.DataFrame(rows)
@@ -142,16 +150,29 @@ def repeats_table(choices: Sequence[Choice]) -> pd.DataFrame:
                 "repeats": len(test),
                 "mean test": number_words.shown_score(float(test.mean()), metric),
                 "sd": number_words.span(float(test.std(ddof=1)), metric),
-                "95 % interval": " to ".join(
-                    number_words.shown_score(float(v), metric) for v in (low, high)
-                ),
+                "95 % interval": number_words.score_range(float(low), float(high), metric),
                 "lowest": number_words.shown_score(float(test.min()), metric),
                 "highest": number_words.shown_score(float(test.max()), metric),
+                **_other_means(choice),
                 "chosen by how many repeats alone": f"{alone} of {len(test)}",
-                "optimism, each repeat choosing alone": number_words.points(optimism, metric),
+                "optimism, each repeat choosing alone": number_words.points(
+                    optimism, choice.side.choose_by
+                ),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _other_means(choice: Choice) -> dict[str, str]:
+    """Mean and standard deviation over repeats of the other scores that are shown."""
+    shown = {}
+    for other in choice.side.result.shown_scores[1:]:
+        test = choice.values(f"test_{other}")
+        mean = number_words.shown_score(float(test.mean()), other)
+        shown[f"mean test {number_words.NAMES[other]}"] = (
+            f"{mean} (sd {number_words.span(float(test.std(ddof=1)), other)})"
+        )
+    return shown
 
 
 def mean_interval(
@@ -165,7 +186,7 @@ def mean_interval(
 def _alone(choice: Choice) -> tuple[int, float]:
     """How many repeats would have chosen this cell by themselves, and their mean selection optimism."""
     side = choice.side
-    picks = repeats.repeat_choices(side.records, side.metric)
+    picks = repeats.repeat_choices(side.records, side.choose_by)
     same = (picks["eta"] == choice.eta) & (picks["lmbd"] == choice.lmbd)
-    highest = np.nanmax(side.values(f"test_{side.metric}"), axis=(0, 1))
+    highest = np.nanmax(side.values(f"test_{side.choose_by}"), axis=(0, 1))
     return int(same.sum()), float(np.mean(highest - picks["test"].to_numpy()))

@@ -49,7 +49,23 @@ def curves_section(material: Material) -> Section | None:
                     "; ".join(f"{c.side.label}: test R² {c.test:.3f}" for c in own) + ".",
                 )
             )
-    return Section("Chosen cells in detail", pictures=pictures)
+    return Section("Chosen cells in detail", text=_sampled(material), pictures=pictures)
+
+
+def _sampled(material: Material) -> list[str]:
+    """Of which runs the learning curves are those of a sample, a sentence for each."""
+    said = []
+    for name, result in zip(material.names, material.results, strict=True):
+        parts = result.manifest["dataset"].get("parts", {})
+        few = result.manifest["dataset"].get("curve_samples", {})
+        cut = [f"{n} of {parts[p]} {p} samples" for p, n in few.items() if n < parts[p]]
+        if cut:
+            whose = f"{name}: learning" if material.several else "Learning"
+            said.append(
+                f"{whose} curves are of a fixed sample, {' and '.join(cut)}, the same for all cells and "
+                "backends; every score and loss in the tables is of all samples."
+            )
+    return said
 
 
 def _confusions(material: Material, own: list[Choice], suffix: str) -> list[Picture]:

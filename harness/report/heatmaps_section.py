@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from harness.document.words import paragraphs
 from harness.report.chosen_cells import Choice
 from harness.report.runs import Material
 from harness.results.backend_grid import BackendGrid
+from harness.results.file_names import file_name
 from harness.training.evaluate import PARTS
 from harness.training.status import Status
 
@@ -25,8 +27,8 @@ _STEP = 0.05  # the colour scale's ends are multiples of it
 def side_by_side_section(material: Material) -> Section:
     """The test heatmaps of all sides in one figure."""
     pictures = []
-    for metric in material.metrics:
-        own = [side for side in material.sides if side.metric == metric]
+    for metric in material.shown_scores:
+        own = _with_score(material, metric)
         name = number_words.NAMES[metric]
         scale = _score_scale(material, metric)
         maps = [_score_map(s, f"test_{metric}", s.label, material.chosen(s)) for s in own]
@@ -46,18 +48,19 @@ def side_by_side_section(material: Material) -> Section:
 
 def heatmaps_section(material: Material) -> Section:
     """A heatmap for every part and side, all on one scale."""
-    scales = {metric: _score_scale(material, metric) for metric in material.metrics}
+    scales = {metric: _score_scale(material, metric) for metric in material.shown_scores}
+    stems = _stems([side.label for side in material.sides])
     pictures = []
-    for part in PARTS:
-        for side in material.sides:
-            choice, name = material.chosen(side), number_words.NAMES[side.metric]
-            column = f"{part}_{side.metric}"
+    for metric, part in product(material.shown_scores, PARTS):
+        for side in _with_score(material, metric):
+            choice, name = material.chosen(side), number_words.NAMES[metric]
+            column = f"{part}_{metric}"
             title = f"{side.label}: {part} {name}"
             drawn = _score_map(side, column, title, choice)
             pictures.append(
                 Picture(
-                    f"{slug(side.label)}-{part}-{side.metric}",
-                    partial(figure_of, [drawn], scales[side.metric], 1),
+                    f"{stems[side.label]}-{part}-{metric}",
+                    partial(figure_of, [drawn], scales[metric], 1),
                     f"{part.capitalize()} {name} of {side.label}.",
                     f"Heatmap of {title}, eta down, lmbd across: {_described(side, column, choice)}.",
                     wide=False,
@@ -70,12 +73,25 @@ def heatmaps_section(material: Material) -> Section:
     )
 
 
+def _with_score(material: Material, metric: str) -> list[BackendGrid]:
+    """The sides whose runs show a score."""
+    return [side for side in material.sides if metric in side.result.shown_scores]
+
+
+def _stems(labels: list[str]) -> dict[str, str]:
+    """A name for files by label, in plain letters; where two would share one, each has a hash as well."""
+    plain = [slug(label) for label in labels]
+    return {
+        label: stem if plain.count(stem) == 1 else file_name(label)
+        for label, stem in zip(labels, plain, strict=True)
+    }
+
+
 def _score_scale(material: Material, metric: str) -> Scale:
     """One scale for a score in all parts of all sides; a score below 0 (R²) has the lowest colour."""
     found = [
         side.mean(f"{part}_{metric}")[side.ok]
-        for side in material.sides
-        if side.metric == metric
+        for side in _with_score(material, metric)
         for part in PARTS
     ]
     values = np.clip(np.concatenate([*found, np.empty(0)]), 0, 1)
@@ -83,7 +99,7 @@ def _score_scale(material: Material, metric: str) -> Scale:
     high = np.ceil(values.max(initial=0.0) / _STEP) * _STEP
     if high <= low:
         low, high = 0.0, 1.0
-    unit = " (%)" if metric == "accuracy" else ""
+    unit = " (%)" if metric in number_words.PERCENT else ""
     factor = number_words.factor(metric)
     below = any((f < 0).any() for f in found)
     return Scale(
@@ -103,8 +119,7 @@ def cell_texts(values: NDArray[np.float64], form: Callable[[float], str]) -> NDA
 
 
 def _score_map(side: BackendGrid, column: str, title: str, choice: Choice | None) -> Map:
-    values = side.mean(column)
-    metric = side.metric
+    values, metric = side.mean(column), column.partition("_")[2]
     return Map(
         title,
         side.eta,
@@ -118,7 +133,7 @@ def _score_map(side: BackendGrid, column: str, title: str, choice: Choice | None
 
 def _described(side: BackendGrid, column: str, choice: Choice | None) -> str:
     """A heatmap in words."""
-    values, metric = side.mean(column), side.metric
+    values, metric = side.mean(column), column.partition("_")[2]
     statuses = pd.Series(side.status.ravel()).value_counts().drop(Status.OK, errors="ignore")
     rest = "".join(f"; {number} {status}" for status, number in statuses.items())
     if not side.ok.any():

@@ -18,10 +18,11 @@ from harness.training.reference_methods import reference_scores
 def reference_section(result: Result, dataset: Dataset) -> Section:
     """The reference methods beside the run's chosen cells, for a report."""
     experiment, metric = result.experiment, result.metric
+    names = list(dict.fromkeys((*experiment.metrics, *result.shown_scores)))
     measured = reference_scores(experiment, dataset).drop(columns="repeat")
     means = measured.groupby("model", sort=False).mean()
     best = result.best().set_index("backend")
-    scores = [f"{part}_{m}" for part in ("validation", "test") for m in experiment.metrics]
+    scores = [f"{part}_{m}" for part in ("validation", "test") for m in names]
     rows = [
         {"method": f"{name} (network, chosen cell)", **row[scores], "seconds": row["seconds"]}
         for name, row in best.iterrows()

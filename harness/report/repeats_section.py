@@ -37,7 +37,7 @@ def repeats_section(material: Material) -> Section | None:
     tables = [Table(repeats_table(chosen), "Test score of the chosen cells over repeats")]
     for side in spread:
         if max(side.ok.shape) <= ANNOTATED:
-            caption = f"{side.label}: mean test score and half width of its 95 % interval"
+            caption = f"{side.label}: mean test score and its 95 % interval"
             tables.append(Table(_interval_table(side), caption, folded=True))
     return Section(
         "Repeats",
@@ -50,16 +50,17 @@ def repeats_section(material: Material) -> Section | None:
 
 
 def _interval_table(side: BackendGrid) -> pd.DataFrame:
-    """Mean and half width in every cell, eta down, lmbd across."""
+    """Mean and interval in every cell, eta down, lmbd across."""
     low, high = mean_interval(side, f"test_{side.metric}")
     factor, digits = number_words.factor(side.metric), 1 if side.metric == "accuracy" else 3
+    mean = side.mean(f"test_{side.metric}")
     rows = []
     for i, eta in enumerate(side.eta):
         row = {"eta, lmbd": number_words.grid(eta)}
         for j, lmbd in enumerate(side.lmbd):
-            middle, half = (high[i, j] + low[i, j]) / 2, (high[i, j] - low[i, j]) / 2
+            shown = [f"{v[i, j] * factor:.{digits}f}" for v in (mean, low, high)]
             row[number_words.grid(lmbd)] = (
-                f"{middle * factor:.{digits}f} ± {half * factor:.{digits}f}"
+                f"{shown[0]} ({shown[1]} to {shown[2]})"
                 if side.ok[i, j]
                 else str(side.status[i, j])
             )

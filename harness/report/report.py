@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from harness.document import number_words
+from harness.document.attempt import attempt_sections
 from harness.document.section import Section, Title
-from harness.document.writer import write_sections
+from harness.document.writer import PageAddress, write_sections
 from harness.errors import InputError
 from harness.report.agreement_section import agreement_section
 from harness.report.curves_section import curves_section
@@ -24,11 +26,33 @@ from harness.results.backend_grid import run_names
 from harness.results.result import Result
 from harness.results.run_folder import RunFolder
 
+SectionMaker = Callable[[Material], Section | None]
+# What came out stands first, then what a preset or a flag adds, then on what and how it was run. A title is
+# used here where its section cannot be made.
+_RESULTS: dict[str, SectionMaker] = {
+    "Verdict": run_verdict,
+    "Chosen cells": chosen_section,
+    "Side by side": side_by_side_section,
+    "Warnings": warning_section,
+    "Heatmaps": heatmaps_section,
+    "Repeats": repeats_section,
+    "Agreement": agreement_section,
+    "Chosen cells in detail": curves_section,
+}
+_CIRCUMSTANCES: dict[str, SectionMaker] = {
+    "Data": data_section,
+    "Grid": grid_section,
+    "Networks and conventions": networks_section,
+    "Time and memory": time_section,
+    "Runs and failures": failures_section,
+    "Reproduction": reproduction_section,
+}
+
 
 def write_results(
     results: Sequence[Result], address: str | None = None, extra: Sequence[Section] = ()
-) -> str:
-    """Write figures/, report.md and report.html; the page's address.
+) -> PageAddress:
+    """Write figures/, report.md and report.html; the page's address, with what of it could not be made.
 
     Several results are set side by side in one report. It goes into the folder at ``address``, by
     default into the first result's. ``extra`` sections stand after the results.
@@ -56,26 +80,11 @@ def report_title(results: Sequence[Result]) -> Title:
 
 
 def report_sections(results: Sequence[Result], extra: Sequence[Section] = ()) -> list[Section]:
-    """The sections of a report on one run or several, in their order.
-
-    What came out stands first, then the ``extra`` sections, then on what and how it was run.
-    """
+    """The sections of a report on one run or several, in their order; see ``_RESULTS``."""
     m = Material(tuple(results))
-    in_order = [
-        run_verdict(m),
-        chosen_section(m),
-        side_by_side_section(m),
-        warning_section(m),
-        heatmaps_section(m),
-        repeats_section(m),
-        agreement_section(m),
-        curves_section(m),
-        *extra,
-        data_section(m),
-        grid_section(m),
-        networks_section(m),
-        time_section(m),
-        failures_section(m),
-        reproduction_section(m),
-    ]
-    return [section for section in in_order if section is not None]
+    return [*_sections(_RESULTS, m), *extra, *_sections(_CIRCUMSTANCES, m)]
+
+
+def _sections(makers: Mapping[str, SectionMaker], material: Material) -> Iterator[Section]:
+    for title, make in makers.items():
+        yield from attempt_sections(title, partial(make, material))

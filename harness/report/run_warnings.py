@@ -19,6 +19,7 @@ from harness.training.status import Status
 
 _REPEATS = 5  # fewer say little about spread
 _COARSE = 0.01  # of accuracy: a test sample that is worth more makes a coarse test set
+_UNEQUAL = 10  # times: features whose spreads differ so, or that are so large, want scaling
 _NAMED = 6  # cells that a warning names
 
 
@@ -92,16 +93,31 @@ def _choice(choice: Choice) -> Iterator[str]:
     side = choice.side
     if choice.edges:
         yield _say("edge", edges=choice.edges)
-    validation = side.mean(f"validation_{side.metric}")
+    validation = side.mean(f"validation_{side.choose_by}")
     ties = int((validation == validation[choice.row, choice.column]).sum())
     if ties > 1:
         yield _say("ties", ties=ties)
+    yield from _nothing_learnt(choice)
+
+
+def learnt_nothing(result: Result) -> list[str]:
+    """The backends whose chosen cell learnt nothing, in words, with what to try."""
+    choices = Material((result,)).choices
+    return _together((c.side.label, w) for c in choices for w in _nothing_learnt(c))
+
+
+def _nothing_learnt(choice: Choice) -> Iterator[str]:
+    side = choice.side
+    spread = side.result.manifest["dataset"].get("feature_spread")
+    unequal = spread and (spread[1] > _UNEQUAL * spread[0] or spread[1] > _UNEQUAL)
+    scaled = side.result.experiment.scale != "none"
+    tried = {"spread": spread if unequal and not scaled else None}
     if side.metric == "accuracy":
         chance, luck = guessing(side.result.target(0).astype(np.int64))
         if choice.test <= luck:
-            yield _say("guessing", test=choice.test, chance=chance)
+            yield _say("guessing", test=choice.test, chance=chance, **tried)
     elif choice.test <= 0:
-        yield _say("no fit")
+        yield _say("no fit", **tried)
 
 
 def _run(result: Result) -> Iterator[str]:

@@ -43,8 +43,18 @@ class Material:
 
     @property
     def metrics(self) -> list[str]:
-        """The scores that cells were chosen by, each once."""
+        """The scores that backends are compared by, each once."""
         return list(dict.fromkeys(result.metric for result in self.results))
+
+    @property
+    def shown_scores(self) -> list[str]:
+        """The scores that a reader is shown, each once."""
+        return list(dict.fromkeys(name for r in self.results for name in r.shown_scores))
+
+    @property
+    def choosing(self) -> list[str]:
+        """The scores that cells were chosen by, each once."""
+        return list(dict.fromkeys(result.choose_by for result in self.results))
 
     def of(self, result: Result) -> list[BackendGrid]:
         return [side for side in self.sides if side.result is result]

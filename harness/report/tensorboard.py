@@ -18,6 +18,7 @@ from backends.frameworks import load
 from backends.registry import UnusableBackend, usable
 from harness.document.number_words import NAMES
 from harness.errors import InputError
+from harness.results.file_names import file_name
 from harness.results.result import KEY
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def write_tensorboard(result: Result, directory: str) -> str:
     check_tensorboard(directory)
     tf = load("tensorflow")
     plugin = importlib.import_module("tensorboard.plugins.hparams.summary_v2")
-    folder = Path(directory) / result.name
+    folder = Path(directory) / file_name(result.name)
     for old in folder.rglob("events.out.tfevents.*"):
         old.unlink()
     _write_graphs(tf, result, str(folder))
@@ -84,7 +85,9 @@ def _write_graphs(tf: Any, result: Result, directory: str) -> None:
             continue
         rows = min(experiment.recipe(name).batch_size, about["parts"]["train"])
         if draw := getattr(backend, "graph", None):  # of the libraries that compute along a graph
-            with tf.summary.create_file_writer(f"{directory}/graphs/{name}").as_default():
+            with tf.summary.create_file_writer(
+                f"{directory}/graphs/{file_name(name)}"
+            ).as_default():
                 tf.summary.graph(draw(network, training, rows))
 
 
@@ -107,7 +110,7 @@ def _varied(result: Result) -> list[str]:
 
 def _scores(result: Result) -> list[str]:
     """The final scores and losses, as the records call them."""
-    metrics = (*result.experiment.metrics, "loss")
+    metrics = dict.fromkeys((*result.experiment.metrics, *result.shown_scores, "loss"))
     return [f"{part}_{m}" for part in ("test", "validation", "train") for m in metrics]
 
 
@@ -122,7 +125,8 @@ def _write_record(
     """One network: its curves, its hyperparameters and its final scores, where there are any."""
     varied = {n: record[n] for n in _varied(result)}
     name = " ".join(f"{n}={v:g}" for n, v in varied.items() if n != "backend")
-    with tf.summary.create_file_writer(f"{directory}/{record['backend']}/{name}").as_default():
+    place = f"{directory}/{file_name(record['backend'])}/{name}"
+    with tf.summary.create_file_writer(place).as_default():
         plugin.hparams(varied, trial_id=f"{record['backend']} {name}")
         for quantity in ("loss", result.metric):
             for part in ("train", "validation"):

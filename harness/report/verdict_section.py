@@ -55,10 +55,14 @@ def _scores(own: Sequence[Choice], result: Result) -> str:
     low, high = min(tests.values(), default=0.0), max(tests.values(), default=0.0)
     sizes = {len(result.target(repeat)) for repeat in range(result.experiment.repeats)}
     smallest, biggest = min(sizes), max(sizes)
+    accuracy = result.metric == "accuracy"
     return render(
         _SENTENCES,
         "scores",
         metric=result.metric,
+        choose_by=result.choose_by,
+        largest=result.largest_class,
+        others=_others(own, result),
         validated=result.experiment.validation_size > 0,
         number=len(own),
         low=low,
@@ -68,9 +72,18 @@ def _scores(own: Sequence[Choice], result: Result) -> str:
         samples=biggest if smallest == biggest else f"{smallest} to {biggest}",
         smallest=smallest,
         biggest=biggest,
-        error=max((c.standard_error for c in own), default=0.0),
+        interval=min(own, key=lambda c: c.test).one_accuracy if own and accuracy else (),
         chosen=list(dict.fromkeys(number_words.cell(c.eta, c.lmbd) for c in own)),
     )
+
+
+def _others(own: Sequence[Choice], result: Result) -> list[dict[str, object]]:
+    """The other scores that are shown: lowest and highest test value of the chosen cells."""
+    rows: list[dict[str, object]] = []
+    for name in result.shown_scores[1:] if own else ():
+        tests = [choice.mean(f"test_{name}") for choice in own]
+        rows.append({"name": name, "low": min(tests), "high": max(tests)})
+    return rows
 
 
 def _agreement(material: Material, disputes: str) -> Iterator[str]:
@@ -122,7 +135,7 @@ def chosen_section(material: Material) -> Section | None:
     text = paragraphs(
         _SENTENCES,
         "choice",
-        metrics=material.metrics,
+        metrics=material.choosing,
         validated=all(result.experiment.validation_size for result in material.results),
         quanta=[f"1/{n} = {number_words.span(1 / n, 'accuracy')}" for n in sorted(sizes)],
     )

@@ -44,8 +44,13 @@ class BackendGrid:
 
     @property
     def metric(self) -> str:
-        """The score that cells are chosen by."""
+        """The score that backends are compared by."""
         return self.result.metric
+
+    @property
+    def choose_by(self) -> str:
+        """The score that cells are chosen by."""
+        return self.result.choose_by
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -100,7 +105,11 @@ class BackendGrid:
     @property
     def scores(self) -> NDArray[np.float64]:
         """The test scores, (cells, repeats); NaN where not ok."""
-        return self.values(f"test_{self.metric}").reshape(-1, self.repeats)
+        return self.test_scores(self.metric)
+
+    def test_scores(self, name: str) -> NDArray[np.float64]:
+        """One of the test scores, (cells, repeats); NaN where not ok."""
+        return self.values(f"test_{name}").reshape(-1, self.repeats)
 
     def mean(self, column: str) -> NDArray[np.float64]:
         """The mean over repeats, (eta, lmbd); NaN unless every repeat is ok."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from harness.data.dataset import Dataset
 from harness.data.split import Split
 from harness.experiment.execution import Execution, cores
 from harness.experiment.experiment import Experiment
+from harness.results.run_folder import json_hash
+from harness.training.evaluate import curve_samples
 from harness.training.unit_digest import bit_environment
 
 LIBRARIES = (
@@ -53,6 +56,7 @@ def begin_manifest(
         "created": created,
         "finished": None,
         "command": command(),
+        "directory": os.getcwd(),
         "git_commit": git_commit(),
         "versions": versions(list(backends.values())),
         "machine": machine(),
@@ -67,6 +71,12 @@ def begin_manifest(
         },
         "notes": setting_notes(experiment, experiment.backends, len(split.train)),
     }
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest with a hash of its own values."""
+    content = dict(manifest)
+    return {**content, "sha256": json_hash(content)}
 
 
 def now() -> str:
@@ -135,15 +145,21 @@ def _dataset(dataset: Dataset, split: Split) -> dict[str, Any]:
         for part, rows in split.items():
             found = np.bincount(dataset.y[rows], minlength=len(dataset.classes))
             counts[part] = dict(zip(dataset.classes, found.tolist(), strict=True))
+    spread = dataset.x[split.train].std(axis=0)
+    spread = spread[spread > 0]
     return {
         "name": dataset.name,
         "source": dataset.source,
         "samples": len(dataset.x),
         "features": dataset.x.shape[1],
+        "feature_spread": [float(spread.min()), float(spread.max())] if len(spread) else [],
         "classes": list(dataset.classes),
         "sha256": dataset.sha256,
         "split_sha256": split.sha256,
         "parts": {part: len(rows) for part, rows in split.items()},
+        "curve_samples": {
+            part: curve_samples(len(rows), len(split.train)) for part, rows in split.items()[:2]
+        },
         "class_counts": counts,
     }
 

@@ -1,5 +1,9 @@
 """The finished units of a run, a part each: a Parquet file named by all that the unit's result depends on.
 
+A second hash in its name is of its content, so that what was damaged or changed on disk is known before it
+is opened; what it holds is then held against the unit. A part that is not whole is removed, said and
+trained again.
+
 Going on with a run is skipping the units whose parts exist. A part whose name no unit has any more is
 *stale*: made by other code, versions, threads or variables. It stays until the run is complete, because
 going back to those would make it count again, and is then removed.
@@ -7,32 +11,57 @@ going back to those would make it count again, and is then removed.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.data.dataset import Dataset
+from harness.experiment.experiment import Experiment
 from harness.results.manifest import now
-from harness.results.run_folder import RunFolder
+from harness.results.run_folder import (
+    DAMAGE,
+    RunFolder,
+    content_hash,
+    parquet_bytes,
+    parquet_frame,
+    parquet_metadata,
+)
+from harness.training.unit_rows import check_rows
 from harness.training.units import Unit, UnitOutcome
+
+_log = logging.getLogger(__name__)
+_NAME = re.compile(r"(?P<unit>[0-9a-f]{20})(\.(?P<content>[0-9a-f]{16}))?\.parquet")
+_BEFORE_HASHES = "their parts are from before contents were hashed"
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts in a folder.
+    """The parts in a folder, of an experiment on a data set.
 
     digests: of every unit of the run (:func:`~harness.training.unit_digest.unit_digest`).
     surroundings: of every backend (:func:`~harness.training.unit_digest.backend_surroundings`).
     """
 
     folder: RunFolder
+    experiment: Experiment
+    dataset: Dataset
     digests: Mapping[Unit, str]
     surroundings: Mapping[str, dict[str, str]]
 
     def finished(self) -> dict[Unit, UnitOutcome]:
-        """The outcomes of the units whose parts exist and can be read."""
-        present = self._present()
-        outcomes = {u: self._read(u) for u, digest in self.digests.items() if digest in present}
-        return {unit: outcome for unit, outcome in outcomes.items() if outcome is not None}
+        """The outcomes of the units whose parts are whole; those that are not are removed."""
+        present: dict[str, list[str]] = {}
+        for name in self._names():
+            if name.count(".") == 2:
+                present.setdefault(name.partition(".")[0], []).append(name)
+        outcomes = {}
+        for unit, digest in self.digests.items():
+            for name in present.get(digest, []):
+                if outcome := self._read(unit, name):
+                    outcomes[unit] = outcome
+        return outcomes
 
     def write(self, outcome: UnitOutcome) -> UnitOutcome:
         """Put a unit's rows on disk; its outcome with the time."""
@@ -44,14 +73,15 @@ class Parts:
             "surroundings": self.surroundings[unit.backend],
             "timings": outcome.timings,
         }
-        self.folder.write_frame(_file(self.digests[unit]), outcome.rows, about)
+        content = parquet_bytes(outcome.rows, about)
+        self.folder.write(f"parts/{self.digests[unit]}.{_short(content)}.parquet", content)
         return replace(outcome, finished=finished)
 
     def changes(self) -> dict[str, list[str]]:
         """What is not as it was when a backend's stale parts were made, by backend, for a person."""
         newest: dict[str, dict[str, Any]] = {}
-        for digest in self._stale():
-            about = self._about(digest)
+        for part in self._stale():
+            about = self._about(part)
             name = about.get("backend", "")
             if (
                 name in self.surroundings
@@ -60,6 +90,7 @@ class Parts:
                 newest[name] = about
         told = {
             name: _differences(about["surroundings"], self.surroundings[name])
+            or about.get("hashes", [])
             for name, about in newest.items()
         }
         return {name: differences for name, differences in told.items() if differences}
@@ -67,35 +98,46 @@ class Parts:
     def remove_stale(self) -> int:
         """Remove the parts that no unit has the name of; how many there were."""
         stale = self._stale()
-        for digest in stale:
-            self.folder.remove(_file(digest))
+        for name in stale:
+            self.folder.remove(f"parts/{name}")
         return len(stale)
 
-    def _present(self) -> set[str]:
-        names = self.folder.names("parts")
-        return {name.removesuffix(".parquet") for name in names if name.endswith(".parquet")}
+    def _names(self) -> list[str]:
+        return [name for name in self.folder.names("parts") if _NAME.fullmatch(name)]
 
     def _stale(self) -> list[str]:
-        return sorted(self._present() - set(self.digests.values()))
+        wanted = set(self.digests.values())
+        return [n for n in self._names() if n.count(".") == 1 or n.partition(".")[0] not in wanted]
 
-    def _read(self, unit: Unit) -> UnitOutcome | None:
+    def _read(self, unit: Unit, name: str) -> UnitOutcome | None:
+        """The outcome in a unit's part; None, which is said, if the part is not whole."""
         try:
-            rows, about = self.folder.read_frame(_file(self.digests[unit]))
-            timings, finished = about["timings"], about["finished"]
-        except (OSError, ValueError, KeyError):  # cut short or overwritten: it is trained again
+            content = self.folder.read(f"parts/{name}")
+            if _short(content) != name.split(".")[1]:
+                raise ValueError("its content is not what was written")
+            rows, about = parquet_frame(content)
+            check_rows(rows, unit, self.experiment, self.dataset)
+            return UnitOutcome(unit, "done", "", rows, about["timings"], about["finished"])
+        except (OSError, *DAMAGE) as error:
+            _log.warning("%s is trained again: parts/%s is damaged (%s)", unit, name, error)
+            self.folder.remove(f"parts/{name}")
             return None
-        whole = len(rows) == unit.size
-        return UnitOutcome(unit, "done", "", rows, timings, finished) if whole else None
 
-    def _about(self, digest: str) -> dict[str, Any]:
+    def _about(self, name: str) -> dict[str, Any]:
+        """What was stored with a part; nothing if it is not whole, which does not matter of a stale one."""
         try:
-            return self.folder.read_metadata(_file(digest))
-        except (OSError, ValueError):
+            content = self.folder.read(f"parts/{name}")
+            hashed = _NAME.fullmatch(name)
+            assert hashed is not None
+            if hashed["content"] is None:
+                return parquet_metadata(content) | {"hashes": [_BEFORE_HASHES]}
+            return parquet_metadata(content) if _short(content) == hashed["content"] else {}
+        except (OSError, *DAMAGE):
             return {}
 
 
-def _file(digest: str) -> str:
-    return f"parts/{digest}.parquet"
+def _short(content: bytes) -> str:
+    return content_hash(content)[:16]
 
 
 def _differences(before: dict[str, str], after: dict[str, str]) -> list[str]:

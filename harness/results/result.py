@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -10,11 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.errors import InputError, unknown
-from harness.experiment.experiment import Experiment
-from harness.results.run_folder import RunFolder
+from harness.experiment.config import data_place
+from harness.experiment.experiment import SCORES, Experiment
+from harness.results.run_folder import DAMAGE, RunFolder, as_sealed, content_hash
 
+_log = logging.getLogger(__name__)
 CELL = ["backend", "eta", "lmbd"]
 KEY = [*CELL, "repeat"]
+IMBALANCED = 0.6  # the share of the largest class from which on accuracy is not shown alone
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,9 @@ class Result:
         Versions, machine, data set, split, timings (see :mod:`harness.results.manifest`).
     records : DataFrame
         One row for each backend x eta x lmbd x repeat, sorted so: ``backend, eta, lmbd, repeat,
-        status, reason``, then ``{train,validation,test}_{accuracy,loss}`` (for regression ``r2`` and
-        ``rmse`` in place of accuracy) and ``seconds``, the cell's share of its stack's training time.
+        status, reason``, then of each part ``{train,validation,test}_``: ``accuracy``,
+        ``balanced_accuracy``, ``macro_f1``, for two classes ``roc_auc``, and ``loss`` (for regression
+        ``r2``, ``rmse`` and ``loss``); last ``seconds``, the cell's share of its stack's training time.
         ``status`` is ok, diverged, unsupported, unavailable, failed or timeout; what was not
         measured is NaN.
     predictions : DataFrame
@@ -68,8 +76,34 @@ class Result:
 
     @property
     def metric(self) -> str:
-        """The score that cells are chosen by: accuracy, or r2 for regression."""
+        """The score that backends and runs are compared by: accuracy, or r2 for regression."""
         return self.experiment.metrics[0]
+
+    @property
+    def choose_by(self) -> str:
+        """The score that cells are chosen by, on the validation part."""
+        return self.experiment.choose_by or self.metric
+
+    @property
+    def largest_class(self) -> float:
+        """The share of the largest class in all samples; 0 for regression, and where nobody counted."""
+        counts = self.manifest["dataset"].get("class_counts", {})
+        parts = ("train", "validation", "test")[:: 1 if self.experiment.validation_size else 2]
+        of_parts = [counts[part].values() for part in parts if part in counts]
+        classes = [sum(own) for own in zip(*of_parts, strict=True)]
+        return max(classes) / sum(classes) if classes else 0.0
+
+    @property
+    def shown_scores(self) -> tuple[str, ...]:
+        """The scores that a reader is shown: accuracy, and the others where it says little by itself.
+
+        That is where the largest class has more than ``IMBALANCED`` of the samples, or where another
+        score chooses. Runs of earlier versions have no others.
+        """
+        more = self.largest_class > IMBALANCED or self.choose_by != self.metric
+        others = [name for name in SCORES[self.experiment.task] if name != self.metric]
+        known = [name for name in others if f"test_{name}" in self.records]
+        return (self.metric, *(known if more else ()))
 
     def of(self, backend: str) -> pd.DataFrame:
         """The records of one backend; InputError if the run has none."""
@@ -96,13 +130,13 @@ class Result:
         return worst_first.groupby(["eta", "lmbd"])["status"].first().unstack("lmbd")
 
     def best(self) -> pd.DataFrame:
-        """The chosen cell of each backend, a row each: highest mean validation score.
+        """The chosen cell of each backend, a row each: highest mean of the validation score that chooses.
 
         Ties go to the lower validation loss, then to the smaller eta and lmbd. Columns: backend, eta,
         lmbd and the means over repeats of every score and loss. A backend without a cell that is ok in
         every repeat has no row.
         """
-        score, loss = f"validation_{self.metric}", "validation_loss"
+        score, loss = f"validation_{self.choose_by}", "validation_loss"
         rows = []
         for backend in self.backends:
             means = self._means(backend)
@@ -147,32 +181,113 @@ class Result:
         return bool(self.records["status"].isin(["ok", "diverged", "unsupported"]).all())
 
 
+def _with_data_place(experiment: Experiment, address: str) -> Experiment:
+    """The experiment, its data file named so that it is found from here, if it can be."""
+    place = data_place(experiment.dataset, Path(address))
+    return experiment.model_copy(update={"dataset": place})
+
+
 def load_result(address: str) -> Result:
-    """The result in a run folder; :class:`InputError` if there is none."""
+    """The result in a run folder.
+
+    Raises :class:`InputError` if there is none, if the run is unfinished, and for a file that is not what
+    the run wrote; each time with what mends it. Of a run from before contents were hashed it is logged
+    that nobody can tell.
+    """
     folder = RunFolder(address)
+    busy = folder.busy()
     try:
-        if not folder.exists("records.parquet"):
-            raise FileNotFoundError
-        looked = folder.exists("disputes.parquet")
-        return Result(
-            address=address,
-            experiment=folder.read_experiment(),
-            manifest=folder.read_json("manifest.json"),
-            records=folder.read_frame("records.parquet")[0],
-            predictions=folder.read_frame("predictions.parquet")[0],
-            targets=folder.read_frame("targets.parquet")[0],
-            curves=folder.read_frame("curves.parquet")[0],
-            disputes=folder.read_frame("disputes.parquet")[0] if looked else None,
-        )
-    except FileNotFoundError:
-        raise InputError(
-            f"run: {address!r} is not a finished run folder; allowed: a folder that "
-            "'harness run' wrote, such as results/NAME"
-        ) from None
+        return _whole_result(folder)
+    except FileNotFoundError as error:
+        if folder.is_run() and not busy:
+            lost = str(error.filename or "a file").rsplit("/", 1)[-1]
+            begun = f"is unfinished: it has no {lost}"
+            what = f"has lost {lost}" if folder.exists("manifest.json") else begun
+            raise InputError(f"run: {address!r} {what}; {_mend(folder)}") from None
+        if not busy:
+            raise InputError(
+                f"run: {address!r} is not a finished run folder; allowed: a folder that "
+                "'harness run' wrote, such as results/NAME"
+            ) from None
     except InputError:
-        raise
-    except ValueError as error:  # of TOML, JSON and Parquet that is cut short or overwritten
+        if not busy:
+            raise
+    raise InputError(f"run: {address!r} is being written by a run; wait for it")
+
+
+def _whole_result(folder: RunFolder) -> Result:
+    """The result in a folder whose files are what the manifest says."""
+    manifest = _read(folder, "manifest.json", folder.read_json)
+    if not isinstance(manifest, dict) or not as_sealed(manifest):
+        raise _not_written(folder, "manifest.json")
+    hashes = manifest.get("files")
+    if hashes is not None and manifest["finished"] is None:
+        raise InputError(f"run: {folder.address!r} is unfinished; {_mend(folder)}")
+    if hashes is None:
+        _log.warning(
+            "%s is from before contents were hashed: whether its files are as they were written is not known",
+            folder.address,
+        )
+    for name, digest in (hashes or {}).items():
+        if content_hash(folder.read(name)) != digest:
+            raise _not_written(folder, name)
+    looked = "disputes.parquet" in (hashes or {"disputes.parquet": ""})
+    looked = looked and folder.exists("disputes.parquet")
+    result = Result(
+        address=folder.address,
+        experiment=_read(
+            folder,
+            "experiment.toml",
+            lambda name: _with_data_place(folder.read_experiment(), folder.address),
+        ),
+        manifest=manifest,
+        records=_table(folder, "records.parquet"),
+        predictions=_table(folder, "predictions.parquet"),
+        targets=_table(folder, "targets.parquet"),
+        curves=_table(folder, "curves.parquet"),
+        disputes=_table(folder, "disputes.parquet") if looked else None,
+    )
+    if not _is_all_of(result.records, result.experiment):
         raise InputError(
-            f"run: {address!r} is damaged ({error}); allowed: a folder that 'harness run' wrote; "
-            "the same run with --fresh makes it anew"
-        ) from None
+            f"run: {folder.address!r} is unfinished: its records are not all that its experiment.toml "
+            f"asks for; {_mend(folder)}"
+        )
+    return result
+
+
+def _read(folder: RunFolder, name: str, reader: Callable[[str], Any]) -> Any:
+    """What a reader makes of a file; :class:`InputError` if that cannot be read."""
+    try:
+        return reader(name)
+    except DAMAGE as error:
+        raise _not_written(folder, name, f" ({error})") from None
+
+
+def _table(folder: RunFolder, name: str) -> pd.DataFrame:
+    return _read(folder, name, folder.read_frame)[0]
+
+
+def _is_all_of(records: pd.DataFrame, experiment: Experiment) -> bool:
+    """Whether there is a record of every backend, cell and repeat of an experiment, and no other."""
+    axes = (experiment.backends, sorted(experiment.eta), sorted(experiment.lmbd))
+    planned = pd.MultiIndex.from_product([*axes, range(experiment.repeats)])
+    kept = pd.MultiIndex.from_frame(records[KEY])
+    return len(records) == len(planned) and bool(planned.isin(kept).all())
+
+
+def _not_written(folder: RunFolder, name: str, why: str = "") -> InputError:
+    """The error for a file that somebody or something has changed."""
+    mend = _mend(folder)
+    if name == "experiment.toml":
+        mend = "the command that made it, which is in manifest.json, with --fresh makes it anew"
+    return InputError(
+        f"run: {name} of {folder.address!r} is damaged: it is not what the run wrote{why}; {mend}"
+    )
+
+
+def _mend(folder: RunFolder) -> str:
+    """The command that finishes a run, and puts its tables right from its parts."""
+    above, _, name = folder.address.rstrip("/").rpartition("/")
+    config = quote(f"{folder.address.rstrip('/')}/experiment.toml")
+    command = f"python -m harness run --config {config} --output {quote(above or '.')} --name {quote(name)}"
+    return f"the same command again mends it, or: {command}"

@@ -5,20 +5,24 @@
     report.md, .html  what people read              curves.parquet          learning curves
     figures/          *.png, *.svg                  disputes.parquet        cells not labelled alike
     parts/            finished units of work        targets.parquet         the test samples
+    .harness.json     the names of all files that the harness wrote here: it replaces and removes no others
 
 Files appear whole: written beside their place and renamed (a single put on object stores). Nothing is
-pickled.
+pickled. The manifest holds a hash of every table and of itself.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import re
 import tomllib
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import PurePosixPath
 from typing import Any
 
 import fsspec
@@ -30,40 +34,146 @@ import tomli_w
 from harness.errors import InputError
 from harness.experiment.experiment import Experiment, experiment_kept
 
+MARK = ".harness.json"
+# of a run, beside its figures and parts
+RUN_FILES = (
+    "experiment.toml",
+    "manifest.json",
+    "records.parquet",
+    "records.csv",
+    "predictions.parquet",
+    "targets.parquet",
+    "curves.parquet",
+    "disputes.parquet",
+    "conventions.parquet",
+    "report.md",
+    "report.html",
+    "workers.log",
+)
+# what reading a file raises that was cut short, overwritten, or holds something else
+DAMAGE = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
+    *(NotImplementedError, RecursionError, pa.ArrowException),
+)
 _METADATA = b"timings"
 _HALF_WRITTEN = re.compile(r"\.[0-9a-f]{32}\.tmp$")
+_PART = re.compile(r"[0-9a-f]{20}(\.[0-9a-f]{16})?\.parquet$")
+_LOCK_SECONDS = 0.5  # a reader that looks whether a run is at work holds the lock for a moment
 
 
 class RunFolder:
-    """Reads and writes the files of one run; ``address`` is a path or an fsspec address."""
+    """Reads and writes the files of one run; ``address`` is a path or an fsspec address.
+
+    :class:`InputError` for an address that is none, or of a storage that is not known or not installed.
+    """
 
     def __init__(self, address: str) -> None:
+        if not address.strip():
+            raise InputError(f"output: found {address!r}; allowed: a path or an fsspec address")
         self.address = address
-        self.fs, self.root = fsspec.url_to_fs(address)
+        try:
+            self.fs, self.root = fsspec.url_to_fs(address)
+        except (ValueError, ImportError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"output: {address!r} is on a storage that cannot be used ({reason}); allowed: a path, or "
+                "an fsspec address whose package is installed"
+            ) from None
         self.local = "file" in (
             self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,)
         )
 
     def path(self, name: str) -> str:
+        """Where a file of the folder lies; ``name`` cannot lead out of it."""
+        if name.startswith("/") or ".." in PurePosixPath(name).parts:
+            raise InputError(
+                f"name: {name!r} leads out of {self.address!r}; allowed: a name inside"
+            )
         return f"{self.root.rstrip('/')}/{name}"
 
     def exists(self, name: str = "experiment.toml") -> bool:
         return bool(self.fs.exists(self.path(name)))
 
-    def write(self, name: str, content: bytes | str) -> None:
-        """Write a file whole."""
+    def claim(self, names: Iterable[str]) -> None:
+        """Note in the mark that these files are the harness's to write.
+
+        :class:`InputError`, before anything is written, if one of them is there and somebody else's.
+        """
+        names = list(names)
+        self.refuse_foreign(names)
+        ours = self._ours()
+        if not ours.issuperset(names) or not self.exists(MARK):
+            self.write_json(MARK, {"written_by_the_harness": sorted(ours.union(names))})
+
+    def require_writable(self) -> None:
+        """Nothing; :class:`InputError` if no file can be written here."""
+        probe = f".{uuid.uuid4().hex}.tmp"
+        try:
+            self.write(probe, "")
+            self.remove(probe)
+        except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or "it can only be read"
+            raise InputError(
+                f"output: {self.address!r} cannot be written ({reason}); allowed: a folder that can be"
+            ) from None
+
+    def refuse_foreign(self, names: Iterable[str]) -> None:
+        """Nothing; :class:`InputError` if one of these files is there and the harness did not write it."""
+        ours = self._ours()
+        for name in names:
+            if name not in ours and self.exists(name):
+                raise InputError(
+                    f"output: {self.address!r} holds {name!r}, which the harness has not written and "
+                    "would replace; choose another place or --name, or move that file"
+                )
+
+    def _ours(self) -> set[str]:
+        """The files here that the harness wrote: by the mark, or, without one, as far as that is sure."""
+        with suppress(OSError, *DAMAGE):
+            return {str(name) for name in self.read_json(MARK)["written_by_the_harness"]}
+        files = self.names("")
+        if self.is_run():
+            return {*RUN_FILES, *(f"figures/{name}" for name in self.names("figures"))}
+        pages = [name for name in files if name.endswith(".html") and _is_page(self.read(name))]
+        if not pages:
+            return set()
+        stems = {page.removesuffix(".html") for page in pages}
+        return {
+            *(name for name in files if name.split(".")[0] in stems or name.endswith(".parquet")),
+            *(f"figures/{name}" for name in self.names("figures")),
+            *(("experiment.toml",) if "parity" in stems else ()),
+        }
+
+    def is_run(self) -> bool:
+        """Whether a run was begun here, finished or not: by the mark, or by what only a run leaves."""
+        with suppress(OSError, *DAMAGE):
+            return "manifest.json" in self.read_json(MARK)["written_by_the_harness"]
+        if not self.exists("experiment.toml"):
+            return False
+        with suppress(OSError, *DAMAGE):
+            return "split_sha256" in self.read_json("manifest.json")["dataset"]
+        return any(_PART.match(name) for name in self.names("parts"))
+
+    def write(self, name: str, content: bytes | str) -> str:
+        """Write a file whole; the hash of its content."""
         data = content.encode() if isinstance(content, str) else content
-        target = self.path(name)
+        target, digest = self.path(name), content_hash(data)
         if not self.local:
             self.fs.pipe_file(target, data)
-            return
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+            return digest
+        try:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+        except FileExistsError as error:
+            raise NotADirectoryError(
+                errno.ENOTDIR, os.strerror(errno.ENOTDIR), error.filename
+            ) from None
         half = f"{target}.{uuid.uuid4().hex}.tmp"
         with open(half, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(half, target)
+        return digest
 
     def read(self, name: str) -> bytes:
         """The file's content; FileNotFoundError if there is none."""
@@ -88,15 +198,41 @@ class RunFolder:
                 if _HALF_WRITTEN.search(name):
                     self.remove(f"{folder}{name}")
 
-    def clear_contents(self) -> None:
-        """Remove all that the folder holds, except its lock."""
-        for name in self.names(""):
-            if name != ".lock":
-                self.fs.rm(self.path(name), recursive=True)
+    def clear_contents(self) -> list[str]:
+        """Remove all that the harness wrote here, comparisons and parity too; the names of what stays."""
+        for inner in ("compare", "parity"):
+            if self.names(inner):
+                RunFolder(f"{self.address.rstrip('/')}/{inner}").clear_contents()
+        parts = [f"parts/{name}" for name in self.names("parts") if _PART.match(name)]
+        for name in [*self._ours(), *parts]:
+            with suppress(FileNotFoundError):
+                self.remove(name)
+        stays = [name for name in self.names("") if name not in (MARK, ".lock")]
+        for inner in ("figures", "parts", "compare", "parity"):
+            if inner in stays and set(self.names(inner)) <= {MARK}:
+                self.fs.rm(self.path(inner), recursive=True)
+                stays.remove(inner)
+        return stays
+
+    def busy(self) -> bool:
+        """Whether a run is writing here at this moment."""
+        if not self.exists(".lock"):
+            return False
+        if not self.local:
+            return True
+        import filelock
+
+        try:
+            with filelock.FileLock(self.path(".lock"), timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+        except OSError:  # a folder that nobody may write to
+            return False
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for one run; a second one gets an :class:`InputError` at once.
+        """Hold the folder for one run or report; a second one gets an :class:`InputError` at once.
 
         Where files cannot be locked (object stores) a run marks the folder with a file instead.
         """
@@ -108,7 +244,7 @@ class RunFolder:
             import filelock
 
             os.makedirs(self.root, exist_ok=True)
-            held = filelock.FileLock(self.path(".lock"), timeout=0)
+            held = filelock.FileLock(self.path(".lock"), timeout=_LOCK_SECONDS)
             try:
                 held.acquire()
             except filelock.Timeout:
@@ -126,9 +262,10 @@ class RunFolder:
         finally:
             self.fs.rm_file(self.path(".lock"))
 
-    def write_experiment(self, experiment: Experiment) -> None:
+    def write_experiment(self, experiment: Experiment) -> str:
+        """Write experiment.toml; the hash of its content."""
         settings = experiment.model_dump(mode="json", exclude_none=True)
-        self.write("experiment.toml", tomli_w.dumps(settings))
+        return self.write("experiment.toml", tomli_w.dumps(settings))
 
     def read_experiment(self) -> Experiment:
         return experiment_kept(tomllib.loads(self.read("experiment.toml").decode()))
@@ -141,24 +278,64 @@ class RunFolder:
 
     def write_frame(
         self, name: str, frame: pd.DataFrame, metadata: dict[str, Any] | None = None
-    ) -> None:
-        """A Parquet file; ``metadata`` goes into its schema as JSON."""
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-        if metadata is not None:
-            table = table.replace_schema_metadata(
-                {**(table.schema.metadata or {}), _METADATA: json.dumps(metadata).encode()}
-            )
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        self.write(name, sink.getvalue().to_pybytes())
-
-    def read_metadata(self, name: str) -> dict[str, Any]:
-        """What was stored with a Parquet file, without its rows."""
-        schema = pq.read_schema(pa.BufferReader(self.read(name)))
-        return dict(json.loads((schema.metadata or {}).get(_METADATA, b"{}")))
+    ) -> str:
+        """Write a Parquet file, ``metadata`` in its schema as JSON; the hash of its content."""
+        return self.write(name, parquet_bytes(frame, metadata))
 
     def read_frame(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         """A Parquet file and the metadata stored with it."""
-        table = pq.read_table(pa.BufferReader(self.read(name)))
-        metadata = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
-        return table.to_pandas(), metadata
+        return parquet_frame(self.read(name))
+
+
+def content_hash(content: bytes) -> str:
+    """SHA-256 of a file's content."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def json_hash(content: dict[str, Any]) -> str:
+    """A hash of the values of a JSON object but its own, under ``sha256``; its layout does not count."""
+    values = {key: value for key, value in content.items() if key != "sha256"}
+    return content_hash(json.dumps(values, sort_keys=True).encode())
+
+
+def as_sealed(content: dict[str, Any]) -> bool:
+    """Whether a JSON object is what was written, or from before there were hashes."""
+    if "files" not in content and "sha256" not in content:
+        return True
+    return "files" in content and content.get("sha256") == json_hash(content)
+
+
+def parquet_bytes(frame: pd.DataFrame, metadata: dict[str, Any] | None = None) -> bytes:
+    """A table as the content of a Parquet file."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    if metadata is not None:
+        table = table.replace_schema_metadata(
+            {**(table.schema.metadata or {}), _METADATA: json.dumps(metadata).encode()}
+        )
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def parquet_frame(content: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The table in a Parquet file's content, and the metadata stored with it."""
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+    except OSError as error:  # of a page that cannot be decompressed
+        raise ValueError(str(error)) from None
+    return table.to_pandas(), _metadata(table.schema)
+
+
+def parquet_metadata(content: bytes) -> dict[str, Any]:
+    """What was stored with a table, without its rows."""
+    return _metadata(pq.read_schema(pa.BufferReader(content)))
+
+
+def _metadata(schema: pa.Schema) -> dict[str, Any]:
+    return dict(json.loads((schema.metadata or {}).get(_METADATA, b"{}")))
+
+
+def _is_page(content: bytes) -> bool:
+    """Whether this is a page of the harness: by its head, which was the same before there were marks."""
+    head = content[:2000]
+    return head.startswith(b"<!doctype html>") and b'<link rel="icon" href="data:,">' in head

@@ -25,7 +25,7 @@ from harness.data.dataset import Dataset
 from harness.experiment.experiment import Experiment
 from harness.roundoff.round_off import PARTED, TWINS, RoundOff, round_off
 from harness.roundoff.trial import Trial, trial
-from harness.training.evaluate import score
+from harness.training.scores import score
 
 CHAOS_COLUMNS = [
     "repeat",
@@ -57,7 +57,7 @@ def chaos_map(
 
     Columns: repeat, eta, lmbd, dtype, steps; ``difference``, the largest relative distance of any tensor
     after the last step; ``growth``, the same in units of the dtype's round-off; ``status`` (see above);
-    ``chaotic``, a bool; and ``swing``, how much the test score moved.
+    ``chaotic``, a bool; and ``swing``, the range of the reference's test score and its twins'.
     """
     frames = []
     for repeat in repeats:
@@ -103,12 +103,11 @@ def chaos_frame(measured: RoundOff, repeat: int = 0) -> pd.DataFrame:
 
 
 def _swing(measured: RoundOff) -> Errors:
-    """The largest change of the test score after the last checkpoint, (cells,)."""
-    own = _test_scores(measured.trial, measured.path[-1])
-    swing = np.zeros(len(own))
-    for twin in measured.twins:
-        swing = np.fmax(swing, np.abs(_test_scores(measured.trial, twin[-1]) - own))
-    return swing
+    """The range of the test score after the last checkpoint, (cells,)."""
+    paths = (measured.path, *measured.twins)
+    scores = np.array([_test_scores(measured.trial, path[-1]) for path in paths])
+    swing: Errors = np.fmax.reduce(scores) - np.fmin.reduce(scores)
+    return np.nan_to_num(swing)
 
 
 def _test_scores(trial: Trial, weights: Weights) -> Errors:

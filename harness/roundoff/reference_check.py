@@ -168,7 +168,7 @@ def _activation(name: str, z: NDArray[np.longdouble]) -> NDArray[np.longdouble]:
     below = {
         "identity": z,
         "relu": 0 * z,
-        "leaky_relu": _Extended(np.float32(0.01)) * z,
+        "leaky_relu": _Extended(0.01) * z,
         "elu": np.exp(np.minimum(z, 0)) - 1,
     }
     return np.where(z > 0, z, below[name])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import product
 
 import pandas as pd
 
@@ -18,28 +19,37 @@ STABILITY_REPEATS = (
 
 
 def stability(
-    experiment: Experiment, backends: Sequence[str], repeats: int | None = None
+    experiment: Experiment,
+    backends: Sequence[str],
+    repeats: int | None = None,
+    begin: Callable[[int, int], None] = lambda number, total: None,
 ) -> pd.DataFrame:
     """Each backend's cells: columns backend, eta, lmbd, difference, chaotic.
 
     ``difference`` is the largest relative distance of weights between a training and its twins, over
     the first repeats; ``chaotic`` whether any of them is. InputError if the data cannot be loaded.
     """
-    return by_backend(chaos_maps(experiment, backends, repeats))
+    return by_backend(chaos_maps(experiment, backends, repeats, begin))
 
 
 def chaos_maps(
-    experiment: Experiment, backends: Sequence[str], repeats: int | None = None
+    experiment: Experiment,
+    backends: Sequence[str],
+    repeats: int | None = None,
+    begin: Callable[[int, int], None] = lambda number, total: None,
 ) -> pd.DataFrame:
     """A chaos map of every recipe; ``recipe`` names the backends that have it.
 
+    ``begin`` is told the number of each repeat's map, and how many there are, before it is made.
     The other columns are those of :mod:`harness.roundoff.chaos_map`.
     """
     dataset = load_dataset(experiment)
     numbers = range(min(experiment.repeats, repeats or STABILITY_REPEATS))
     maps = []
-    for names in recipes(experiment, backends, dtypes=True):
-        chaos = chaos_map(experiment, dataset, names[0], numbers)
+    groups = recipes(experiment, backends, dtypes=True)
+    for k, (names, number) in enumerate(product(groups, numbers)):
+        begin(k + 1, len(groups) * len(numbers))
+        chaos = chaos_map(experiment, dataset, names[0], [number])
         maps.append(chaos.assign(recipe=", ".join(names)))
     return pd.concat(maps, ignore_index=True)
 

@@ -19,7 +19,7 @@ from harness.training.prepare import prepare
 from harness.training.units import even_chunks
 
 _LOOKED_AT = (1, 10, 100, 1000)
-_TOGETHER = 98  # cells trained at a time, at most
+TOGETHER = 98  # cells trained at a time, at most
 OF_NO_EFFECT = {"patience", "tol", "dtype", "shared_stream", "drawn_before"}
 
 
@@ -56,7 +56,7 @@ class Trial:
 
     def chunks(self) -> list[slice]:
         """The cells in stretches of nearly equal length that are trained together."""
-        return [slice(c.start, c.stop) for c in even_chunks(len(self.cells), _TOGETHER)]
+        return [slice(c.start, c.stop) for c in even_chunks(len(self.cells), TOGETHER)]
 
     def train(self, backend: Backend) -> tuple[Weights, ...]:
         """The weights after every checkpoint."""

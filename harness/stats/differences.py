@@ -60,7 +60,9 @@ def paired(
             "p_equivalent": np.maximum(*above),
             "p_beyond": np.minimum(1.0, 2 * np.minimum(*beyond)),
         }
-        interval = _interval(values, level)
+        interval = np.stack(_interval(values, level))
+        if quantum is not None:  # accuracies: their difference is within [-1, 1]
+            interval = np.clip(interval, -1, 1)
         frame.loc[rows, ["low"]], frame.loc[rows, ["high"]] = (
             interval[0][:, None],
             interval[1][:, None],

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from harness.errors import unknown
 from harness.stats.differences import CONFIDENCE
@@ -14,6 +15,7 @@ _CELL = ["backend", "eta", "lmbd"]
 FORMULA = "mean ± t(0.975, n − 1) · sd / √n over n repeats; sd with n − 1"
 # where the split varies; a t test takes repeats to be independent, and these have rows in common
 SHARED_ROWS = "Repeats share rows: intervals describe these runs and claim nothing about new data."
+_BOUNDED = ("accuracy", "r2")  # scores that are at most 1
 _GUESSING = 0.001  # how often guessing may be taken for learning
 
 
@@ -34,7 +36,7 @@ def repeat_summary(records: pd.DataFrame, column: str, level: float = CONFIDENCE
     """Centre, spread and interval of every cell over its repeats that are ok.
 
     Columns: backend, eta, lmbd, n (repeats that count), planned, mean, sd, low, high. The interval is
-    Student's, see ``FORMULA``; with one repeat sd and interval are NaN.
+    Student's, see ``FORMULA``, as far as the score can be; with one repeat sd and interval are NaN.
     """
     values = repeat_table(records, column)
     frame = pd.DataFrame(index=values.index)
@@ -44,14 +46,16 @@ def repeat_summary(records: pd.DataFrame, column: str, level: float = CONFIDENCE
     frame["sd"] = values.std(axis=1, ddof=1)
     n = frame["n"].where(frame["n"] > 1)
     half = stats.t.isf((1 - level) / 2, n - 1) * frame["sd"] / np.sqrt(n)
-    frame["low"], frame["high"] = frame["mean"] - half, frame["mean"] + half
+    least = 0.0 if column.endswith("accuracy") else None
+    frame["low"] = (frame["mean"] - half).clip(lower=least)
+    frame["high"] = (frame["mean"] + half).clip(upper=1.0 if column.endswith(_BOUNDED) else None)
     return frame.reset_index()
 
 
 def repeat_choices(records: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The cell that each repeat alone would choose on its validation part.
+    """The cell that each repeat alone would choose by a score on its validation part.
 
-    Columns: backend, repeat, eta, lmbd, validation, test. Ties as in
+    Columns: backend, repeat, eta, lmbd, validation, test, both of that score. Ties as in
     :meth:`harness.results.result.Result.best`: lower validation loss, then smaller eta and lmbd.
     """
     score, loss = f"validation_{metric}", "validation_loss"
@@ -74,9 +78,15 @@ def selection_optimism(test: pd.DataFrame, chosen: pd.DataFrame, metric: str) ->
     return chosen["backend"].map(highest) - chosen[f"test_{metric}"]
 
 
-def standard_error(accuracy: float, samples: int) -> float:
-    """Binomial standard error sqrt(p (1 - p) / n) of an accuracy measured on n samples."""
-    return float(stats.binom.std(samples, accuracy) / samples)
+def accuracy_interval(
+    accuracy: float, samples: int, level: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Wilson's interval of one accuracy measured on n samples: within [0, 1], and of some width at 100 %.
+
+    Wilson (1927), J. Am. Stat. Assoc. 22:209.
+    """
+    low, high = proportion_confint(accuracy * samples, samples, alpha=1 - level, method="wilson")
+    return float(low), float(high)
 
 
 def guessing(targets: NDArray[np.integer]) -> tuple[float, float]:

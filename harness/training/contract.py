@@ -1,16 +1,29 @@
 """What a backend must give back: as many weights and outputs as asked for, of the right shape and dtype.
 
-Whatever is wrong is raised as a ValueError that names it, and with that its unit has failed.
+Whatever is wrong is raised as a ValueError that names it, and with that its unit has failed. In the process
+of a verb, backends are called through :func:`guarded_backend`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from backends.network import Fit, Network
+from backends.base import Backend, UnsupportedPlan
+from backends.error_words import error_words, one_line, place_of
+from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
+from backends.process_state import kept_process_state
+
+Gives = TypeVar("Gives")
 
 
 def check_fit(fit: Any, network: Network, dtype: str, cells: int, plan: Plan) -> None:
@@ -54,3 +67,144 @@ def _check_array(
         raise ValueError(f"{what} of shape {array.shape}; it must be {shape}")
     if array.dtype != dtype if dtype is not None else array.dtype.kind != "f":
         raise ValueError(f"{what} in {array.dtype}; it must be in {dtype or 'floating-point'}")
+
+
+def fingerprint(*arrays: NDArray[Any]) -> int:
+    """A checksum of arrays' values: a library may write into memory that NumPy holds to be read-only."""
+    checksum = 0
+    for array in arrays:
+        checksum = zlib.crc32(array.ravel(order="K").data.cast("B"), checksum)
+    return checksum
+
+
+class BackendFault(Exception):
+    """What a backend raised, or gave back wrongly, and at which line of its file, for a person."""
+
+
+def guarded_backend(backend: Backend) -> Backend:
+    """The same backend, of which whatever goes wrong is a :class:`BackendFault`, and only that.
+
+    What it raises, be it an exit or an interrupt, is told with the line of its own file; what it gives
+    back is checked; it leaves the process as it was, and cannot end it.
+    """
+    return _Guarded(backend)
+
+
+class _Guarded(Backend):
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        for name in ("name", "library", "modules", "activations", "optimizers"):
+            vars(self)[name] = getattr(backend, name)
+        for name in ("stacks", "heeds", "conventions"):
+            vars(self)[name] = getattr(backend, name)
+
+    @property
+    def has_stock_program(self) -> bool:
+        return self.backend.has_stock_program
+
+    @property
+    def program(self) -> type[Backend]:
+        return self.backend.program
+
+    def load(self) -> None:
+        self.backend.load()
+
+    def unsupported(self, network: Network, training: Training) -> str | None:
+        reason = self._call(lambda: self.backend.unsupported(network, training))
+        if not isinstance(reason, str | None):
+            kind = type(reason).__name__
+            raise BackendFault(
+                f"unsupported gave a value of type {kind}; it must be a string or None"
+            )
+        return one_line(reason) if reason else None
+
+    def train(
+        self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
+    ) -> Fit:
+        return self._checked(self.backend.train, x, y, network, training, cells, plan)
+
+    def train_stock(
+        self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
+    ) -> Fit:
+        return self._checked(self.backend.train_stock, x, y, network, training, cells, plan)
+
+    def _checked(
+        self,
+        train: Callable[..., Fit],
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        cells: Cells,
+        plan: Plan,
+    ) -> Fit:
+        fit = self._call(lambda: train(x, y, network, training, cells, plan))
+        with _as_fault():
+            check_fit(fit, network, training.dtype, len(cells), plan)
+        return fit
+
+    def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
+        outputs = self._call(lambda: self.backend.predict_proba(x, network, weights))
+        with _as_fault():
+            check_outputs(outputs, network, len(weights), len(x))
+        return outputs
+
+    def _call(self, task: Callable[[], Gives]) -> Gives:
+        with kept_process_state():
+            result, error = own_thread(task)
+        if isinstance(error, UnsupportedPlan):
+            raise error
+        if result is not None or error is None:
+            return result  # type: ignore[return-value]
+        raise BackendFault(f"{place_of(error, self._files())}: {error_words(error)}") from error
+
+    def _files(self) -> frozenset[str]:
+        """The files of the class and of what it inherits, as far as they are not the base's."""
+        modules = {cls.__module__ for cls in type(self.backend).__mro__} - {Backend.__module__}
+        files = {getattr(sys.modules.get(module), "__file__", None) for module in modules}
+        return frozenset(file for file in files if file)
+
+
+@contextmanager
+def _as_fault() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise BackendFault(str(error)) from error
+
+
+def own_thread(task: Callable[[], Gives]) -> tuple[Gives, None] | tuple[None, BaseException]:
+    """What a task gives, or what it raises, an exit or interrupt of its own included.
+
+    It has a thread that nobody waits for once this process is interrupted.
+    """
+    ends: list[Any] = []
+
+    def work() -> None:
+        try:
+            with _no_exit():
+                ends.append((task(), None))
+        except BaseException as error:  # noqa: BLE001 (the caller's to judge)
+            ends.append((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join()
+    return ends[0]
+
+
+@contextmanager
+def _no_exit() -> Iterator[None]:
+    """Inside, ``os._exit`` raises, so that nobody can end this process without a word; forks may end."""
+    leave, here = os._exit, os.getpid()
+
+    def refuse(code: int) -> NoReturn:
+        if os.getpid() != here:
+            leave(code)
+        raise SystemExit(f"os._exit({code})")
+
+    os._exit = refuse  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = leave

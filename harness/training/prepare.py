@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from backends.network import Array, Network, Training
@@ -54,9 +55,10 @@ def prepare(
     """
     split = split_rows(dataset, experiment, repeats[0])
     dtype = experiment.recipe(backend).dtype
-    x = scaled(dataset, split, experiment).astype(dtype)
+    # a view that can be locked without locking what the data set holds
+    x = np.asarray(scaled(dataset, split, experiment)).astype(dtype, copy=False).view()
     shift, width = target_scale(dataset, split, experiment)
-    y = dataset.y.view()
+    y = dataset.y.copy()  # a backend that makes it writable again changes nobody else's
     if not dataset.classes:
         y = ((dataset.y - shift) / width).astype("f4").astype(dtype)
     network = experiment.network(backend, x.shape[1], len(dataset.classes))

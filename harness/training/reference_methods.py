@@ -18,7 +18,7 @@ from harness.data.dataset import Dataset
 from harness.data.scaling import scaled
 from harness.data.split import Split, split_rows
 from harness.experiment.experiment import Experiment
-from harness.training.evaluate import score
+from harness.training.scores import score_names, scores
 from harness.training.units import varies_split
 
 
@@ -52,7 +52,7 @@ def reference_scores(
 ) -> pd.DataFrame:
     """The reference methods on the experiment's split or splits, one row each.
 
-    Columns: model, repeat, then ``{train,validation,test}_{metric}`` for the experiment's metrics, and
+    Columns: model, repeat, then ``{train,validation,test}_{score}`` for the scores that records have, and
     seconds. Repeats that share their split share a row, repeat 0.
     """
     repeats = range(experiment.repeats) if varies_split(experiment) else range(1)
@@ -73,9 +73,11 @@ def _measured(
     begun = time.perf_counter()
     model.fit(x[split.train], dataset.y[split.train])
     seconds = time.perf_counter() - begun
-    scores = {}
+    names = score_names(experiment, len(dataset.classes))
+    measured = {}
     for part, rows in split.items():
         predicted = np.asarray(model.predict(x[rows]))[None]
-        for metric in experiment.metrics:
-            scores[f"{part}_{metric}"] = float(score(metric, predicted, dataset.y[rows])[0])
-    return scores | {"seconds": seconds}
+        rank = model.predict_proba(x[rows])[None, :, 1] if len(dataset.classes) == 2 else None
+        for name, values in scores(names, predicted, dataset.y[rows], rank).items():
+            measured[f"{part}_{name}"] = float(values[0])
+    return measured | {"seconds": seconds}

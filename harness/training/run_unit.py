@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -11,13 +12,15 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from backends.base import UnsupportedPlan
+from backends.base import Backend, UnsupportedPlan
+from backends.error_words import error_words, one_line, whole_error
 from backends.network import Cells
+from backends.process_state import kept_process_state
 from backends.registry import UnusableBackend, usable
 from harness.data.dataset import Dataset
 from harness.data.notebook_stream import NotebookStream, draws_in_turn, train_in_turn
 from harness.experiment.experiment import Experiment
-from harness.training.contract import check_fit
+from harness.training.contract import check_fit, fingerprint
 from harness.training.evaluate import (
     PARTS,
     curve_columns,
@@ -28,11 +31,27 @@ from harness.training.evaluate import (
 )
 from harness.training.prepare import prepare
 from harness.training.status import Status
-from harness.training.units import Unit, UnitOutcome
+from harness.training.units import Unit, UnitOutcome, unit_keys
 
 
-def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcome:
-    """Train and evaluate a unit; what its backend raises, or gives back wrongly, is raised."""
+def run_unit(
+    unit: Unit, experiment: Experiment, dataset: Dataset, log: str | None = None
+) -> UnitOutcome:
+    """Train and evaluate a unit; what its backend raises, or gives back wrongly, is its outcome.
+
+    The process is left as it was. The whole of an error goes to the file ``log``.
+    """
+    try:
+        with kept_process_state():
+            return _trained_unit(unit, experiment, dataset)
+    except BaseException as error:  # noqa: BLE001 (whatever a backend raises is its unit's alone)
+        if log is not None:
+            with suppress(OSError), open(log, "a", encoding="utf-8", errors="replace") as file:
+                file.write(f"{unit}\n{whole_error(error)}")
+        return UnitOutcome(unit, Status.FAILED, error_words(error))
+
+
+def _trained_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcome:
     begun = time.perf_counter()
     try:
         backend = usable(unit.backend)
@@ -42,19 +61,26 @@ def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcom
             "done",
             rows=without_result(unit, experiment, Status.UNAVAILABLE, error.reason),
         )
+    return _run_loaded(unit, experiment, dataset, backend, begun)
+
+
+def _run_loaded(
+    unit: Unit, experiment: Experiment, dataset: Dataset, backend: Backend, begun: float
+) -> UnitOutcome:
+    """Train and evaluate a unit on a backend whose library was imported since ``begun``."""
     loaded = time.perf_counter()
     cells = range(unit.first, unit.last)
     prepared = prepare(experiment, dataset, unit.backend, unit.repeats, cells)
     network, training = prepared.network, prepared.training
     if reason := backend.unsupported(network, training):
-        return UnitOutcome(
-            unit, "done", rows=without_result(unit, experiment, Status.UNSUPPORTED, reason)
-        )
+        nothing = without_result(unit, experiment, Status.UNSUPPORTED, one_line(reason))
+        return UnitOutcome(unit, "done", rows=nothing)
     plan, epochs = prepared.plan, experiment.recipe(unit.backend).epochs
     curve = curve_epochs(epochs)
     plan = plan.at([epoch * (plan.steps // epochs) for epoch in curve])
     stack = _stack(unit, experiment, plan.streams)
     train = partial(backend.train, prepared.x, prepared.y, network, training)
+    given = fingerprint(prepared.x, prepared.y)
     ready = time.perf_counter()
     try:
         if draws_in_turn(experiment, unit.backend):
@@ -63,11 +89,13 @@ def run_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcom
         else:
             fit = train(stack, plan)
     except UnsupportedPlan as refused:
-        nothing = without_result(unit, experiment, Status.UNSUPPORTED, str(refused))
+        nothing = without_result(unit, experiment, Status.UNSUPPORTED, one_line(str(refused)))
         return UnitOutcome(unit, "done", rows=nothing)
     trained = time.perf_counter()
     check_fit(fit, network, training.dtype, len(stack), plan)
-    rows = _identity(unit, experiment)
+    if fingerprint(prepared.x, prepared.y) != given:
+        raise ValueError("train changed the samples or targets that it was given")
+    rows = unit_keys(unit, experiment)
     rows |= evaluate_final(backend, prepared, fit.weights, experiment)
     rows |= evaluate_curves(prepared, fit, curve, experiment)
     frame = pd.DataFrame(rows)
@@ -94,24 +122,15 @@ def _stack(unit: Unit, experiment: Experiment, streams: int) -> Cells:
 
 def without_result(unit: Unit, experiment: Experiment, status: Status, reason: str) -> pd.DataFrame:
     """The rows of a unit that gave no result: status and reason, everything measured missing."""
-    rows: dict[str, Any] = _identity(unit, experiment)
-    rows |= {"status": str(status), "reason": reason}
+    rows: dict[str, Any] = unit_keys(unit, experiment)
+    valid = reason.encode("utf-8", "backslashreplace").decode()  # a plug-in's text may not be
+    rows |= {"status": str(status), "reason": valid}
     for part in PARTS:
         rows |= {f"{part}_{metric}": np.nan for metric in (*experiment.metrics, "loss")}
     rows["predicted"] = [np.empty(0, predicted_dtype(experiment))] * unit.size
     for column in ("epoch", *curve_columns(experiment)):
         rows[column] = [np.empty(0)] * unit.size
     return pd.DataFrame(rows | {"seconds": np.nan})
-
-
-def _identity(unit: Unit, experiment: Experiment) -> dict[str, Any]:
-    grid = experiment.cells[unit.first : unit.last]
-    return {
-        "backend": [unit.backend] * unit.size,
-        "eta": [eta for eta, _ in grid] * len(unit.repeats),
-        "lmbd": [lmbd for _, lmbd in grid] * len(unit.repeats),
-        "repeat": np.repeat(unit.repeats, len(grid)),
-    }
 
 
 def peak_memory() -> int:

@@ -14,6 +14,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ _OWN_CODE = ("data", "training", "experiment/experiment.py", "experiment/recipe.
 _ALWAYS = ("numpy", "scipy", "scikit-learn")
 # how much of an experiment is run, and by whom; a unit says that for itself
 _EXTENT = ("preset", "backends", "overrides", "eta", "lmbd", "repeats")
+_AFTERWARDS = ("choose_by",)  # what is done with results
 
 
 class BitVariable(NamedTuple):
@@ -81,7 +83,7 @@ def backend_surroundings(backend: Backend, threads: int) -> dict[str, str]:
 
 def unit_digest(unit: Unit, experiment: Experiment, data_hash: str, around: dict[str, str]) -> str:
     """The name of a unit's part; ``around`` are the backend's :func:`backend_surroundings`."""
-    shared = set(Experiment.model_fields) - set(Recipe.model_fields) - set(_EXTENT)
+    shared = set(Experiment.model_fields) - set(Recipe.model_fields) - {*_EXTENT, *_AFTERWARDS}
     defining = {
         "backend": unit.backend,
         "repeats": unit.repeats,
@@ -116,7 +118,7 @@ def _backend_code(backend: Backend) -> str:
     :class:`~backends.base.Backend` and so depends on the whole package ``backends``.
     """
     places = set()
-    for cls in type(backend).__mro__:
+    for cls in (*backend.program.__mro__, type(backend)):
         module = sys.modules[cls.__module__]
         if cls.__module__ in sys.builtin_module_names or cls.__module__ == "abc":
             continue
@@ -128,14 +130,13 @@ def _backend_code(backend: Backend) -> str:
 
 
 def _versions(backend: Backend) -> dict[str, str]:
-    """Versions of the distributions that a backend computes with, as far as they are installed."""
-    names = {*_ALWAYS, *(module.partition(".")[0] for module in backend.modules)}
-    if backend.library:
-        names.add(backend.library)
+    """Versions of what splits the data here, and of what the backend computes with where it runs."""
     versions = {}
-    for name in sorted(names - {"sklearn"}):
-        try:
+    for name in _ALWAYS:
+        with suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    there = backend.versions()
+    where = backend.surroundings()
+    if where:  # what runs in another process has another NumPy
+        return versions | {f"{name} there": version for name, version in there.items()} | where
+    return versions | there

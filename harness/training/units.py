@@ -9,19 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from backends.base import Backend
+from backends.memory import NotEnoughMemory, require_memory, require_training_memory
 from backends.network import Network
 from harness.data.notebook_stream import draws_in_turn
+from harness.errors import InputError
 from harness.experiment.experiment import Experiment
 from harness.training.status import Status
 
 MEMORY_BUDGET = 256 * 2**20  # bytes that one unit's training may hold
 STACKED_CELLS = 49  # at most, in one unit of a backend that stacks; more fall out of the cache
 LOOPED_CELLS = 8  # in one unit of a backend that trains one cell after the other
+_RECORD_BYTES, _LABEL_BYTES = 500, 4  # of a network in the tables, and of a sample that it labels
 COPIES = 8  # arrays of the size of weights and of activations that training holds at once
 
 
@@ -60,10 +64,15 @@ class UnitOutcome:
     finished: str = ""
 
 
-def failed_by(unit: Unit, error: BaseException) -> UnitOutcome:
-    """The outcome of a unit that raised."""
-    message = " ".join(str(error).split()) or "no message"
-    return UnitOutcome(unit, Status.FAILED, f"{type(error).__name__}: {message}")
+def unit_keys(unit: Unit, experiment: Experiment) -> dict[str, Any]:
+    """The key columns of a unit's rows: repeat by repeat, in each the cells in their order."""
+    grid = experiment.cells[unit.first : unit.last]
+    return {
+        "backend": [unit.backend] * unit.size,
+        "eta": [eta for eta, _ in grid] * len(unit.repeats),
+        "lmbd": [lmbd for _, lmbd in grid] * len(unit.repeats),
+        "repeat": np.repeat(unit.repeats, len(grid)),
+    }
 
 
 def even_chunks(total: int, most: int) -> list[range]:
@@ -75,6 +84,27 @@ def even_chunks(total: int, most: int) -> list[range]:
 def bytes_per_cell(network: Network, batch: int, itemsize: int) -> int:
     """Memory that the training of one cell takes, estimated: weights and activations, with copies."""
     return COPIES * itemsize * (network.parameters + batch * sum(network.sizes))
+
+
+def require_unit_memory(
+    experiment: Experiment, backend: str, network: Network, samples: int, test: int
+) -> None:
+    """Refuse what this machine could never hold: a network, its minibatches, or what all of them predict.
+
+    :class:`~harness.errors.InputError` with the figure. ``samples`` of the training part, ``test`` of
+    the test part.
+    """
+    backends, cells = len(experiment.backends), len(experiment.eta) * len(experiment.lmbd)
+    networks = backends * cells * experiment.repeats
+    try:
+        require_training_memory(network, samples, experiment.recipe(backend).epochs)
+        require_memory(
+            f"repeats: records and predictions of {networks:,} networks ({experiment.repeats:,} repeats of "
+            f"{cells:,} cells)",
+            networks * (_RECORD_BYTES + test * _LABEL_BYTES),
+        )
+    except NotEnoughMemory as error:
+        raise InputError(str(error)) from None
 
 
 def cut_units(

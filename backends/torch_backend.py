@@ -1,0 +1,302 @@
+"""PyTorch: ``nn.Linear`` and ``torch.optim`` for one network, batched products and autograd for a stack.
+
+In a stack, weights are (groups, cells, outputs, inputs), as ``nn.Linear`` holds those of one network; the
+cells of a group share their minibatches, so that the first layer of all of them is one product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.base import OPTIONS, Backend, Convention
+from backends.formulas import LEAKY_SLOPE, adam_correction
+from backends.frameworks import load
+from backends.network import Array, Cells, Fit, Network, Training, Weights
+from backends.plan import Plan
+
+
+class TorchBackend(Backend):
+    """nn.Linear, torch.optim and a loop; in a stack, torch.matmul and autograd."""
+
+    name = "torch"
+    library = "torch"
+    modules = ("torch",)
+    stacks = True
+    heeds = tuple(option for option in OPTIONS if option != "patience")
+    conventions: ClassVar[tuple[Convention, ...]] = (
+        Convention(
+            "penalty",
+            "(lmbd * W^2).sum() / 2 added to the cost, an lmbd for each cell; the stock program: "
+            "weight_decay = lmbd in a parameter group of the weights alone",
+            "weight_decay = 0; given for the whole model it penalises biases too",
+        ),
+        Convention(
+            "cost of a minibatch",
+            "functional.cross_entropy from logits (regression: half of mse_loss)",
+            "the mean; mse_loss is not halved",
+        ),
+        Convention("initial weights", "the plan's", "uniform(-1 / sqrt(inputs), 1 / sqrt(inputs))"),
+        Convention("initial biases", "the plan's", "random, as the weights"),
+        Convention(
+            "minibatches", "the plan's, by indexing", "a DataLoader's, left to the programmer"
+        ),
+        Convention("short last minibatch", "taken as it is, its mean over its own rows", "kept"),
+        Convention(
+            "optimiser",
+            "written out for the stack; the stock program: torch.optim.SGD or Adam",
+            "left to the programmer",
+        ),
+        Convention(
+            "momentum",
+            "v = m v - eta g; the stock program: torch's v = m v + g, eta taken afterwards, the same "
+            "for a constant eta",
+            "0",
+        ),
+        Convention(
+            "Adam",
+            "epsilon = 1e-8 beside the uncorrected root; the stock program: eps = epsilon / "
+            "sqrt(1 - beta_2^t), because torch adds it to the corrected root",
+            "epsilon = 1e-8 beside the corrected root",
+        ),
+        Convention("leaky_relu slope", f"{LEAKY_SLOPE:.12g}", "0.01"),
+        Convention("two classes", "one logistic output", "left to the programmer"),
+    )
+
+    def train_one(
+        self,
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        eta: float,
+        lmbd: float,
+        plan: Plan,
+    ) -> tuple[Sequence[Array], Sequence[Array]]:
+        return self.trace_one(x, y, network, training, eta, lmbd, plan.at([plan.steps]))[0]
+
+    def trace_one(
+        self,
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        eta: float,
+        lmbd: float,
+        plan: Plan,
+    ) -> list[tuple[Sequence[Array], Sequence[Array]]]:
+        """As PyTorch's tutorials write it: a Sequential, an optimiser, a loop."""
+        torch = load("torch")
+        model = _sequential(torch, network, training.dtype)
+        linear = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
+        with torch.no_grad():
+            for layer, W, b in zip(linear, *plan.start(), strict=True):
+                layer.weight.copy_(torch.from_numpy(W.T.copy()))
+                layer.bias.copy_(torch.from_numpy(b))
+        groups: list[dict[str, Any]] = [{"params": [layer.weight]} for layer in linear]
+        groups.append({"params": [layer.bias for layer in linear], "weight_decay": 0.0})
+        optimizer = _optimizer(torch, training, groups, eta)
+        inputs, labels = _tensors(torch, x, y, network)
+        path: list[tuple[Sequence[Array], Sequence[Array]]] = []
+        for first, last in plan.segments():
+            for step in range(first, last):
+                rows = torch.from_numpy(plan.rows(step)[0].astype(np.int64))
+                for layer, group in enumerate(optimizer.param_groups[:-1]):
+                    group["weight_decay"] = training.penalty(lmbd, len(rows), layer, network.layers)
+                if training.optimizer == "adam":
+                    for group in optimizer.param_groups:
+                        group["eps"] = training.epsilon / np.sqrt(1 - training.beta_2 ** (step + 1))
+                optimizer.zero_grad()
+                z = model(inputs[rows])
+                cost = _cost(torch, z.T[None], labels[rows][None], network).sum()
+                (cost * training.cost_scale(len(rows))).backward()
+                optimizer.step()
+            path.append(
+                (
+                    [layer.weight.detach().numpy().T.copy() for layer in linear],
+                    [layer.bias.detach().numpy().copy() for layer in linear],
+                )
+            )
+        return path
+
+    def train(
+        self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
+    ) -> Fit:
+        torch = load("torch")
+        streams, per_group = cells.layout()
+        stack = _Stack(torch, network, training, cells, (len(streams), per_group))
+        stack.start(plan.initial[streams])
+        order = torch.from_numpy(plan.order[streams].astype(np.int64))
+        inputs, labels = _tensors(torch, x, y, network)
+        bounds = plan.bounds.tolist()
+        path = []
+        for first, last in plan.segments():
+            for step in range(first, last):
+                rows = order[:, bounds[step] : bounds[step + 1]]
+                stack.step(step, inputs[rows], labels[rows])
+            path.append(stack.weights())
+        return Fit(tuple(path))
+
+    def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
+        torch = load("torch")
+        with torch.no_grad():
+            W = [torch.from_numpy(np.ascontiguousarray(W.swapaxes(1, 2)))[None] for W in weights.W]
+            b = [torch.from_numpy(np.ascontiguousarray(b))[None] for b in weights.b]
+            z = _forward(torch, torch.from_numpy(np.array(x))[None], network, W, b)[0]
+            z = z.transpose(1, 2)
+            if network.output == "softmax":
+                return torch.softmax(z, -1).numpy()  # type: ignore[no-any-return]
+            if network.output == "logistic":
+                p = torch.sigmoid(z)
+                return torch.cat([1 - p, p], -1).numpy()  # type: ignore[no-any-return]
+            return z.numpy()  # type: ignore[no-any-return]
+
+
+class _Stack:
+    """The tensors of (groups, cells) networks, and one step of all of them."""
+
+    def __init__(
+        self,
+        torch: Any,
+        network: Network,
+        training: Training,
+        cells: Cells,
+        shape: tuple[int, int],
+    ) -> None:
+        self.torch, self.network, self.training, self.shape = torch, network, training, shape
+        self.eta, self.lmbd = (
+            torch.from_numpy(values.reshape(*shape, 1, 1).astype(training.dtype))
+            for values in (cells.eta, cells.lmbd)
+        )
+
+    def start(self, initial: Weights) -> None:
+        """Every cell of a group from the group's weights (groups, ...); no velocities, no moments."""
+        torch, (groups, per_group) = self.torch, self.shape
+
+        def spread(tensor: Array) -> Any:
+            shape = (groups, per_group, *tensor.shape[1:])
+            one = torch.from_numpy(np.broadcast_to(tensor[:, None], shape).copy())
+            return one.requires_grad_()
+
+        self.W = [spread(W.swapaxes(1, 2)) for W in initial.W]
+        self.b = [spread(b) for b in initial.b]
+        slots = {"sgd": 1 if self.training.momentum else 0, "adam": 2}[self.training.optimizer]
+        self.slots = [[torch.zeros_like(t) for t in (*self.W, *self.b)] for _ in range(slots)]
+
+    def step(self, step: int, x: Any, y: Any) -> None:
+        """One optimiser step on inputs (groups, rows, features) and labels (groups, rows)."""
+        torch, training, rows = self.torch, self.training, x.shape[1]
+        z = _forward(torch, x, self.network, self.W, self.b)
+        groups, cells = self.shape
+        labels = y[:, None].expand(groups, cells, rows).flatten(0, 1)
+        # the sum of all cells' costs: no cell's depends on another's weights
+        cost = _cost(torch, z.flatten(0, 1), labels, self.network).sum()
+        cost = cost * training.cost_scale(rows)
+        gradients = torch.autograd.grad(cost, [*self.W, *self.b])
+        with torch.no_grad():
+            for layer, W in enumerate(self.W):
+                factor = training.penalty(1.0, rows, layer, self.network.layers)
+                if factor:
+                    gradients[layer].addcmul_(self.lmbd, W, value=float(factor))
+            self._update(step, gradients)
+
+    def _update(self, step: int, gradients: Sequence[Any]) -> None:
+        torch, training = self.torch, self.training
+        eta = self.eta
+        for index, (theta, g) in enumerate(zip((*self.W, *self.b), gradients, strict=True)):
+            rate = eta if theta.dim() == 4 else eta[..., 0]
+            slots = [slot[index] for slot in self.slots]
+            if training.optimizer == "adam":
+                m, v = slots
+                m.mul_(training.beta_1).add_(g, alpha=1 - training.beta_1)
+                v.mul_(training.beta_2).addcmul_(g, g, value=1 - training.beta_2)
+                correction = adam_correction(step, training.beta_1, training.beta_2)
+                change = torch.sqrt(v).add_(training.epsilon)
+                torch.div(m, change, out=change)
+                theta.addcmul_(rate, change, value=-correction)
+            elif training.momentum:
+                (v,) = slots
+                g.mul_(rate)
+                v.mul_(training.momentum).sub_(g)
+                if training.nesterov:
+                    theta.add_(v, alpha=training.momentum).sub_(g)
+                else:
+                    theta.add_(v)
+            else:
+                theta.addcmul_(rate, g, value=-1)
+
+    def weights(self) -> Weights:
+        return Weights(
+            tuple(self._cells(W.detach().numpy().swapaxes(2, 3)) for W in self.W),
+            tuple(self._cells(b.detach().numpy()) for b in self.b),
+        )
+
+    def _cells(self, tensor: Array) -> Array:
+        """A copy of (groups, cells, ...) as (groups * cells, ...)."""
+        return tensor.reshape(-1, *tensor.shape[2:]).copy()
+
+
+def _sequential(torch: Any, network: Network, dtype: str) -> Any:
+    """``nn.Linear`` layers, the activation between them; the last gives logits."""
+    layers: list[Any] = []
+    for inputs, outputs in network.shapes:
+        layers += [
+            torch.nn.Linear(inputs, outputs, dtype=getattr(torch, dtype)),
+            _module(torch, network.activation),
+        ]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+def _module(torch: Any, activation: str) -> Any:
+    nn = torch.nn
+    return {
+        "identity": nn.Identity,
+        "sigmoid": nn.Sigmoid,
+        "tanh": nn.Tanh,
+        "relu": nn.ReLU,
+        "leaky_relu": lambda: nn.LeakyReLU(LEAKY_SLOPE),
+        "elu": nn.ELU,
+    }[activation]()
+
+
+def _optimizer(torch: Any, training: Training, groups: list[dict[str, Any]], eta: float) -> Any:
+    if training.optimizer == "adam":
+        return torch.optim.Adam(
+            groups, lr=eta, betas=(training.beta_1, training.beta_2), eps=training.epsilon
+        )
+    return torch.optim.SGD(groups, lr=eta, momentum=training.momentum, nesterov=training.nesterov)
+
+
+def _tensors(torch: Any, x: Array, y: NDArray, network: Network) -> tuple[Any, Any]:
+    """Inputs and labels as tensors; labels as the cost wants them."""
+    target = np.int64 if network.output == "softmax" else x.dtype
+    return torch.from_numpy(np.array(x)), torch.from_numpy(y.astype(target))
+
+
+def _forward(torch: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence[Any]) -> Any:
+    """Logits (groups, cells, outputs, rows) of inputs (groups, rows, features).
+
+    W[l] (groups, cells, outputs, inputs), b[l] (groups, cells, outputs).
+    """
+    activate = _module(torch, network.activation)
+    groups, cells, units, features = W[0].shape
+    side_by_side = W[0].reshape(groups, cells * units, features)
+    bias = b[0].reshape(groups, cells * units, 1)
+    z = torch.baddbmm(bias, side_by_side, x.transpose(1, 2))
+    z = z.reshape(groups, cells, units, x.shape[1])
+    for W_l, b_l in zip(W[1:], b[1:], strict=True):
+        z = torch.matmul(W_l, activate(z)) + b_l[..., None]
+    return z
+
+
+def _cost(torch: Any, z: Any, y: Any, network: Network) -> Any:
+    """Cost of every sample from logits (stack, outputs, rows) and labels (stack, rows)."""
+    functional = torch.nn.functional
+    if network.output == "softmax":
+        return functional.cross_entropy(z, y, reduction="none")
+    if network.output == "logistic":
+        return functional.binary_cross_entropy_with_logits(z[:, 0], y, reduction="none")
+    return functional.mse_loss(z[:, 0], y, reduction="none") / 2

@@ -1,0 +1,77 @@
+"""How a command is stopped: by Ctrl-C, SIGTERM, or the end of its terminal (SIGHUP), with exit code 3.
+
+The first signal raises KeyboardInterrupt, wherever the command is; what is finished is kept, workers are
+ended. Further ones change nothing, and a command that cannot let go is ended all the same.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NoReturn, TextIO
+
+SECONDS_TO_LET_GO = 3.0
+_told = threading.Event()  # that the command was stopped
+_leave = os._exit  # which is kept from a backend's code while that runs
+
+
+def stop_on_signals() -> None:
+    """Have the signals that end a command interrupt it; those that its caller ignores stay ignored."""
+    for number in _signals():
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def tell_stopped(line: str = "stopped", stream: TextIO | None = None) -> None:
+    """Say once that the command was stopped, on standard error or another stream."""
+    if not _told.is_set():
+        _told.set()
+        print(line, file=stream or sys.stderr)
+
+
+def end(code: int) -> NoReturn:
+    """End this process as it would end by itself, without waiting for threads or a hook that hangs."""
+    _in_any_case(lambda: leave(code))
+    atexit._run_exitfuncs()
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End this process at once: what is printed is printed, workers and forks end, nobody is awaited."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    for child in multiprocessing.active_children() if multiprocessing else ():
+        child.kill()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    _leave(code)
+
+
+def _signals() -> list[signal.Signals]:
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    return [signal.Signals[name] for name in names if hasattr(signal, name)]
+
+
+def _stop(_signal: int, _frame: Any) -> NoReturn:
+    for number in _signals():
+        signal.signal(number, signal.SIG_IGN)
+    _in_any_case(_stop_now)
+    raise KeyboardInterrupt
+
+
+def _stop_now() -> NoReturn:
+    """End a command that is still there some seconds after it was interrupted."""
+    tell_stopped()
+    leave(3)
+
+
+def _in_any_case(leave: Callable[[], NoReturn]) -> None:
+    """Leave if this process has not ended by itself within some seconds."""
+    watch = threading.Timer(SECONDS_TO_LET_GO, leave)
+    watch.daemon = True
+    watch.start()

@@ -1,0 +1,77 @@
+"""The data once in memory: placed where worker processes map it, as it is trained on.
+
+On Linux that is a file without a name, held by this process alone, which is gone with it however it ends;
+elsewhere a temporary file, removed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.dataset import Dataset
+from harness.data.scaling import scaled
+from harness.data.split import split_rows
+from harness.experiment.experiment import Experiment
+from harness.training.units import varies_split
+
+
+def shared(dataset: Dataset, experiment: Experiment) -> Dataset:
+    """The same data, its features in memory that :class:`MappedDataset` opens in another process.
+
+    They are in the dtype that is trained on, and scaled, unless each repeat scales by a training part of
+    its own: then they are as they came.
+    """
+    own_scales = varies_split(experiment) and experiment.scale != "none"
+    x = dataset.x
+    if not own_scales:
+        x = scaled(dataset, split_rows(dataset, experiment), experiment)
+    return replace(dataset, x=_shared_copy(x), as_trained=not own_scales, digest=dataset.sha256)
+
+
+@dataclass(frozen=True)
+class MappedDataset:
+    """A data set on its way to another process: all but its features, and where those are mapped."""
+
+    rest: Dataset
+    address: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> MappedDataset | Dataset:
+        """What to send; a data set that is not shared is sent whole."""
+        x = dataset.x
+        if not isinstance(x, np.memmap) or not x.filename:
+            return dataset
+        return cls(replace(dataset, x=np.empty((0, 0))), str(x.filename), x.dtype.str, x.shape)
+
+    def open(self) -> Dataset:
+        """The data set, its features read-only and in the sender's memory."""
+        x: Any = np.memmap(self.address, self.dtype, mode="r", shape=self.shape)
+        return replace(self.rest, x=x)
+
+
+def _shared_copy(x: NDArray[Any]) -> np.memmap[Any, Any]:
+    """The same array in memory that other processes can map by its ``filename``, read-only."""
+    if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
+        descriptor = os.memfd_create("harness")
+        address = f"/proc/{os.getpid()}/fd/{descriptor}"
+        forget: Callable[[], None] = partial(os.close, descriptor)
+    else:
+        descriptor, address = tempfile.mkstemp(prefix="harness-")
+        os.close(descriptor)
+        forget = partial(os.remove, address)
+    with open(address, "wb") as file:
+        x.tofile(file)
+    array: Any = np.memmap(address, x.dtype, mode="r", shape=x.shape)
+    weakref.finalize(array, forget)
+    return array
