@@ -152,6 +152,8 @@ class Recorder:
             self.x, self.y = self._data(x, y)
         self._file: _GrowingFile | None = None
         self._rows_ahead: list[Array] = []
+        self._viewed: Any = None
+        self._views: tuple[list[Any], list[int], Layers] = ([], [], [])
         self._to_close: list[Any] = []
 
     def _data(self, x: Any, y: Any) -> tuple[Array, Array]:
@@ -186,6 +188,7 @@ class Recorder:
             for layer, tensor in enumerate(tensors, start=1):
                 growing[f"{kind}{layer}"] = (tensor.dtype, tensor.shape, room)
         self._tensors = list(growing)
+        self._kept_together = (*self._tensors, "kept")
         growing |= {"kept": (np.dtype(np.int64), (), room), "rows": (np.dtype(np.int64), (), 2**20)}
         growing |= {"loss": (np.dtype(np.float64), (), 2**17)}
         growing |= {"bounds": (np.dtype(np.int64), (), 2**17)}
@@ -210,10 +213,11 @@ class Recorder:
     def _keep(self, tensors: Layers) -> None:
         file = self._file
         assert file is not None
+        put = file.put
         for name, tensor in zip(self._tensors, tensors):
-            file.put(name, tensor)
-        file.put("kept", self.steps)
-        file.count((*self._tensors, "kept"))
+            put(name, tensor)
+        put("kept", self.steps)
+        file.count(self._kept_together)
         self.last_kept = self.steps
 
     def step(self, rows: Any, model: Any, loss: float | None = None) -> None:
@@ -236,8 +240,22 @@ class Recorder:
         file.extend("rows", rows)
         file.append("loss", math.nan if loss is None else float(loss))
         if model is not None and self.steps % self.every == 0:
-            self._keep(_tensors_of(model, self.about["orientation"], self._features()))
+            self._keep(self._tensors_now(model))
         file.append("bounds", file.length("rows"))  # last, so that a step is whole or not there
+
+    def _tensors_now(self, model: Any) -> Layers:
+        """A model's tensors; those of a torch Module as views that stay good while their memory stays."""
+        parameters, places, views = self._views
+        if model is self._viewed and [p.data_ptr() for p in parameters] == places:
+            return views
+        found = _tensors_of(model, self.about["orientation"], self._features())
+        own = [p for p in model.parameters() if p.device.type == "cpu"] if _is_torch(model) else []
+        if own and len(own) == len(found) and all(v.base is not None for v in found):
+            by_place = {p.data_ptr(): p for p in own}
+            places = [view.__array_interface__["data"][0] for view in found]
+            if all(place in by_place for place in places):
+                self._viewed, self._views = model, ([by_place[p] for p in places], places, found)
+        return found
 
     def _minibatch(self, batch: Any) -> Array:
         """A minibatch that is not part of x, added to it; its rows."""
@@ -433,7 +451,7 @@ def weights_of(model: Any, orientation: str | None = None, features: int | None 
     """
     if hasattr(model, "coefs_"):
         return _Found(list(model.coefs_), list(model.intercepts_), "inputs_outputs", "sklearn")
-    if hasattr(model, "named_modules") and hasattr(model, "parameters"):
+    if _is_torch(model):
         W, b = _of_torch(model)
         return _Found(W, b, "outputs_inputs", "torch")
     if hasattr(model, "layers") and hasattr(model, "get_weights"):
@@ -446,6 +464,10 @@ def weights_of(model: Any, orientation: str | None = None, features: int | None 
 def _tensors_of(model: Any, orientation: str, features: int | None) -> Layers:
     found = weights_of(model, orientation, features)
     return [*found.W, *found.b]
+
+
+def _is_torch(model: Any) -> bool:
+    return hasattr(model, "named_modules") and hasattr(model, "parameters")
 
 
 def _of_torch(model: Any) -> tuple[Layers, Layers]:
@@ -678,10 +700,11 @@ class _GrowingFile:
     def put(self, name: str, value: Any) -> None:
         """One more entry, which is counted only by ``count``."""
         place = self._lengths[name]
-        if place >= self.growing[name][2]:
-            self._grow(name, place + 1)
-        if place >= self._taken[name]:
-            self._take(name, place + 1)
+        if place >= self._taken[name]:  # room is taken from the disk in parts, so this comes first
+            if place >= self.growing[name][2]:
+                self._grow(name, place + 1)
+            if place >= self._taken[name]:
+                self._take(name, place + 1)
         self._views[name][place] = value
         self._lengths[name] = place + 1
 
@@ -701,9 +724,13 @@ class _GrowingFile:
 
     def count(self, names: Sequence[str]) -> None:
         """Write into the headers how long arrays are."""
+        length, told = -1, b""
         for name in names:
+            if self._lengths[name] != length:
+                length = self._lengths[name]
+                told = b"%12d" % length
             place = self._places[name][0]
-            self._map[place : place + 12] = b"%12d" % self._lengths[name]
+            self._map[place : place + 12] = told
 
     def _take(self, name: str, length: int) -> None:
         """Take room from the disk before memory is written to: a full disk is an error then, no signal."""
