@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,12 +16,15 @@ from recorded_kinds import judged
 from tournament import COMMON, KINDS, TASKS, Written
 
 from backends.numpy_backend import NumPyBackend
-from backends.recording import read_recording, write_recording
+from backends.recording import Recorder, read_recording, write_recording
 from harness.errors import InputError
+from harness.experiment.experiment import experiment_from
+from harness.lecture import programs
+from harness.lecture.programs import notes_task
 from harness.parity.effective_settings import Setting
 from harness.parity.recorded_pair import compare_recordings
 from harness.parity.recorded_parity import judge_recording
-from harness.parity.recorded_section import feedback_table, recorded_points
+from harness.parity.recorded_section import feedback_table, initial_weights_table, recorded_points
 from harness.parity.verdict import ParityOutcome
 
 IRIS = COMMON | TASKS["iris"] | {"activation": "tanh", "backends": ["numpy"]}
@@ -121,6 +126,31 @@ def test_a_start_alone_is_not_comparable(tmp_path):
     parity = judge_recording(read_recording(tmp_path / "s.npz"))
     assert parity.outcome == ParityOutcome.NOT_COMPARABLE
     assert parity.exit_code == 3
+
+
+def test_the_notes_own_program_sums_where_the_objective_averages(tmp_path):
+    task = replace(notes_task(experiment_from({"preset": "lecture"}), "numpy"), epochs=1)
+    recorder = Recorder(
+        tmp_path / "n.npz", task.x_train, task.y_train, eta=1e-3, lmbd=0.1, activation="sigmoid",
+        optimizer="sgd",
+    )  # fmt: skip
+    source = inspect.getsource(programs.numpy_program)  # as it stands, and two lines in it
+    begin = "    with np.errstate"
+    source = source.replace(begin, f"    recorder.start((W, b))\n{begin}")
+    end = "                b[layer] -= eta * db\n"
+    source = source.replace(end, f"{end}            recorder.step(rows, (W, b))\n")
+    names = {**vars(programs), "recorder": recorder}
+    exec(compile(source, "notes", "exec", flags=annotations.compiler_flag), names)
+    np.random.seed(0)  # noqa: NPY002 (the notes' own stream)
+    names["numpy_program"](task, 1e-3, 0.1)
+    recorder.close()
+    parity = judge_recording(read_recording(tmp_path / "n.npz"))
+    assert [m.name for m in parity.explanation.mistakes] == ["summed cost"]
+    start = initial_weights_table(parity).set_index("tensor")["standard deviation"]
+    assert start["W1"] == pytest.approx(1, abs=0.05)
+    values = {one.name: one.rounded for one in parity.settings}
+    assert values["lmbd on W1"] == pytest.approx(0.1, rel=1e-3)
+    assert not any(one.differs for one in parity.settings)
 
 
 # ------------------------------------------------------------------ two and more

@@ -139,7 +139,21 @@ def recorded_sections(parity: RecordedParity) -> list[Section]:
         for key, value in parity.recording.extra.items()
     ]
     own = Table(pd.DataFrame([*rows, *extra], columns=["what", "said"]), folded=True)
-    return [recorded_section(parity), Section("What the recording says of itself", tables=[own])]
+    start = Table(initial_weights_table(parity), "Initial weights, beside the spread of Glorot's")
+    title = "What the recording says of itself"
+    return [recorded_section(parity), Section(title, tables=[start, own])]
+
+
+def initial_weights_table(parity: RecordedParity) -> pd.DataFrame:
+    """Mean and standard deviation of each initial tensor, and what Glorot's uniform numbers have."""
+    rows = []
+    for name, tensor in parity.recording.weights(0).items():
+        glorot = np.sqrt(2 / sum(tensor.shape)) if tensor.ndim == 2 else 0.0
+        mean, spread = float(tensor.mean()), float(tensor.std())
+        rows.append(
+            {"tensor": name, "mean": mean, "standard deviation": spread, "Glorot": float(glorot)}
+        )
+    return pd.DataFrame(rows)
 
 
 def recorded_section(parity: RecordedParity) -> Section:
