@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.api import Execution, Experiment, Result, load_result, run, write_report
+    from harness.api import Execution, Experiment, Result, hold, load_result, run, write_report
 
-__all__ = ["Execution", "Experiment", "Result", "load_result", "run", "write_report"]
+__all__ = ["Execution", "Experiment", "Result", "hold", "load_result", "run", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,13 +13,14 @@ from harness.executors.by_name import prepare_executor
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.lecture.sections import lecture_sections
+from harness.parity.held_model import hold
 from harness.report.report import write_results
 from harness.results.result import Result, load_result
 from harness.results.run_folder import RunFolder
 from harness.roundoff.disputed_cells import add_disputes
 from harness.runner import Progress, plan_work, train_and_save
 
-__all__ = ["Execution", "Experiment", "Result", "load_result", "run", "write_report"]
+__all__ = ["Execution", "Experiment", "Result", "hold", "load_result", "run", "write_report"]
 
 _logger = logging.getLogger(__name__)
 

@@ -44,6 +44,7 @@ MAY_USE = {
     ("bench", "lecture"),
 }  # of the verbs, nobody else another
 BACKENDS = (
+    "recording",
     "settings",
     "error_words",
     "network",

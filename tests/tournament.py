@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -668,9 +668,9 @@ for _kind in KINDS:
     globals()[slug(_kind)] = type(slug(_kind), (Written,), {"hooks": _kind.hooks})
 
 
-def matches(each: int) -> Iterator[Match]:
+def matches(each: int, kinds: Sequence[Kind] = KINDS) -> Iterator[Match]:
     """So many matches of every kind, spread over optimisers, tasks, activations and dtypes."""
-    for number, one in enumerate(KINDS):
+    for number, one in enumerate(kinds):
         rng = np.random.default_rng(number)
         fitting = [
             Match(one, optimiser, task, function, dtype)

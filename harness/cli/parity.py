@@ -17,6 +17,15 @@ _PANEL = "How to compare"
 def parity_command(
     settings: dict[str, Any],
     *,
+    recordings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RECORDING]",
+            help="Recordings of trainings, or folders of them: each is judged step by step; two are also "
+            "compared with each other. Without any, backends are judged.",
+            show_default=False,
+        ),
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -71,6 +80,33 @@ def parity_command(
             show_default=False,
         ),
     ] = None,
+    record: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder in which every backend's training of the middle cell is kept as a recording.",
+            metavar="DIR",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None,
+    feedback: Annotated[
+        bool,
+        typer.Option(
+            "--feedback",
+            help="Of recordings: say what is right and what is not, without the line that mends it.",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = False,
+    junit: Annotated[
+        str | None,
+        typer.Option(
+            help="Write the verdicts as JUnit XML.",
+            metavar="FILE",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[
         bool,
         typer.Option(
@@ -88,16 +124,20 @@ def parity_command(
     written out for this. One that disagrees is followed to the first step and the first tensor that differ,
     and the mistake is named if one of those known explains it.
 
+    Given recordings (backends/README.md says how to make one), each step of each is held against the
+    reference's, and the settings that its weights show against those that its author states.
+
     Exit codes: 0 all agree; 1 somebody disagrees; 3 not everybody could be judged.
     """
     from rich.text import Text
 
     from backends.registry import BUILT_IN
     from harness.cli.console import console
-    from harness.cli.places import unwritten_is_told
+    from harness.cli.places import require_writable, unwritten_is_told
     from harness.cli.progress import Steps
     from harness.cli.sections import show_section, tell_faults
     from harness.document.writer import PageAddress
+    from harness.errors import InputError
     from harness.experiment.chosen_backends import resolve
     from harness.experiment.execution import Execution
     from harness.experiment.experiment import experiment_from
@@ -105,6 +145,20 @@ def parity_command(
     from harness.parity.record import parity_json, write_parity
     from harness.runner import address_of
 
+    if recordings:
+        from harness.cli.recordings import judge_files
+
+        chosen = settings.pop("backends", [])
+        if settings:
+            raise InputError(
+                f"{next(iter(settings))}: found beside a recording, which says itself how it was trained; "
+                "allowed: backend"
+            )
+        code = judge_files(recordings, chosen, output, feedback, junit, json, quiet)
+        raise typer.Exit(code)
+    require_writable("junit", junit)
+    if feedback:
+        raise InputError("feedback: found without a recording; allowed: with one or more")
     experiment, *_ = resolve(experiment_from(settings))
     everybody = experiment.backends
     check = [n for n in everybody if conformance or (conformance is None and n not in BUILT_IN)]
@@ -131,6 +185,16 @@ def parity_command(
         )
     finally:
         status.stop()
+    if record is not None:
+        from harness.parity.recorded_backend import record_backends
+
+        record_backends(experiment, record, steps, say if not quiet else lambda text: None)
+        status.stop()
+    if junit is not None:
+        from harness.cli.recordings import write_text
+        from harness.parity.recorded_section import parity_junit, verdict_cases
+
+        write_text(junit, parity_junit(verdict_cases(result)))
     waiting.until(time.perf_counter(), "training and comparing")
     page = PageAddress("none")
     with unwritten_is_told("parity"):

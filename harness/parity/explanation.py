@@ -103,19 +103,21 @@ def explain(
     traces: Sequence[StepTrace],
     minibatches: Sequence[Batch] = (),
     refuted: Callable[[Mistakes], bool] = lambda mistakes: False,
+    more: Sequence[Mistake] = (),
 ) -> Explanation | None:
     """What explains all of the traces; None if nothing tried does.
 
     traces: of one suspect, in one cell each; the first is the one that mistakes are sought in.
     minibatches: those of all steps of the training, among which a suspect may have taken another one.
-    refuted: whether something else that was seen of the suspect speaks against mistakes.
+    refuted: whether something else that was seen of the suspect speaks against mistakes. more: mistakes to
+    be tried beside those of the catalogue.
     """
     wrong = [trace.wrong(trace.rules) for trace in traces]
     cells = sum(bool(w.any()) for w in wrong)
     steps = max(int(w.any(axis=1).sum()) for w in wrong)
     if cells < min(2, len(traces)):
         return None
-    search = MistakeSearch(traces, steps)
+    search = MistakeSearch(traces, steps, more)
     enough: list[frozenset[str]] = []  # mistakes that account for it, whether refuted or not
     for level in search.levels(minibatches):
         level = [m for m in level if not any(fewer <= mistake_keys(m) for fewer in enough)]
@@ -140,7 +142,7 @@ def explain(
 def _distance(trace: StepTrace, rules: StepRules) -> float:
     """The largest relative error of any tensor after a step that begins at the suspect's own weights."""
     worst = 0.0
-    for seen, made in zip(trace.weights, trace.predicted(rules), strict=True):
+    for seen, made in zip(trace.kept, trace.predicted(rules), strict=True):
         for name, tensor in seen.items():
             scale = max(float(np.abs(t).max()) for t in (tensor, trace.start.weights[name]))
             worst = max(worst, float(np.abs(tensor - made[name]).max()) / (scale or 1.0))
@@ -170,6 +172,11 @@ def _round_numbers(mistakes: Mistakes) -> bool:
     def is_round(p: float) -> bool:
         return any(abs(value - float(f"{value:.2g}")) < 1e-6 * abs(value) for value in (p, 1 / p))
 
+    def is_nothing(p: float) -> bool:  # a factor that is a rounding of 1
+        return 0 < abs(p - 1) < 1e-6
+
+    if any(is_nothing(m.p) for m in mistakes if m.fit):
+        return False
     return all(is_round(m.p) for m in mistakes if m.fit and m.p)
 
 

@@ -124,6 +124,9 @@ def cost_mistakes(rules: StepRules) -> Iterator[Mistake]:
         words = "each class has a logistic output of its own and its own cross-entropy"
         own = {"output": lambda output, here, p: expit(here.found[f"z{rules.network.layers}"])}
         yield Mistake("logistic outputs", words, "loss", "output", own)
+    words = f"there is no {rules.network.output}: z of the output layer is taken for the output"
+    bare = {"output": lambda output, here, p: here.found[f"z{rules.network.layers}"]}
+    yield Mistake("output function missing", words, "loss", "output", bare)
 
 
 def _clipped(delta: Array, here: Any, p: float) -> Array:

@@ -16,8 +16,8 @@ from harness.parity.reference_step import StepRules
 def function_mistakes(rules: StepRules) -> Iterator[Mistake]:
     """Other activations, and biases that are not added."""
     layers = range(1, rules.network.layers)
-    given = rules.network.activation
     for name in HIDDEN_FUNCTIONS:
+        given = " and ".join(dict.fromkeys(map(rules.activation, layers)))
         single = name == IN_SINGLE
         if name == given or (
             single and not (given == "leaky_relu" and rules.training.dtype == "float64")
@@ -30,7 +30,9 @@ def function_mistakes(rules: StepRules) -> Iterator[Mistake]:
             changes = {"function": always(name)}
             yield Mistake("activation", words, "activation", first, changes, kind=kind)
         for layer in layers:
-            words = f"hidden layer {layer} has {name} for {given}"
+            if name == rules.activation(layer):
+                continue
+            words = f"hidden layer {layer} has {name} for {rules.activation(layer)}"
             changes = {"function": in_layer(layer, always(name))}
             yield Mistake("activation", words, "activation", f"a{layer}", changes, kind=kind)
     for layer in range(1, rules.network.layers + 1):
@@ -49,6 +51,18 @@ def data_mistakes(rules: StepRules) -> Iterator[Mistake]:
             "rows",
             {"batch": _some_rows(kept)},
         )
+    for words, row in (("first", 0), ("last", -1)):
+        yield Mistake(
+            "row seen twice",
+            f"the {words} row of each minibatch is seen twice",
+            "batch",
+            "rows",
+            {"batch": _row_twice(row)},
+        )
+    if not rules.network.classes:
+        words = "the targets are {p} times what they should be"
+        sizes, scaled = (0.5, 2.0, 0.01), {"targets": times_p}
+        yield Mistake("targets scaled", words, "targets", "targets", scaled, starts=sizes)
     for shift, way in ((1, "behind"), (-1, "ahead of")):
         words = f"the labels are one row {way} the inputs in each minibatch"
         changes = {"targets": _rolled(shift)}
@@ -65,6 +79,10 @@ def data_mistakes(rules: StepRules) -> Iterator[Mistake]:
 
 def _some_rows(kept: slice) -> Change:
     return lambda batch, here, p: batch.rows(kept)
+
+
+def _row_twice(row: int) -> Change:
+    return lambda batch, here, p: batch.rows(np.append(np.arange(len(batch.x)), row))
 
 
 def _rolled(shift: int) -> Change:

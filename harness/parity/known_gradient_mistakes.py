@@ -9,19 +9,22 @@ import numpy as np
 
 from backends.network import Array
 from harness.parity.hidden_functions import HIDDEN_FUNCTIONS
-from harness.parity.mistake import Change, Mistake, always, times_p
+from harness.parity.mistake import Change, Mistake, always, by, in_layer, times_p
 from harness.parity.reference_step import StepRules, Tensors
+
+_SLOPES_OF_A = {"sigmoid": "a (1 - a)", "tanh": "1 - a^2"}
+_OTHER_SLOPES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus")
 
 
 def slope_mistakes(rules: StepRules) -> Iterator[Mistake]:
     """Those of f'."""
     hidden = range(1, rules.network.layers)
-    given = rules.network.activation
-    if not hidden or given == "identity":
+    functions = {rules.activation(layer) for layer in hidden}
+    if not hidden or functions == {"identity"}:
         return
 
     def at_a(slope: Array, here: Any, p: float) -> Array:
-        return HIDDEN_FUNCTIONS[given][1](here.found[f"a{here.layer}"])
+        return HIDDEN_FUNCTIONS[here.rules.activation(here.layer)][1](here.found[f"a{here.layer}"])
 
     def of(layer: int, change: Change) -> Change:
         return lambda v, here, p: change(v, here, p) if here.layer == layer else v
@@ -31,7 +34,7 @@ def slope_mistakes(rules: StepRules) -> Iterator[Mistake]:
         ("derivative at a", "f' is taken at a = f(z), not at z,", at_a),
     )
     for name, words, change in kinds:
-        if name == "derivative at a" and given in ("relu", "leaky_relu"):
+        if name == "derivative at a" and functions <= {"relu", "leaky_relu"}:
             continue  # a has the sign of z
         where = "in back-propagation"
         yield Mistake(name, f"{words} {where}", "slope", f"dW{len(hidden)}", {"slope": change})
@@ -39,6 +42,35 @@ def slope_mistakes(rules: StepRules) -> Iterator[Mistake]:
             for layer in hidden:
                 told = f"{words} {where}, in hidden layer {layer}"
                 yield Mistake(name, told, "slope", f"dW{layer}", {"slope": of(layer, change)})
+
+    for other in _OTHER_SLOPES:
+        if functions == {other}:
+            continue
+        words = f"in back-propagation f'(z) is that of {other}"
+        changes = {"slope": _slope_of(other)}
+        yield Mistake("another derivative", words, "slope", f"dW{len(hidden)}", changes)
+
+    for other, words in _SLOPES_OF_A.items():
+        if functions != {other}:
+            yield Mistake(
+                "another derivative",
+                f"in back-propagation f'(z) is written {words}, which is that of {other}",
+                "slope",
+                f"dW{len(hidden)}",
+                {"slope": _slope_from_a(other)},
+            )
+
+
+def _slope_from_a(function: str) -> Change:
+    def change(slope: Array, here: Any, p: float) -> Array:
+        a = here.found[f"a{here.layer}"]
+        return np.asarray(a * (1 - a) if function == "sigmoid" else 1 - a**2)
+
+    return change
+
+
+def _slope_of(function: str) -> Change:
+    return lambda slope, here, p: HIDDEN_FUNCTIONS[function][1](here.found[f"z{here.layer}"])
 
 
 def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
@@ -75,6 +107,7 @@ def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
                 {"gradients": _of_tensor(f"{kind}{number}", times_p)},
                 starts=(2.0, 0.5),
             )
+    yield from _shape_mistakes(rules)
     cuts: tuple[tuple[str, str, Change], ...] = (
         ("clipping by norm", "the gradients are cut to a norm of {p}, all together", _by_norm),
         ("clipping by a tensor's norm", "each gradient is cut to a norm of {p}", _by_own_norm),
@@ -112,6 +145,31 @@ def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
             "z1",
             {"order": always("first to last")},
         )
+
+
+def _shape_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    """Those that only equal sizes of layers hide: something turned, or taken from the layer beside."""
+    sizes = rules.network.sizes
+    for layer in range(1, rules.network.layers + 1):
+        if sizes[layer - 1] == sizes[layer]:
+            words = f"the gradient of W{layer} is transposed"
+            turned = {"dW": in_layer(layer, by(np.transpose))}
+            yield Mistake("gradient transposed", words, "transposed", f"dW{layer}", turned)
+        if layer < rules.network.layers and sizes[layer] == sizes[layer + 1]:
+            words = f"the error is passed back through W{layer + 1}, not its transpose"
+            change = {"delta": in_layer(layer, _passed_unturned)}
+            yield Mistake("error through W", words, "transposed", f"dW{layer}", change)
+            words = f"the gradient of b{layer} is that of b{layer + 1}"
+            beside = {"db": in_layer(layer, lambda db, here, p: here.found[f"db{here.layer + 1}"])}
+            yield Mistake(
+                "bias gradient of another layer", words, "transposed", f"db{layer}", beside
+            )
+
+
+def _passed_unturned(delta: Array, here: Any, p: float) -> Array:
+    after = here.layer + 1
+    W, slope = here.before[f"W{after}"], here.passed[f"slope{here.layer}"]
+    return np.asarray((here.passed[f"delta{after}"] @ W) * slope)
 
 
 def _of_tensor(tensor: str, change: Change) -> Change:

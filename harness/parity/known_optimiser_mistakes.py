@@ -250,6 +250,20 @@ def rate_mistakes(rules: StepRules) -> Iterator[Mistake]:
             (5.0, 10.0, 100.0, 1000.0, 20.0, 50.0),
             True,
         ),
+        (
+            "decay of eta",
+            "eta falls to zero along a cosine, over {p} steps",
+            lambda eta, here, p: eta * (1 + np.cos(np.pi * min(here.step / p, 1.0))) / 2,
+            (100.0, 1000.0, 50.0, 200.0, 20.0),
+            True,
+        ),
+        (
+            "decay of eta",
+            "eta falls to zero along a line, over {p} steps",
+            lambda eta, here, p: eta * max(1 - here.step / p, 0.0),
+            (100.0, 1000.0, 50.0, 200.0, 20.0),
+            True,
+        ),
     ]
     if per_epoch:
         decays += [

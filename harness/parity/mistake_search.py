@@ -31,8 +31,10 @@ _SLOW = 3  # iterations after which a fit that gets nowhere is given up
 class MistakeSearch:
     """What is tried, in the first of the traces, and held against all of them."""
 
-    def __init__(self, traces: Sequence[StepTrace], wrong_steps: int) -> None:
-        self.traces, self.wrong_steps = traces, wrong_steps
+    def __init__(
+        self, traces: Sequence[StepTrace], wrong_steps: int, more: Sequence[Mistake] = ()
+    ) -> None:
+        self.traces, self.wrong_steps, self.more = traces, wrong_steps, more
         self.trace = traces[0]
         # a difference of two residuals that is none
         self.digits = 8 * np.finfo(np.float64).eps / np.finfo(self.trace.rules.training.dtype).eps
@@ -65,12 +67,12 @@ class MistakeSearch:
 
     def levels(self, minibatches: Sequence[Batch]) -> Iterator[list[Mistakes]]:
         """Single mistakes, then pairs, then threes; of each only those that explain the first trace."""
-        once = other_minibatch(self.trace, minibatches)
+        once = other_minibatch(max(self.traces, key=len), minibatches)
         if once is not None:
             yield [(once,)]
         if self.wrong_steps < 2:
             return
-        known = catalogue(self.trace.rules)
+        known = [*catalogue(self.trace.rules), *self.more]
         tried = [self.fitted((mistake,)) for mistake in known]
         yield self._good(tried)
         plain = self.residuals(())

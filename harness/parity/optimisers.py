@@ -37,6 +37,24 @@ def damped(
     return (eta * (g + m * v) if training.nesterov else eta * v), {"v": v}
 
 
+def velocity_without_eta(dampening: float = 0.0) -> Optimiser:
+    """PyTorch's momentum: v = g at first, then m v + (1 - dampening) g; off come eta v, or eta (g + m v).
+
+    The same as :func:`gradient_descent` for a constant eta and no dampening.
+    """
+
+    def optimiser(
+        g: Array, kept: Remembered, training: Training, eta: float, t: int
+    ) -> tuple[Array, Remembered]:
+        m = training.momentum
+        if not m:
+            return eta * g, kept
+        v = m * kept["v"] + (1 - dampening) * g if "v" in kept else g
+        return (eta * (g + m * v) if training.nesterov else eta * v), {"v": v}
+
+    return optimiser
+
+
 def adam(
     g: Array, kept: Remembered, training: Training, eta: float, t: int
 ) -> tuple[Array, Remembered]:
@@ -64,6 +82,8 @@ def _adam(
     v = beta_2 * kept.get("v", squared) + (1 - beta_2) * g * g
     kept = {"m": m, "v": v} | {k: kept[k] for k in kept if k == "largest"}
     steps = max(t + later, 0)
+    if form == "corrected in float32":
+        beta_1, beta_2 = float(np.float32(beta_1)), float(np.float32(beta_2))
     correct_1 = 1 - beta_1**steps if first else 1.0
     correct_2 = 1 - beta_2**steps if second else 1.0
     if form == "amsgrad":
@@ -72,6 +92,9 @@ def _adam(
         m = beta_1 * m + (1 - beta_1) * g
     if form == "corrected root":
         root = np.sqrt(v / correct_2) + epsilon
+    elif form == "amsgrad of torch":
+        top = kept["largest"] = np.maximum(kept.get("largest", 0.0), v)
+        root = np.sqrt(top / correct_2) + epsilon
     elif form == "inside the root":
         root = np.sqrt(v / correct_2 + epsilon)
     else:

@@ -22,6 +22,8 @@ def other_minibatch(trace: StepTrace, minibatches: Sequence[Batch]) -> Mistake |
     taken: dict[int, int] = {}
     state = trace.start
     for batch, seen in zip(trace.batches, trace.weights, strict=True):
+        if seen is None:  # a step alone cannot be judged
+            return None
         number = state.steps
         one = StepTrace(trace.rules, state, (batch,), (seen,))
         if one.wrong(trace.rules).any():

@@ -53,8 +53,9 @@ class StepRules:
     """How a step is computed: network, training, eta and lmbd of the cell, and the mistakes made.
 
     ``samples``: in the training set, ``per_class`` of them with each class number. ``batch_size``: of a
-    full minibatch. ``steps_per_epoch``: None if nobody counts epochs. ``noise``: perturbs every result in
-    its last place (Monte Carlo arithmetic).
+    full minibatch. ``steps_per_epoch``: None if nobody counts epochs. ``activations``: of each hidden layer,
+    where they differ. ``conventions``: what is done otherwise and meant so; mistakes come on top of them.
+    ``noise``: perturbs every result in its last place (Monte Carlo arithmetic).
     """
 
     network: Network
@@ -65,6 +66,8 @@ class StepRules:
     per_class: tuple[int, ...] = ()
     batch_size: int = 0
     steps_per_epoch: int | None = None
+    activations: tuple[str, ...] = ()
+    conventions: tuple[Mistake, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     noise: Callable[[Array], Array] | None = None
 
@@ -90,9 +93,13 @@ class StepRules:
         """The same with these mistakes."""
         return replace(self, mistakes=mistakes)
 
+    def activation(self, layer: int) -> str:
+        """The activation of a hidden layer, counted from 1."""
+        return self.activations[layer - 1] if self.activations else self.network.activation
+
     def at(self, stage: str, value: Any, here: Here) -> Any:
         """What a stage gives, with the mistakes that are made at it."""
-        for mistake in self.mistakes:
+        for mistake in (*self.conventions, *self.mistakes):
             if stage in mistake.changes:
                 value = mistake.changes[stage](value, here, mistake.p)
         if self.noise is None:
@@ -107,7 +114,8 @@ class Here:
     """Where in a training a stage is: the step (from 0), the layer (from 1) or the tensor's name.
 
     ``found`` has what was computed in the step so far, ``before`` the weights that it starts from,
-    ``memory`` what the optimiser remembers, ``kept`` what it will remember after the step.
+    ``memory`` what the optimiser remembers, ``kept`` what it will remember after the step, ``passed`` the
+    errors and slopes (delta2, slope1, ...) of the way back so far.
     """
 
     rules: StepRules
@@ -119,6 +127,7 @@ class Here:
     layer: int = 0
     name: str = ""
     found: Tensors = field(default_factory=dict)
+    passed: Tensors = field(default_factory=dict)
 
     @property
     def last(self) -> bool:
@@ -180,7 +189,7 @@ def tensors(
             "z", at("factor", a, here) @ W + at("bias", weights[f"b{layer}"], here), here
         )
         if layer < rules.network.layers:
-            function = at("function", rules.network.activation, here)
+            function = at("function", rules.activation(here.layer), here)
             a = found[f"a{layer}"] = at("a", HIDDEN_FUNCTIONS[function][0](z), here)
     output = found["output"] = at("output", OUTPUTS[rules.network.output](z), here)
     delta = found["cross-entropy"] = at("cross-entropy", output - t, here)
@@ -192,15 +201,16 @@ def tensors(
     delta = delta * at("cost", rules.training.cost_scale(n), here.placed())
     for layer in reversed(layers):
         here.placed(layer=layer)
+        here.passed[f"delta{layer}"] = delta
         before = at("factor", found["rows" if layer == 1 else f"a{layer - 1}"], here)
         found[f"dW{layer}"] = at("dW", before.T @ at("factor", delta, here), here)
         found[f"db{layer}"] = at("db", delta.sum(axis=0), here)
         if layer > 1:
             W = at("factor", (back or weights)[f"W{layer}"], here)
             here.placed(layer=layer - 1)
-            function = at("function", rules.network.activation, here)
+            function = at("function", rules.activation(here.layer), here)
             slope = slope_of(function, found[f"z{layer - 1}"], found[f"a{layer - 1}"])
-            slope = at("slope", slope, here)
+            slope = here.passed[f"slope{layer - 1}"] = at("slope", slope, here)
             delta = at("delta", (at("factor", delta, here) @ W.T) * slope, here)
     return found
 

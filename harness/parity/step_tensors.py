@@ -21,7 +21,7 @@ def step_tensors(step: StepTrace, probed: ProbedStep) -> pd.DataFrame:
     Columns: tensor, ``seen`` (not everything can be, from outside), absolute and relative error,
     tolerance, ``differs``.
     """
-    rules, (batch,), (after,) = step.rules, step.batches, step.weights
+    rules, (batch,), (after,) = step.rules, step.batches, step.kept
     expected = tensors(step.start.weights, batch, rules, step.start.steps)
     rows: list[tuple[str, bool, float, float, float, bool]] = []
     for name in expected:

@@ -36,16 +36,22 @@ class StepTrace:
 
     ``rules``: the canonical ones of the cell. ``start``: where it stood before the first of the steps,
     the optimiser's memory included. ``batches`` and ``weights``: the minibatch of each step, and the
-    suspect's weights after it.
+    suspect's weights after it, or None where they were not kept: then it is judged from one step whose
+    weights were kept to the next, and that is what "step" means below.
     """
 
     rules: StepRules
     start: State
     batches: tuple[Batch, ...]
-    weights: tuple[Tensors, ...]
+    weights: tuple[Tensors | None, ...]
 
     def __len__(self) -> int:
         return len(self.weights)
+
+    @cached_property
+    def kept(self) -> list[Tensors]:
+        """The weights that were kept, in their order."""
+        return [seen for seen in self.weights if seen is not None]
 
     @property
     def names(self) -> list[str]:
@@ -57,14 +63,18 @@ class StepTrace:
 
     def finite(self) -> StepTrace:
         """The steps up to the first whose weights overflow."""
-        good = [all(np.isfinite(t).all() for t in step.values()) for step in self.weights]
+        good = [
+            step is None or all(np.isfinite(t).all() for t in step.values())
+            for step in self.weights
+        ]
         return self.first(good.index(False)) if False in good else self
 
     def states(self, rules: StepRules) -> list[State]:
         """Where each step begins, by these rules, from the suspect's own weights; one more at the end."""
         found = [self.start]
         for batch, seen in zip(self.batches, self.weights, strict=True):
-            found.append(stepped(found[-1], batch, rules).moved(seen))
+            state = stepped(found[-1], batch, rules)
+            found.append(state if seen is None else state.moved(seen))
         return found
 
     def predicted(self, rules: StepRules) -> list[Tensors]:
@@ -73,8 +83,9 @@ class StepTrace:
         with np.errstate(all="ignore"):
             for batch, seen in zip(self.batches, self.weights, strict=True):
                 state = stepped(state, batch, rules)
-                found.append(state.weights)
-                state = state.moved(seen)
+                if seen is not None:
+                    found.append(state.weights)
+                    state = state.moved(seen)
         return found
 
     def round_off(self, *mistakes: Mistake) -> list[Tensors]:
@@ -94,7 +105,7 @@ class StepTrace:
             for square, one, true in zip(squares, twin, clean, strict=True):
                 for name in square:
                     square[name] += np.square(one[name] - true[name]) / _TWINS
-        befores = [self.start.weights, *self.weights[:-1]]
+        befores = [self.start.weights, *self.kept[:-1]]
         return [
             {
                 name: np.sqrt(square[name])
@@ -119,14 +130,12 @@ class StepTrace:
         with np.errstate(all="ignore"):
             return [
                 [_finite((seen[name] - made[name]) / scale[name]) for name in self.names]
-                for seen, made, scale in zip(
-                    self.weights, self.predicted(rules), scales, strict=True
-                )
+                for seen, made, scale in zip(self.kept, self.predicted(rules), scales, strict=True)
             ]
 
     def wrong(self, rules: StepRules, scales: Sequence[Tensors] | None = None) -> NDArray[np.bool_]:
         """Which tensors of which steps are not what rules make of them, (steps, tensors)."""
-        if not len(self):
+        if not self.kept:
             return np.zeros((0, len(self.names)), dtype=bool)
         ratios = self.ratios(rules, scales)
         return (root_mean_squares(ratios) > RMS_LIMIT) | (largest(ratios) > LARGEST_LIMIT)

@@ -1,0 +1,366 @@
+"""A model as its library holds it: its settings read, a few epochs recorded, and judged."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backends.recording import Recorder, RecordingError, read_recording
+from harness.errors import InputError
+from harness.parity.recorded_parity import RecordedParity, judge_recording
+
+_KERAS = {"linear": "identity", "silu": "silu", "swish": "silu"}
+_TORCH = {"Sigmoid": "sigmoid", "Tanh": "tanh", "ReLU": "relu", "LeakyReLU": "leaky_relu"}
+_TORCH |= {"ELU": "elu", "GELU": "gelu", "SiLU": "silu", "Softplus": "softplus"}
+_TORCH |= {"Softsign": "softsign", "Identity": "identity"}
+_RANDOM = ("Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout")
+
+
+def hold(
+    model: Any,
+    x: Any,
+    y: Any,
+    *,
+    optimizer: Any = None,
+    loss: Any = None,
+    params: Any = None,
+    eta: float | None = None,
+    epochs: int = 3,
+    batch_size: int = 32,
+    path: str | Path | None = None,
+    say: Callable[[str], None] = lambda doing: None,
+) -> RecordedParity:
+    """Train a model for a few epochs on these data, recorded, and hold every step against the reference.
+
+    model: a compiled Keras model; a torch Module with its ``optimizer`` and ``loss``; a scikit-learn MLP;
+    or a JAX function ``loss(params, x, y)`` with its ``params`` and an optax ``optimizer``, or ``eta`` for
+    plain gradient descent. A copy is trained, or the model's weights are put back. ``path``: where the
+    recording is to stay. InputError for what cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(path) if path is not None else Path(folder) / "model.npz"
+        say("training")
+        record_model(
+            model,
+            x,
+            y,
+            path=place,
+            optimizer=optimizer,
+            loss=loss,
+            params=params,
+            eta=eta,
+            epochs=epochs,
+            batch_size=batch_size,
+        )
+        return judge_recording(_refusing(lambda: read_recording(place)), say)
+
+
+def record_model(
+    model: Any,
+    x: Any,
+    y: Any,
+    *,
+    path: Path,
+    optimizer: Any = None,
+    loss: Any = None,
+    params: Any = None,
+    eta: float | None = None,
+    epochs: int = 3,
+    batch_size: int = 32,
+) -> None:
+    """Train a model as :func:`hold` does and leave the recording at a path."""
+    if epochs < 1 or batch_size < 1:
+        raise InputError(f"epochs and batch_size: found {epochs}, {batch_size}; allowed: 1 or more")
+    recorder = _refusing(lambda: Recorder(path, x, y, name=_name(model)))
+    train = _training_of(model, optimizer, loss, params, eta)
+    _refusing(lambda: train(recorder, epochs, batch_size))
+
+
+def _name(model: Any) -> str:
+    return str(getattr(model, "name", None) or getattr(model, "__name__", type(model).__name__))
+
+
+def _refusing(call: Callable[[], Any]) -> Any:
+    """What a call gives; a recording's error as an error in the input."""
+    try:
+        return call()
+    except RecordingError as error:
+        raise InputError(str(error)) from None
+
+
+def _training_of(model: Any, optimizer: Any, loss: Any, params: Any, eta: float | None) -> Any:
+    """The function that trains a model of this library in recording."""
+    if hasattr(model, "get_params") and hasattr(model, "partial_fit"):
+        return lambda recorder, epochs, size: _train_sklearn(model, recorder, epochs)
+    if hasattr(model, "layers") and hasattr(model, "compile"):
+        return lambda recorder, epochs, size: _train_keras(model, recorder, epochs, size)
+    if hasattr(model, "named_modules"):
+        if optimizer is None or loss is None:
+            lacking = "optimizer" if optimizer is None else "loss"
+            raise InputError(f"{lacking}: found none; needed beside a torch Module")
+        return lambda recorder, epochs, size: _train_torch(
+            model, optimizer, loss, recorder, epochs, size
+        )
+    if callable(model) and params is not None:
+        if (optimizer is None) == (eta is None):
+            raise InputError(
+                "optimizer and eta: needed beside a JAX loss is one of them: an optax optimizer, or eta "
+                "for plain gradient descent"
+            )
+        return lambda recorder, epochs, size: _train_jax(
+            model, params, optimizer, eta, recorder, epochs, size
+        )
+    raise InputError(
+        f"model: found {type(model).__name__}; allowed: a compiled Keras model, a torch Module, a "
+        "scikit-learn MLP, or a JAX loss function with its params"
+    )
+
+
+def _train_sklearn(model: Any, recorder: Recorder, epochs: int) -> None:
+    import warnings
+
+    from sklearn.base import clone
+    from sklearn.exceptions import ConvergenceWarning
+
+    own = clone(model).set_params(max_iter=epochs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        recorder.fit(own)
+
+
+def _train_keras(model: Any, recorder: Recorder, epochs: int, batch_size: int) -> None:
+    """A compiled Keras model, whose weights and optimiser are put back afterwards."""
+    if getattr(model, "optimizer", None) is None:
+        raise InputError("model: found a Keras model that is not compiled; allowed: a compiled one")
+    if not model.built:
+        assert recorder.x is not None
+        model.build((None, recorder.x.shape[1]))
+    recorder.about |= {k: v for k, v in settings_of_keras(model).items() if v is not None}
+    before = [np.array(v) for v in model.get_weights()]
+    model.optimizer.build(model.trainable_variables)
+    state = [np.asarray(v.value).copy() for v in model.optimizer.variables]
+    model.fit(epochs=epochs, verbose=0, **recorder.keras(batch_size=batch_size, seed=0))
+    model.set_weights(before)
+    for variable, value in zip(model.optimizer.variables, state, strict=True):
+        variable.assign(value)
+
+
+def settings_of_keras(model: Any) -> dict[str, Any]:
+    """What a compiled Keras model says of itself, as ``about`` has it."""
+    dense, lmbds = [], []
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if kind in _RANDOM:
+            raise InputError(f"layer {layer.name}: found {kind}; allowed: layers that draw nothing")
+        if kind == "Dense":
+            dense.append(layer.activation.__name__)
+            lmbds.append(_keras_penalty(layer))
+        elif kind in ("Activation", "ReLU", "Softmax", "ELU") and dense:
+            name = layer.activation.__name__ if kind == "Activation" else kind.lower()
+            dense[-1] = name
+    hidden = [_KERAS.get(name, name) for name in dense[:-1]]
+    about: dict[str, Any] = {"library": "keras"}
+    if hidden:
+        about["activation"] = hidden if len(set(hidden)) > 1 else hidden[0]
+    about["lmbd"] = lmbds[0] if len(set(lmbds)) == 1 else lmbds
+    loss = model.loss
+    name = getattr(loss, "name", None) or getattr(loss, "__name__", None) or str(loss)
+    if "crossentropy" in name:
+        about["output"] = "logistic" if "binary" in name else "softmax"
+    elif name in ("mse", "mean_squared_error", "MeanSquaredError"):
+        about |= {"output": "identity", "cost_factor": 2 / model.layers[-1].units}
+    else:
+        raise InputError(f"loss: found {name}; allowed: a cross-entropy or the mean squared error")
+    given = model.optimizer.get_config()
+    kind = type(model.optimizer).__name__
+    if kind not in ("SGD", "Adam", "AdamW"):
+        raise InputError(f"optimizer: found {kind}; allowed: SGD, Adam, AdamW")
+    if not isinstance(given["learning_rate"], dict):  # else a schedule
+        about["eta"] = _exact(given["learning_rate"])
+    if given.get("weight_decay"):
+        if any(lmbds):
+            raise InputError("weight_decay: found beside regularisers; allowed: one of the two")
+        about |= {"lmbd": float(given["weight_decay"]), "decoupled": True, "penalised_biases": True}
+    if kind == "SGD":
+        momentum = float(given["momentum"])
+        nesterov = bool(given["nesterov"] and momentum)
+        return about | {"optimizer": "sgd", "momentum": momentum, "nesterov": nesterov}
+    names = ("beta_1", "beta_2", "epsilon")
+    about |= {"optimizer": "adam", **{name: float(given[name]) for name in names}}
+    return about | ({"amsgrad": True} if given.get("amsgrad") else {})
+
+
+def _keras_penalty(layer: Any) -> float:
+    """lmbd of a layer: L2(l) is l ||W||^2, so 2 l."""
+    regularizer = layer.kernel_regularizer
+    if layer.bias_regularizer is not None:
+        raise InputError(
+            f"layer {layer.name}: found a bias_regularizer; allowed: a kernel_regularizer"
+        )
+    if regularizer is None:
+        return 0.0
+    given = regularizer.get_config()
+    if type(regularizer).__name__ not in ("L2", "L1L2") or given.get("l1"):
+        kind = type(regularizer).__name__
+        raise InputError(f"layer {layer.name}: found the regulariser {kind}; allowed: L2")
+    return 2 * _exact(given["l2"])
+
+
+def _exact(value: Any) -> float:
+    """A number that a library kept in float32, as it was written."""
+    single = np.float32(value)
+    return float(str(single)) if np.float32(float(str(single))) == single else float(value)
+
+
+def _train_torch(
+    model: Any, optimizer: Any, loss: Any, recorder: Recorder, epochs: int, batch_size: int
+) -> None:
+    """A torch Module, whose weights and optimiser are put back afterwards."""
+    from copy import deepcopy
+
+    import torch
+
+    recorder.about |= settings_of_torch(model, optimizer, loss)
+    assert recorder.x is not None
+    assert recorder.y is not None
+    dtype = next(model.parameters()).dtype
+    x = torch.as_tensor(np.array(recorder.x), dtype=dtype)
+    y = torch.as_tensor(np.array(recorder.y))
+    if "CrossEntropy" not in type(loss).__name__:
+        y = y.to(dtype)
+    before, state = deepcopy(model.state_dict()), deepcopy(optimizer.state_dict())
+    model.train()
+    recorder.about["steps_per_epoch"] = -(-len(x) // batch_size)
+    rng = np.random.default_rng(0)
+    recorder.watch(optimizer, model)
+    for _ in range(epochs):
+        order = rng.permutation(len(x))
+        for first in range(0, len(x), batch_size):
+            rows = recorder.rows(order[first : first + batch_size])
+            optimizer.zero_grad()
+            output = model(x[rows])
+            target = y[rows]
+            if target.ndim < output.ndim and output.shape[-1] == 1:
+                target = target[:, None]
+            loss(output, target).backward()
+            optimizer.step()
+    recorder.close()
+    model.load_state_dict(before)
+    optimizer.load_state_dict(state)
+
+
+def settings_of_torch(model: Any, optimizer: Any, loss: Any) -> dict[str, Any]:
+    """What a torch Module, its optimiser and loss say, as ``about`` has it.
+
+    Functions that are called in ``forward`` cannot be seen; they are found from the steps.
+    """
+    kinds = [(name, type(module).__name__) for name, module in model.named_modules()]
+    for name, kind in kinds:
+        if kind in _RANDOM:
+            raise InputError(f"layer {name}: found {kind}; allowed: layers that draw nothing")
+    linear = sum(kind == "Linear" for _, kind in kinds)
+    functions = [_TORCH[kind] for _, kind in kinds if kind in _TORCH]
+    about: dict[str, Any] = {"library": "torch"}
+    if len(functions) == linear - 1 and functions:
+        about["activation"] = functions if len(set(functions)) > 1 else functions[0]
+    kind = type(loss).__name__ if not hasattr(loss, "__name__") else loss.__name__
+    kind = kind.lower().replace("_", "")
+    if "crossentropy" in kind and "binary" not in kind:
+        about["output"] = "softmax"
+    elif kind in ("bcewithlogitsloss", "binarycrossentropywithlogits"):
+        about["output"] = "logistic"
+    elif kind in ("mseloss",):
+        about |= {"output": "identity"}
+        outputs = [m.out_features for m in model.modules() if hasattr(m, "out_features")][-1]
+        about["cost_factor"] = 2 / outputs
+    else:
+        raise InputError(
+            "loss: found "
+            f"{type(loss).__name__}; allowed: CrossEntropyLoss, BCEWithLogitsLoss, MSELoss"
+        )
+    if getattr(loss, "reduction", "mean") == "sum":
+        about["cost"] = "sum"
+        if about["output"] == "identity":
+            about["cost_factor"] = 2.0
+    name = type(optimizer).__name__
+    if name not in ("SGD", "Adam", "AdamW"):
+        raise InputError(f"optimizer: found {name}; allowed: SGD, Adam, AdamW")
+    groups = optimizer.param_groups
+    about["eta"] = float(groups[0]["lr"])
+    matrices = [p for _, p in model.named_parameters() if p.dim() == 2]
+    decay = {id(p): float(g["weight_decay"]) for g in groups for p in g["params"]}
+    lmbds = [decay.get(id(p), 0.0) for p in matrices]
+    about["lmbd"] = lmbds[0] if len(set(lmbds)) == 1 else lmbds
+    biases = [decay.get(id(p), 0.0) for _, p in model.named_parameters() if p.dim() == 1]
+    about["penalised_biases"] = bool(biases and any(biases))
+    about["decoupled"] = bool(name == "AdamW" and any(lmbds))
+    first = groups[0]
+    if name == "SGD":
+        about |= {"optimizer": "sgd", "momentum": float(first["momentum"])}
+        return about | {
+            "nesterov": bool(first["nesterov"]),
+            "dampening": float(first["dampening"]),
+        }
+    (beta_1, beta_2), epsilon = first["betas"], first["eps"]
+    about |= {"optimizer": "adam", "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+    return about | ({"amsgrad": True} if first.get("amsgrad") else {})
+
+
+def _train_jax(
+    loss: Any,
+    params: Any,
+    optimizer: Any,
+    eta: float | None,
+    recorder: Recorder,
+    epochs: int,
+    batch_size: int,
+) -> None:
+    import jax
+
+    recorder.about |= {"library": "jax"}
+    if eta is not None:
+        recorder.about |= {"optimizer": "sgd", "eta": float(eta), "momentum": 0.0}
+    gradient = jax.jit(jax.grad(loss))
+    kept = optimizer.init(params) if optimizer is not None else None
+    assert recorder.x is not None
+    steps = -(-len(recorder.x) // batch_size)
+    recorder.about["steps_per_epoch"] = steps
+    recorder.start(params)
+    source = recorder.batches(batch_size, seed=0)
+    for _ in range(epochs * steps):
+        x, y = next(source)
+        g = gradient(params, x, y)
+        if optimizer is None:
+            params = jax.tree.map(lambda p, d: p - eta * d, params, g)
+        else:
+            g, kept = optimizer.update(g, kept, params)
+            params = jax.tree.map(lambda p, d: p + d, params, g)
+        recorder.step(recorder.last_rows(), params)
+    recorder.close()
+
+
+def model_in_script(place: str) -> dict[str, Any]:
+    """The names of a script, run as a module, with the model under "model"; of ``script.py:model``."""
+    import runpy
+
+    file, _, name = place.rpartition(":")
+    if not file:
+        raise InputError(f"model: found {place!r}; allowed: script.py:name")
+    if not Path(file).is_file():
+        raise InputError(f"model: found no file {file!r}; allowed: script.py:name")
+    sys.path.insert(0, str(Path(file).resolve().parent))
+    try:
+        names = runpy.run_path(file, run_name="held")
+    finally:
+        sys.path.pop(0)
+    if name not in names:
+        from harness.errors import unknown
+
+        public = [own for own in names if not own.startswith("_")]
+        raise unknown(f"model in {file}", name, public)
+    return names | {"model": names[name]}

@@ -1,0 +1,365 @@
+"""Whether a recorded training takes the steps that the float64 reference takes; where not, and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.recording import Recording
+from harness.parity.effective_settings import Identified, Setting, fitted_settings, identified
+from harness.parity.explanation import Explanation, explain
+from harness.parity.mistake import Mistake
+from harness.parity.recorded_rules import (
+    USUAL,
+    after,
+    corrected_root,
+    minibatches_of,
+    other_data,
+    penalties,
+    rules_of,
+    rules_with,
+    single_correction,
+    traced,
+)
+from harness.parity.reference_step import Batch, StepRules
+from harness.parity.step_trace import (
+    LARGEST_LIMIT,
+    RMS_LIMIT,
+    StepTrace,
+    largest,
+    root_mean_squares,
+)
+from harness.parity.verdict import TAKES_THE_PATH, ParityOutcome
+
+_NUMBERS = 3e7  # that are looked at, steps times weights
+_MOST_STEPS = 3000
+_BLOCK = 250  # steps whose round-off is measured together
+_SEARCHED = 4  # steps that mistakes are sought in
+_BEFORE = 4  # of them before the first wrong one, where it comes late
+_WITNESSED = 40  # steps that an explanation has to hold in
+_TELLING = 6  # steps from which on one wrong first one tells something
+_CHAOTIC = 1e-3  # share of an update that round-off may be, at most, for it to be judged
+_SETTINGS = ("eta", "lmbd", "optimizer", "activation", "momentum")
+# groups of mistakes that the fitted settings show themselves
+_SHOWN = {"penalty", "penalised layers", "penalised biases", "eta", "momentum", "beta_1", "beta_2"}
+
+
+@dataclass(frozen=True)
+class RecordedParity:
+    """What judging a recording came to.
+
+    ``step``: the first wrong one, from 1, or 0; ``tensor``: the first wrong tensor in it, in the order of
+    computation; ``how`` it is known: "inferred" from the updates, always, of a recording. ``wrong``: which
+    tensors of which kept steps are, (steps, tensors). ``looked_at``: steps that were judged. ``share``: the
+    largest misfit as a share of what is allowed. ``found``: settings that nobody had said, as the steps
+    show them. ``notes``: what was taken for granted.
+    """
+
+    recording: Recording
+    rules: StepRules
+    outcome: ParityOutcome
+    step: int
+    tensor: str
+    explanation: Explanation | None
+    settings: tuple[Setting, ...]
+    left: float
+    looked_at: int
+    share: float
+    wrong_steps: int
+    wrong_tensors: tuple[str, ...] = ()
+    found: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+    size: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.recording.name
+
+    @property
+    def agrees(self) -> bool:
+        return self.outcome in TAKES_THE_PATH
+
+    @property
+    def exit_code(self) -> int:
+        """0 every step is the reference's; 1 not; 3 it could not be told."""
+        if self.outcome == ParityOutcome.NOT_COMPARABLE:
+            return 3
+        return 0 if self.agrees else 1
+
+
+def judge_recording(
+    recording: Recording, say: Callable[[str], None] = lambda doing: None
+) -> RecordedParity:
+    """Hold every step of a recording against the reference's, from the recording's own weights."""
+    begun = time.perf_counter()
+    batches = minibatches_of(recording)
+    about, found, notes = _completed(recording, batches)
+    rules = rules_of(recording, about)
+    if "penalties" in found:
+        rules = rules_with(rules, penalties(found["penalties"]))
+    blank = RecordedParity(
+        recording, rules, ParityOutcome.NOT_COMPARABLE, 0, "", None, (), 0.0, 0, 0.0, 0
+    )
+    blank = replace(blank, found=found, notes=tuple(notes))
+    trace = traced(recording, rules, batches, last=_looked_at(recording)).finite()
+    if len(recording.kept) < 2 or not trace.kept:
+        reason = "no weights were kept after a step"
+        if len(recording.kept) > 1:
+            reason = "the weights after the first step are not finite"
+        return replace(blank, reason=reason, seconds=time.perf_counter() - begun)
+    say(f"the steps of {recording.name}")
+    rules, checked = _under_conventions(trace, rules, about)
+    if rules is not trace.rules:
+        trace = replace(trace, rules=rules)
+        notes = [*notes, *(c.words for c in rules.conventions if c.group == "found convention")]
+    wrong = checked.wrong
+    steps_after = [k for k, seen in enumerate(trace.weights, start=1) if seen is not None]
+    blank = replace(
+        blank,
+        rules=rules,
+        notes=tuple(notes),
+        looked_at=len(trace),
+        share=checked.share,
+        wrong_steps=int(wrong.any(axis=1).sum()),
+    )
+    if len(trace) < recording.steps:
+        more = f"{len(trace)} of the recording's {recording.steps} steps were judged"
+        blank = replace(blank, notes=(*blank.notes, more))
+    said = {} if found else _said(recording, about, rules)
+    if not wrong.any():
+        settings, left = fitted_settings(trace, said | _said(recording, recording.about, rules))
+        outcome = ParityOutcome.ROUND_OFF if checked.share else ParityOutcome.IDENTICAL
+        if checked.chaotic:
+            outcome = ParityOutcome.NOT_COMPARABLE
+            blank = replace(blank, reason="between kept weights round-off alone grows too large")
+        return replace(
+            blank,
+            outcome=outcome,
+            settings=tuple(settings),
+            left=left,
+            seconds=time.perf_counter() - begun,
+        )
+    say(f"what explains {recording.name}")
+    index = int(np.flatnonzero(wrong.any(axis=1))[0])
+    explanation = _other_start(trace, wrong, checked.size) or _explained(
+        recording, trace, steps_after, index, batches
+    )
+    made = explanation.mistakes if explanation else ()
+    structure = [m for m in made if m.group not in _SHOWN]
+    settings, left = fitted_settings(trace, _said(recording, recording.about, rules), structure)
+    tensor = explanation.tensor if explanation else _first_tensor(trace, wrong[index])
+    outcome = ParityOutcome.UNEXPLAINED
+    if explanation:
+        rounding = explanation.kind == "rounding"
+        outcome = ParityOutcome.LIBRARY_ROUNDING if rounding else ParityOutcome.OTHER_OBJECTIVE
+    names = tuple(n for n, w in zip(trace.names, wrong[index], strict=True) if w)
+    return replace(
+        blank,
+        outcome=outcome,
+        step=(steps_after[index - 1] if index else 0) + 1,
+        tensor=tensor,
+        explanation=explanation,
+        settings=tuple(settings),
+        left=left,
+        wrong_tensors=names,
+        size=checked.size,
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def _looked_at(recording: Recording) -> int:
+    """The last kept step that is judged."""
+    weights = sum(tensor[0].size for tensor in (*recording.W, *recording.b))
+    most = int(min(_MOST_STEPS, max(_NUMBERS // weights, 20)))
+    possible = recording.kept[recording.kept <= max(most, int(recording.kept[:2][-1]))]
+    return int(possible[-1])
+
+
+@dataclass(frozen=True)
+class _Checked:
+    wrong: NDArray[np.bool_]
+    share: float
+    size: float
+    chaotic: bool
+
+
+def _checked(trace: StepTrace) -> _Checked:
+    """Which tensors of which steps are wrong, block by block."""
+    wrong, share, size, spread = [], 0.0, 0.0, 0.0
+    for block in _blocks(trace):
+        scales = block.own_round_off
+        ratios = block.ratios(block.rules)
+        rms, most = root_mean_squares(ratios), largest(ratios)
+        wrong.append((rms > RMS_LIMIT) | (most > LARGEST_LIMIT))
+        share = max(share, float(rms.max() / RMS_LIMIT), float(most.max() / LARGEST_LIMIT))
+        befores = [block.start.weights, *block.kept[:-1]]
+        made = block.predicted(block.rules)
+        for scale, step, seen, before in zip(scales, made, block.kept, befores, strict=True):
+            for name, tensor in scale.items():
+                moved = float(np.abs(step[name] - before[name]).max())
+                whole = max(float(np.abs(seen[name]).max()), 1e-300)
+                size = max(size, float(np.abs(seen[name] - step[name]).max()) / whole)
+                if block.weights[0] is None and moved:
+                    spread = max(spread, float(np.sqrt(np.mean(tensor**2))) / moved)
+    return _Checked(np.concatenate(wrong), share, size, spread > _CHAOTIC)
+
+
+def _blocks(trace: StepTrace) -> list[StepTrace]:
+    ends = [k for k, seen in enumerate(trace.weights, start=1) if seen is not None]
+    cuts = [0]
+    for end in ends:
+        if end - cuts[-1] >= _BLOCK or end == ends[-1]:
+            cuts.append(end)
+    blocks, rest = [], trace
+    for first, last in pairwise(cuts):
+        blocks.append(rest.first(last - first))
+        if last != cuts[-1]:
+            rest = after(rest, last - first)
+    return blocks
+
+
+def _under_conventions(
+    trace: StepTrace, rules: StepRules, about: Mapping[str, Any]
+) -> tuple[StepRules, _Checked]:
+    """The rules with another form of Adam that is as good, where only that makes steps right."""
+    plain = _checked(trace)
+    if not plain.wrong.any() or rules.training.optimizer != "adam":
+        return rules, plain
+    forms: list[tuple[Mistake, ...]] = [(corrected_root(),), (single_correction(),)]
+    if any(c.group == "convention" and "Adam" in c.words for c in rules.conventions):
+        forms = forms[1:]
+    best = (rules, plain)
+    for form in forms:
+        other = rules_with(rules, *(replace(one, group="found convention") for one in form))
+        checked = _checked(replace(trace, rules=other))
+        if not checked.wrong.any():
+            return other, checked
+        if checked.share < 0.01 * best[1].share:
+            best = (other, checked)
+    return best
+
+
+def _explained(
+    recording: Recording,
+    trace: StepTrace,
+    steps_after: Sequence[int],
+    index: int,
+    batches: Sequence[Batch],
+) -> Explanation | None:
+    """The mistakes that account for the steps about the first wrong one."""
+    begin = steps_after[max(index - _BEFORE, 0) - 1] if index > _BEFORE else 0
+    part = after(trace, begin) if begin else trace
+
+    def until(kept: int) -> StepTrace:
+        ends = [k for k, seen in enumerate(part.weights, start=1) if seen is not None]
+        return part.first(ends[min(kept, len(ends)) - 1])
+
+    short, long = until(_SEARCHED), until(_WITNESSED)
+    if short.wrong(short.rules).any(axis=1).sum() < 2:
+        wrong = np.flatnonzero(long.wrong(long.rules).any(axis=1))
+        short = until(int(wrong[1]) + 1) if len(wrong) > 1 else short
+    traces = [short] if len(long) == len(short) else [short, long]
+    return explain(traces, batches, more=other_data(recording, trace.rules))
+
+
+def _other_start(trace: StepTrace, wrong: NDArray[np.bool_], size: float) -> Explanation | None:
+    """That the training began elsewhere: only what leads away from the recorded start is wrong.
+
+    Told of plain gradient descent alone; other optimisers remember what the unknown start did.
+    """
+    training = trace.rules.training
+    steps = np.asarray(wrong.any(axis=1))
+    if training.optimizer != "sgd" or training.momentum or len(steps) < _TELLING or steps[1:].any():
+        return None
+    words = (
+        "the training did not begin at the recorded initial weights: only its first step is wrong"
+    )
+    start = Mistake("initial weights", words, "initial weights", "initial W1", {})
+    return Explanation((start,), (), 0.0, size, 1, len(steps))
+
+
+def _first_tensor(trace: StepTrace, wrong: NDArray[np.bool_]) -> str:
+    """The first wrong tensor of a step as far as the updates tell: gradients come from the last layer."""
+    names = [name for name, differs in zip(trace.names, wrong, strict=True) if differs]
+    last = max(int(name[1:]) for name in names)
+    kinds = [name[0] for name in names if int(name[1:]) == last]
+    return f"d{'W' if 'W' in kinds else 'b'}{last}"
+
+
+def _completed(
+    recording: Recording, batches: Sequence[Batch]
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """What is said of a training, completed by what its steps show; what was found so; notes."""
+    about = dict(recording.about)
+    lacking = [key for key in ("optimizer", "activation", "eta", "lmbd") if key not in about]
+    if "activation" in lacking and len(recording.W) == 1:
+        lacking.remove("activation")
+    if not lacking or len(recording.kept) < 2:
+        return about, {}, []
+    rules = rules_of(recording, about)
+    end = 0
+    while end < min(12, len(recording.kept) - 1) and recording.kept[end + 1] == end + 1:
+        end += 1
+    trace = traced(recording, rules, batches, last=end).finite() if end else None
+    if trace is None or not len(trace):
+        return about, {}, [f"{', '.join(lacking)} not said, and the first steps were not kept"]
+    shown: Identified = identified(trace, about)
+    found: dict[str, Any] = {}
+    for key in ("optimizer", "activation"):
+        if key in lacking and key in shown.about:
+            found[key] = shown.about[key]
+    if found.get("optimizer", about.get("optimizer")) == "sgd":
+        for key in ("momentum", "nesterov"):
+            if key not in about and shown.about.get("momentum", 0.0) > 1e-3:
+                found[key] = shown.about[key]
+    guess = {**about, **found}
+    guess.setdefault("eta", shown.about.get("eta", 0.01))
+    fitted, _ = fitted_settings(replace(trace, rules=rules_of(recording, guess)), {})
+    values = {one.name: one for one in fitted}
+    if "eta" in lacking:
+        found["eta"] = values["eta"].rounded
+    if "momentum" in found:
+        found["momentum"] = values["momentum"].rounded if "momentum" in values else 0.0
+    if found.get("optimizer") == "adam":
+        for key in ("beta_1", "beta_2"):
+            # what the steps cannot tell is as usual
+            if key not in about and values[key].known:
+                found[key] = values[key].rounded
+    if "lmbd" in lacking:
+        own = {name: one.rounded for name, one in values.items() if name.startswith("lmbd on ")}
+        strengths = {name.removeprefix("lmbd on "): value for name, value in own.items()}
+        matrices = [value for name, value in strengths.items() if name != "biases"]
+        of_biases = strengths.pop("biases")
+        if len(set(matrices)) == 1 and not of_biases:
+            found["lmbd"] = matrices[0]
+        else:
+            biases = {f"b{k}": of_biases for k in range(1, len(matrices) + 1)}
+            found["lmbd"] = matrices
+            found["penalties"] = strengths | biases
+    told = {**about, **{k: v for k, v in found.items() if k != "penalties"}}
+    return told, found, []
+
+
+def _said(recording: Recording, about: Mapping[str, Any], rules: StepRules) -> dict[str, Any]:
+    """What the author says of each fitted setting."""
+    training, layers = rules.training, rules.network.layers
+    said: dict[str, Any] = {"eta": about.get("eta")}
+    if "lmbd" in about:
+        lmbds = about["lmbd"] if isinstance(about["lmbd"], list) else [about["lmbd"]] * layers
+        for layer, lmbd in enumerate(lmbds):
+            own = training.penalty(lmbd, rules.batch_size, layer, layers)
+            said[f"lmbd on W{layer + 1}"] = float(own)
+        said["lmbd on biases"] = float(lmbds[0]) if about.get("penalised_biases") else 0.0
+    if training.optimizer == "adam":
+        said |= {key: about.get(key, USUAL[key]) for key in ("beta_1", "beta_2")}
+    else:
+        said["momentum"] = about.get("momentum")
+    return said

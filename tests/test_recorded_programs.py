@@ -1,0 +1,167 @@
+"""The recorded programs of backends/README.md, right and with a mistake; models that are held."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+
+from backends.recording import read_recording
+from harness import hold
+from harness.parity.recorded_parity import judge_recording
+from harness.parity.verdict import ParityOutcome
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "backends" / "README.md").read_text("utf-8")
+MISTAKES = {  # what is changed in the program, and what it is called
+    "numpy": [
+        ("/ len(rows)", "", "summed cost"),
+        ("(1 - a**2)", "a * (1 - a)", "another derivative"),
+        ("W1 - eta * (x[rows].T @ delta1 + lmbd * W1)", "W1 - eta * x[rows].T @ delta1", ""),
+    ],
+    "keras": [("0.01 / 2", "0.01", "penalty factor")],
+    "torch": [
+        ('{"params": biases}', '{"params": biases, "weight_decay": 0.01}', "penalised biases")
+    ],
+}
+
+
+def needs(library):
+    if importlib.util.find_spec(library) is None:
+        pytest.skip(f"{library} is not installed here")
+
+
+def program(name):
+    return re.search(rf"<!-- a recorded program: {name} -->\n```python\n(.*?)```", PAGE, re.S)[1]
+
+
+def judged(name, text, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    exec(compile(text, name, "exec"), {"__name__": name})
+    return judge_recording(read_recording(folder / f"{name}.npz"))
+
+
+@pytest.mark.parametrize("name", list(MISTAKES))
+def test_a_program_with_at_most_five_lines_more_is_found_right(name, tmp_path, monkeypatch):
+    needs(name)
+    text = program(name)
+    assert 1 <= len(re.findall(r"# \d$", text, re.M)) <= 5
+    parity = judged(name, text, tmp_path, monkeypatch)
+    assert parity.outcome == ParityOutcome.ROUND_OFF
+    assert not any(one.differs for one in parity.settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "called"),
+    [(name, *change) for name, changes in MISTAKES.items() for change in changes],
+)
+def test_a_mistake_in_a_program_is_named(name, right, wrong, called, tmp_path, monkeypatch):
+    needs(name)
+    assert program(name).count(right) == 1 or name == "keras"
+    parity = judged(name, program(name).replace(right, wrong), tmp_path, monkeypatch)
+    assert parity.exit_code == 1
+    assert parity.step == 1
+    if called:
+        assert {m.name for made in parity.explanation.alternatives for m in made} == {called}
+
+
+# ------------------------------------------------------------------ hold
+
+X, Y = load_iris(return_X_y=True)
+X = ((X - X.mean(axis=0)) / X.std(axis=0)).astype(np.float32)
+
+
+def test_an_estimator_of_scikit_learn_is_held():
+    from sklearn.neural_network import MLPClassifier
+
+    model = MLPClassifier((6,), solver="sgd", batch_size=32, activation="tanh", random_state=0)
+    parity = hold(model, X, Y, epochs=2)
+    assert parity.outcome == ParityOutcome.ROUND_OFF
+    assert not hasattr(model, "coefs_")
+
+
+def test_a_compiled_keras_model_is_held_and_put_back():
+    import keras
+
+    layer = keras.layers.Dense(6, activation="relu", kernel_regularizer=keras.regularizers.L2(0.01))
+    model = keras.Sequential(
+        [keras.Input((4,)), layer, keras.layers.Dense(3, activation="softmax")]
+    )
+    model.compile("adam", loss="sparse_categorical_crossentropy")
+    before = [w.copy() for w in model.get_weights()]
+    parity = hold(model, X, Y, epochs=2)
+    assert parity.agrees
+    said = {one.name: one.said for one in parity.settings}
+    assert said["lmbd on W1"] == pytest.approx(0.02)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_torch_module_is_held_and_put_back():
+    needs("torch")
+    import torch
+
+    layers = [torch.nn.Linear(4, 6), torch.nn.GELU(), torch.nn.Linear(6, 3)]
+    model = torch.nn.Sequential(*layers)
+    before = [p.detach().clone() for p in model.parameters()]
+    loss = torch.nn.CrossEntropyLoss()
+    for optimizer in (
+        torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, dampening=0.5, weight_decay=0.01),
+        torch.optim.Adam(model.parameters(), 0.01, amsgrad=True),
+        torch.optim.AdamW(model.parameters(), 0.01),
+    ):
+        assert hold(model, X, Y, optimizer=optimizer, loss=loss, epochs=2).agrees
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    twice = torch.nn.Sequential(*layers, torch.nn.Softmax(-1))
+    optimizer = torch.optim.SGD(twice.parameters(), 0.1)
+    parity = hold(twice, X, Y, optimizer=optimizer, loss=loss, epochs=2)
+    assert {m.name for m in parity.explanation.mistakes} == {"softmax twice"}
+
+
+def test_a_loss_of_jax_is_held_its_settings_found_from_the_weights():
+    needs("jax")
+    import jax
+    import jax.numpy as jnp
+
+    def loss(params, x, y):
+        (W1, b1), (W2, b2) = params
+        logits = jax.nn.log_softmax(jnp.tanh(x @ W1 + b1) @ W2 + b2)
+        cost = -jnp.take_along_axis(logits, y[:, None], axis=1).mean()
+        return cost + 0.005 * (W1**2).sum()
+
+    rng = np.random.default_rng(0)
+    params = [
+        (rng.normal(0, 0.5, shape).astype(np.float32), np.zeros(shape[1], np.float32))
+        for shape in ((4, 8), (8, 3))
+    ]
+    parity = hold(loss, X, Y, params=params, eta=0.1)
+    assert parity.agrees
+    assert parity.found["activation"] == "tanh"
+    assert parity.found["lmbd"] == [0.01, 0.0]
+
+
+def test_hold_on_the_command_line(tmp_path):
+    np.savez(tmp_path / "d.npz", x=X, y=Y)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from sklearn.neural_network import MLPClassifier\n"
+        "model = MLPClassifier((6,), solver='sgd', random_state=0)\n"
+    )
+
+    def held(*arguments):
+        line = [sys.executable, "-m", "harness", "hold", *arguments]
+        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    good = held("script.py:model", "--data", "d.npz", "--json")
+    assert good.returncode == 0, good.stderr
+    assert json.loads(good.stdout)["recordings"][0]["outcome"] == "same to round-off"
+    assert (tmp_path / "model-parity" / "parity.html").is_file()
+    wrong = held("script.py:mode", "--data", "d.npz")
+    assert wrong.returncode == 2
+    assert "did you mean 'model'?" in wrong.stderr
