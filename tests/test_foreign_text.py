@@ -172,7 +172,12 @@ def test_who_failed_is_not_held_against_the_others_and_who_stands_apart_is_named
     cells = {"eta": 0.1, "lmbd": 0.0, "repeat": 0}
     labels = {"numpy": [0, 1, 2], "sklearn": [0, 1, 2], "keras": [0, 2, 2], "tensorflow": []}
     status = {"tensorflow": "failed"}
-    records = pd.DataFrame([{"backend": b, **cells, "status": status.get(b, "ok")} for b in labels])
+    records = pd.DataFrame(
+        [
+            {"backend": b, **cells, "status": status.get(b, "ok"), "test_accuracy": 1.0}
+            for b in labels
+        ]
+    )
     predictions = pd.DataFrame(
         [{"backend": b, **cells, "predicted": np.array(v, int)} for b, v in labels.items()]
     )

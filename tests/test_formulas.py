@@ -113,7 +113,7 @@ def test_analytic_gradient_equals_tensorflows_tape(activation):
     b = [tf.Variable(b[None, ..., None]) for b in weights.b]
     with tf.GradientTape() as tape:
         z = _forward(tf, tf.constant(x)[None], network, W, b)
-        cost = tf.reduce_mean(_cost(tf, z, tf.constant(y)[None], network))
+        cost = tf.reduce_mean(_cost(tf, z, tf.constant(y)[None, None], network))
         total = cost + tf.add_n([LMBD * tf.nn.l2_loss(w) for w in W])
     mine = analytic(network, x, y, weights, Training())
     for ours, theirs in zip(mine, tape.gradient(total, W + b), strict=True):

@@ -329,7 +329,7 @@ def test_a_kink_is_nobodys_fault_and_where_nothing_is_left_to_judge_nothing_is_s
     held = found.errors.groupby("step")["enforced"].any()
     assert held.to_dict() == {1: True, 3: False}
     (verdict,) = found.of(ParityOutcome.NOT_COMPARABLE)
-    assert "1 cells part at a kink" in verdict.reason
+    assert "1 cell parts at a kink" in verdict.reason
     assert found.exit_code == 3
 
 
@@ -399,7 +399,7 @@ def test_the_figures_are_drawn(stale):
         ({"steps": 0}, "steps: found 0; allowed: 1 or more"),
         ({"rtol": 2.0}, "rtol: found 2; allowed: a number between 0 and 1"),
         ({"reference": "nunpy"}, "did you mean 'numpy'"),
-        ({"reference": "no_such_module:Backend"}, "cannot be imported"),
+        ({"reference": "no_such_module:Backend"}, "is not known"),
     ],
 )
 def test_wrong_flags_are_input_errors(wrong, words):
