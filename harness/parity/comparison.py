@@ -22,6 +22,7 @@ from backends.distance import Errors, error, errors
 from backends.formulas import logits, predict, sample_cost
 from backends.network import Array, Weights
 from harness.data.dataset import Dataset
+from harness.executors.fork import beside
 from harness.experiment.experiment import Experiment
 from harness.parity.stock import STOCK_COLUMNS, stock_errors
 from harness.parity.verdict import BackendVerdict, ParityOutcome, judge_errors
@@ -60,7 +61,8 @@ class ParityTask:
 
     ``backends`` are guarded (:func:`~harness.training.contract.guarded_backend`). ``reference``: the name
     of one that takes the place of the written-out reference, or "". ``repeat``: whose split and plan;
-    ``cells``: the numbers of some cells of the grid, none for all.
+    ``cells``: the numbers of some cells of the grid, none for all. ``paths``: the reference's paths that
+    are known already, by the first backend of the group and the first of the cells.
     """
 
     experiment: Experiment
@@ -72,6 +74,7 @@ class ParityTask:
     say: Callable[[str], None]
     repeat: int = 0
     cells: Sequence[int] = ()
+    paths: Mapping[tuple[str, int], Path] = field(default_factory=dict)
 
     def trial(self, recipe: str, dtype: str) -> Trial:
         whole = trial(self.experiment, self.dataset, recipe, dtype, self.steps, repeat=self.repeat)
@@ -126,6 +129,23 @@ class ParityComparison:
         )
 
 
+def paths_for_all_dtypes(task: ParityTask, group: Sequence[str]) -> dict[tuple[str, int], Path]:
+    """The written-out reference of a group, if the grid is trained at once, as ``ParityTask.paths`` has it.
+
+    Larger grids are not kept: their paths are as large as those of all backends.
+    """
+    exact = task.trial(group[0], "float64")
+    if task.reference or len(exact.chunks()) > 1 or reference_fault(exact):
+        return {}
+    task.say("the reference")
+    half = len(exact.cells) // 2
+    if not half:
+        return {(group[0], 0): reference_path(exact)}
+    second = beside(lambda: reference_path(exact.of(slice(half, None))))
+    halves = reference_path(exact.of(slice(half))), second()
+    return {(group[0], 0): tuple(Weights.concatenate(both) for both in zip(*halves, strict=True))}
+
+
 def compare_group(
     task: ParityTask, names: Sequence[str], dtypes: Sequence[str]
 ) -> ParityComparison:
@@ -149,8 +169,10 @@ def compare_group(
     tables, chaos, alike = [], [], {dtype: set(combinations(able, 2)) for dtype in dtypes}
     for cells in exact.chunks():
         part = f", cells {cells.start + 1} to {cells.stop}" if len(exact.chunks()) > 1 else ""
-        task.say(f"the reference{part}")
-        path = task.reference_path(exact.of(cells))
+        path = task.paths.get((names[0], cells.start), ())
+        if not path:
+            task.say(f"the reference{part}")
+            path = task.reference_path(exact.of(cells))
         for dtype in dtypes:
             going = [name for name in able if (name, dtype) not in failures]
             sides = _trained(task, going, trials[dtype].of(cells), path, part)

@@ -20,7 +20,12 @@ from harness.executors.threads import fewer_threads
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import cores
 from harness.experiment.experiment import Experiment
-from harness.parity.comparison import ParityComparison, ParityTask, compare_group
+from harness.parity.comparison import (
+    ParityComparison,
+    ParityTask,
+    compare_group,
+    paths_for_all_dtypes,
+)
 from harness.parity.divergence import Divergence, divergence_of
 from harness.parity.kinks import Kink, grant_kinks
 from harness.parity.stock import StockProgram
@@ -254,6 +259,9 @@ def _side_by_side(
     if len(dtypes) < 2 or not forks():
         return _compared(task, chosen, dtypes)
     with fewer_threads(max(1, cores() // 2)):
+        names = [n for n in task.experiment.backends if isinstance(chosen[n], Backend)]
+        for group in recipes(task.experiment, names):
+            task = replace(task, paths={**task.paths, **paths_for_all_dtypes(task, group)})
         quietly = replace(task, say=lambda doing: None)
         other = beside(lambda: _compared(quietly, chosen, dtypes[:1])[2])
         task, missing, here = _compared(task, chosen, dtypes[1:])

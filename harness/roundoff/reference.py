@@ -89,9 +89,16 @@ def _leaky(z: Array, rounded: Rounding) -> Array:
 
 
 def _softmax(z: Array, rounded: Rounding) -> Array:
-    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    e = z - z.max(axis=-1, keepdims=True)
+    np.exp(e, out=e)
     e /= e.sum(axis=-1, keepdims=True)
     return rounded(e, ELEMENTARY)
+
+
+def _times(fresh: Array, factor: Array | np.floating) -> Array:
+    """The product, in the memory of the first: another array costs as much as the arithmetic."""
+    fresh *= factor
+    return fresh
 
 
 # f of z, and f' of z and a = f(z); for relu and its kin f'(0) is the left derivative
@@ -107,7 +114,7 @@ FUNCTIONS_OF_Z: dict[str, Callable[[Array, Rounding], Array]] = {
 }
 DERIVATIVES: dict[str, Callable[[Array, Array], Array]] = {
     "identity": lambda z, a: np.ones_like(z),
-    "sigmoid": lambda z, a: a * (1 - a),
+    "sigmoid": lambda z, a: _times(1 - a, a),
     "tanh": lambda z, a: 1 - a * a,
     "relu": lambda z, a: (z > 0).astype(z.dtype),
     "leaky_relu": lambda z, a: np.where(z > 0, z.dtype.type(1), z.dtype.type(LEAKY_SLOPE)),
@@ -167,7 +174,7 @@ def gradients_of(
     network, n = objective.network, x.shape[-2]
     z, a = passed_forward(x, network, W, b, rounded)
     real = x.dtype.type
-    delta = rounded((a[-1] - t) * real(objective.cost_factor(n)))
+    delta = rounded(_times(a[-1] - t, real(objective.cost_factor(n))))
     dW: list[Array] = [delta] * network.layers
     db: list[Array] = [delta] * network.layers
     for layer in reversed(range(network.layers)):
@@ -194,7 +201,7 @@ class GradientDescent:
         """What step ``t`` (from 1) adds to the tensor at ``place``."""
         step, m = self.rounded(self.eta * g), self.training.momentum
         if not m:
-            return -step
+            return np.negative(step, out=step)
         v = self.velocities[place]
         v *= m
         v -= step
