@@ -16,6 +16,7 @@ import pandas as pd
 
 from backends.base import Backend
 from harness.data.dataset import Dataset, load_dataset
+from harness.data.encoding import inputs_of
 from harness.data.split import split_rows
 from harness.errors import InputError
 from harness.executors.by_name import check_executor, executor
@@ -114,11 +115,11 @@ def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
             f"has {len(dataset.classes)}; allowed: {', '.join(names)}"
         )
     split = split_rows(dataset, experiment)
-    samples = len(split.train)
+    samples, inputs = len(split.train), inputs_of(dataset, split, experiment)
     units: list[Unit] = []
     reasons = {name: (Status.UNAVAILABLE, reason) for name, reason in missing.items()}
     for name, backend in backends.items():
-        network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
+        network = experiment.network(name, inputs, len(dataset.classes))
         require_unit_memory(experiment, name, network, samples, len(split.test))
         try:
             reason = guarded_backend(backend).unsupported(network, experiment.training(name))
@@ -152,12 +153,10 @@ def train_and_save(
     folder = RunFolder(address_of(work.experiment, execution))
     begun, created = time.perf_counter(), now()
     check_executor(execution)
-    _check_folder(folder, work.experiment, execution)
+    _check_folder(folder, work, execution)
     folder.require_writable()
     with folder.lock():
-        _check_folder(
-            folder, work.experiment, execution
-        )  # which another run may have made meanwhile
+        _check_folder(folder, work, execution)  # which another run may have made meanwhile
         if execution.fresh and (stays := folder.clear_contents()):
             _log.info(
                 "left in %s, not written by the harness: %s", folder.address, ", ".join(stays)
@@ -165,7 +164,9 @@ def train_and_save(
         folder.claim(RUN_FILES)
         folder.remove_half_written()
         before_this = _begin_writing(folder)
-        written = {"experiment.toml": folder.write_experiment(work.experiment)}
+        about = [work.dataset.source, f"SHA-256 {work.dataset.sha256}", *work.dataset.decisions]
+        data_lines = [f"data: {line}" for line in about]
+        written = {"experiment.toml": folder.write_experiment(work.experiment, data_lines)}
         parts = _parts(work, execution, folder)
         before = parts.finished()
         work = replace(work, done={unit: outcome.finished for unit, outcome in before.items()})
@@ -217,11 +218,12 @@ def address_of(experiment: Experiment, execution: Execution) -> str:
     return f"{execution.output.rstrip('/')}/{name}" if execution.output != "/" else f"/{name}"
 
 
-def _check_folder(folder: RunFolder, experiment: Experiment, execution: Execution) -> None:
-    """A folder may be new, hold this experiment, or one that this experiment only adds to.
+def _check_folder(folder: RunFolder, work: Work, execution: Execution) -> None:
+    """A folder may be new, hold this experiment, or one that it only adds to, on the same data.
 
     What is in it beside a run stays there, but a run cannot begin over somebody's file.
     """
+    experiment = work.experiment
     if not folder.is_run():
         folder.refuse_foreign(RUN_FILES)
         return
@@ -243,6 +245,15 @@ def _check_folder(folder: RunFolder, experiment: Experiment, execution: Executio
                 f"name: {folder.address!r} holds another experiment ({key} {old!r}, now {new!r}); "
                 "choose another --name, or --fresh to discard what is there"
             )
+    if not folder.exists("manifest.json"):
+        return
+    before = folder.read_json("manifest.json")["dataset"]["sha256"]
+    if before != work.dataset.sha256:
+        raise InputError(
+            f"dataset: {work.dataset.name!r} has changed since {folder.address!r} was made from it (SHA-256 "
+            f"{work.dataset.sha256[:12]}, then {before[:12]}); choose another --name, or --fresh to discard "
+            "what is there"
+        )
 
 
 def _parts(work: Work, execution: Execution, folder: RunFolder) -> Parts:

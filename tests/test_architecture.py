@@ -30,13 +30,19 @@ HARNESS = (
     "compare",
     "lecture",
     "check",
+    "upgrade",
     "bench",
     "api",
     "cli",
     "__main__",
 )
-VERBS = ("report", "parity", "compare", "lecture", "check", "bench")
-MAY_USE = {("check", "parity"), ("bench", "lecture")}  # of the verbs, nobody else another
+VERBS = ("report", "parity", "compare", "lecture", "check", "upgrade", "bench")
+MAY_USE = {
+    ("check", "parity"),
+    ("upgrade", "parity"),
+    ("upgrade", "compare"),
+    ("bench", "lecture"),
+}  # of the verbs, nobody else another
 BACKENDS = (
     "recording",
     "settings",

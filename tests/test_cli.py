@@ -63,7 +63,7 @@ class Broken(Faulty):
     ("backend", "stream", "told"),
     [
         ("Faulty", "stdout", "RuntimeError: while training"),
-        ("Broken", "stderr", "error: RuntimeError: of its own; a fault in a"),
+        ("Broken", "stdout", "RuntimeError: of its own"),
     ],
 )
 def test_a_fault_in_a_backend_is_no_verdict(backend, stream, told, tmp_path):
@@ -235,6 +235,7 @@ GIVEN: dict[str, tuple[list[str], Any, dict[str, Any]]] = {
     "tol": (["0.1"], 0.1, {"patience": 3}),
     "shared_stream": (["weights"], ("weights",), {}),
     "drawn_before": (["numpy weights"], ("numpy weights",), {"draws": "notebook"}),
+    "choose_by": (["macro_f1"], "macro_f1", {}),
     "draws": (["notebook"], "notebook", {}),
     "seed": (["7"], 7, {}),
     "folds": (["7"], 7, {}),

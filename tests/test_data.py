@@ -86,13 +86,18 @@ def test_a_matrix_in_an_npz_file_is_cut_into_columns(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"width": np.nan}, "'width' of 'flowers.csv' has 40 NaN or infinite value"),
-        ({"height": np.inf}, "'height' of 'flowers.csv' has 40 NaN or infinite value"),
-        ({"width": "wide"}, "feature column 'width' of 'flowers.csv' holds text"),
+        ({"width": [1.5] * 20 + [np.nan] * 20}, "20 missing in width (first in row 22)"),
+        ({"height": [1.5] * 5 + [np.inf] * 35}, "height (inf in row 7)"),
+        ({"height": [1.5] * 5 + [1e39] * 35}, "height (1e+39 in row 7)"),
+        (
+            {"width": [1.5] * 39 + ["wide"]},
+            "width has 'wide' in row 41 (1 such)",
+        ),
+        ({"width": "2024-05-01"}, "--drop width"),
         ({"kind": "rose"}, "has one class only"),
         ({"kind": [f"k{i}" for i in range(40)]}, "has 40 classes for 40 samples"),
-        ({"kind": ["rose"] * 39 + [None]}, "has missing values"),
-        ({"kind": ["rose"] * 39 + ["tulip"]}, "cannot be split so"),
+        ({"kind": ["rose"] * 39 + [None]}, "1 missing in kind (first in row 41)"),
+        ({"kind": ["rose"] * 39 + ["tulip"]}, "cannot be split so (class 'tulip' has 1"),
     ],
 )
 def test_a_file_that_cannot_be_trained_on_is_refused(table, columns, message):
@@ -107,9 +112,12 @@ def test_a_missing_target_column_is_named_with_the_nearest(table):
         load_dataset(table(target="knd"))
 
 
-def test_a_file_needs_a_target(table):
-    with pytest.raises(InputError, match="target: needed for the file"):
-        load_dataset(table(target=None))
+def test_a_target_that_is_not_plain_has_to_be_named(table):
+    columns = {"kind": [f"k{i}" for i in range(40)]}
+    with pytest.raises(
+        InputError, match=r"which column of 'flowers\.csv' .* --target with one of width"
+    ):
+        load_dataset(table(target=None, **columns))
 
 
 @pytest.mark.parametrize("name", ["flowers.parquet", "flowers.npz"])

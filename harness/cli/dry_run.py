@@ -22,13 +22,15 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
     """Backends with their networks, units and floating-point operations, and where results would go."""
     from harness.cli.progress import duration, grid_words
     from harness.cli.tables import show_table
+    from harness.data.encoding import inputs_of
     from harness.data.split import split_rows
     from harness.runner import address_of
 
     experiment, dataset = work.experiment, work.dataset
     split = split_rows(dataset, experiment)
     parts = ", ".join(f"{len(rows)} {part}" for part, rows in split.items())
-    about = f" ({dataset.source}): {parts}; {dataset.x.shape[1]} features"
+    inputs = inputs_of(dataset, split, experiment)
+    about = f" ({dataset.source}): {parts}; {inputs} features"
     out.print(Text.assemble((dataset.name, "bold"), about))
     header = ["backend", "network", "weights", "networks", "steps each", "units", "GFLOP"]
     rows = []
@@ -38,7 +40,7 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
             status, reason = work.reasons[name]
             rows.append([name, f"{status}: {reason}", *[""] * 5])
             continue
-        network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
+        network = experiment.network(name, inputs, len(dataset.classes))
         batch = min(experiment.recipe(name).batch_size, len(split.train))
         units = [unit for unit in work.units if unit.backend == name]
         networks = sum(unit.size for unit in units)

@@ -35,7 +35,7 @@ def list_command(
     from backends.registry import UnusableBackend, find, known, version
     from harness.cli.console import console
     from harness.data.dataset import CLASSIFICATION, REGRESSION
-    from harness.data.readers import READERS
+    from harness.data.readers import FILE_KINDS
     from harness.experiment.presets import PRESETS
 
     out = console()
@@ -66,7 +66,7 @@ def list_command(
     for name in REGRESSION:
         sets.add_row(name, "regression")
     sets.add_row("openml:NAME", "either; fetched by scikit-learn, kept in its cache")
-    sets.add_row(f"a {', '.join(READERS)} file", "either; with --target COLUMN")
+    sets.add_row("a file", f"either; {FILE_KINDS}: python -m harness data FILE")
     out.print(sets)
     presets = Table(title="Presets", title_justify="left")
     for column in ("name", "what it is"):

@@ -14,7 +14,20 @@ from typing import Any, NoReturn
 
 import typer
 
-from harness.cli import baseline, bench, check, compare, hold, lecture, listing, parity, report, run
+from harness.cli import (
+    baseline,
+    bench,
+    check,
+    compare,
+    data,
+    hold,
+    lecture,
+    listing,
+    parity,
+    report,
+    run,
+    upgrade,
+)
 from harness.cli.interruption import tell_stopped
 from harness.cli.options import EachFlagOnce, Verbs, with_flags
 from harness.document.foreign_text import visible
@@ -22,11 +35,13 @@ from harness.errors import ExitCode, InputError
 
 VERBS: dict[str, Callable[..., None]] = {
     "run": run.run_command,
+    "data": data.data_command,
     "report": report.report_command,
     "parity": parity.parity_command,
     "hold": hold.hold_command,
     "compare": compare.compare_command,
     "check": check.check_command,
+    "upgrade": upgrade.upgrade_command,
     "bench": bench.bench_command,
     "lecture": lecture.lecture_command,
     "list": listing.list_command,

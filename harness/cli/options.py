@@ -73,6 +73,13 @@ def takes_run(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def takes_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Mark a command that has the flags on data, all but the data themselves, as ``settings``."""
+    command.takes = ("Experiment",)  # type: ignore[attr-defined]
+    command.leaves = ("config", "dataset")  # type: ignore[attr-defined]
+    return command
+
+
 def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     """A command with the flags of the settings that it takes; one that takes none as it is."""
     taken = getattr(command, "takes", ())
@@ -81,33 +88,45 @@ def with_flags(command: Callable[..., None]) -> Callable[..., None]:
     from harness.experiment.execution import Execution
     from harness.experiment.experiment import Experiment
     from harness.experiment.recipe import Recipe
-    from harness.experiment.setting import CONVENTIONS, PANELS, WHAT, extra_of
+    from harness.experiment.setting import CONVENTIONS, DATA, PANELS, WHAT, extra_of
 
     models = [model for model in (Experiment, Execution) if model.__name__ in taken]
     fields = {name: field for model in models for name, field in model.model_fields.items()}
+    leaves = getattr(command, "leaves", ())
+    if leaves:
+        fields = {
+            name: field
+            for name, field in fields.items()
+            if extra_of(field)["panel"] == DATA and name not in leaves
+        }
     names = sorted(fields, key=lambda name: name in Recipe.model_fields)  # the grid's axes first
 
     @functools.wraps(command)
     def with_settings(**given: Any) -> None:
         given.pop("debug")  # read from the command line by harness.cli.main
-        config = given.pop("config")
+        config = given.pop("config", None)
         flags = {name: given.pop(name) for name in fields}
         command(settings=merge(config, flags, models), **given)
 
     # typer makes its options from the signature
     own = [
-        _parameter(p.name, p.annotation, p.default)
+        p.replace(annotation=p.annotation)
+        if p.kind is p.POSITIONAL_OR_KEYWORD
+        else _parameter(p.name, p.annotation, p.default)
         for p in inspect.signature(command, eval_str=True).parameters.values()
         if p.name != "settings"
     ]
     by_panel: dict[str, list[inspect.Parameter]] = {panel: [] for panel in (*PANELS, CONVENTIONS)}
-    by_panel[WHAT].append(_parameter("config", _config(WHAT), None))
+    if "config" not in leaves:
+        by_panel[WHAT].append(_parameter("config", _config(WHAT), None))
     for name in names:
         annotation = Annotated[_kind(fields[name]), _option(name, fields[name])]  # type: ignore[valid-type]
         by_panel[extra_of(fields[name])["panel"]].append(_parameter(name, annotation, None))
     settings = [parameter for panel in PANELS for parameter in by_panel[panel]]
     debug = _parameter("debug", DEBUG, False)
-    parameters = [debug, *settings, *own, *by_panel[CONVENTIONS]]
+    arguments = [p for p in own if p.kind is p.POSITIONAL_OR_KEYWORD]
+    own = [p for p in own if p not in arguments]
+    parameters = [*arguments, debug, *settings, *own, *by_panel[CONVENTIONS]]
     with_settings.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_settings.__annotations__ = {p.name: p.annotation for p in parameters}
     return with_settings
@@ -127,9 +146,9 @@ def _config(panel: str) -> Any:
 
 def _kind(field: FieldInfo) -> Any:
     """The type of a flag: values come as text, which the model reads as it reads that of a file."""
-    from harness.experiment.setting import is_list
+    from harness.experiment.setting import is_list, is_switch
 
-    if field.annotation is bool:
+    if is_switch(field):
         return bool | None
     return list[str] | None if is_list(field) or _is_table(field) else str | None
 
@@ -140,14 +159,14 @@ def _is_table(field: FieldInfo) -> bool:
 
 def _option(name: str, field: FieldInfo) -> Any:
     """The flag of a setting."""
-    from harness.experiment.setting import extra_of
+    from harness.experiment.setting import extra_of, is_switch
 
     extra, spelling = extra_of(field), name.replace("_", "-")
-    is_switch = field.annotation is bool
-    flag = extra["flag"] or (f"--{spelling}/--no-{spelling}" if is_switch else f"--{spelling}")
+    switch = is_switch(field)
+    flag = extra["flag"] or (f"--{spelling}/--no-{spelling}" if switch else f"--{spelling}")
     return typer.Option(
         flag,
-        metavar=None if is_switch else extra["metavar"] or _metavar(field),
+        metavar=None if switch else extra["metavar"] or _metavar(field),
         help=help_of(field).replace("[", r"\["),
         rich_help_panel=extra["panel"],
         show_default=False,

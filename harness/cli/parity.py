@@ -20,7 +20,7 @@ def parity_command(
     recordings: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RECORDING]...",
+            metavar="[RECORDING]",
             help="Recordings of trainings, or folders of them: each is judged step by step; two are also "
             "compared with each other. Without any, backends are judged.",
             show_default=False,

@@ -176,6 +176,8 @@ class Lines(Silent):
             f"{self.total.total()} networks in {len(work.units)} units{kept}: {folder.address}"
         )
         self._say(grid_words(work.experiment))
+        if work.dataset.decisions:
+            self._say(f"{work.dataset.name}: {'; '.join(work.dataset.decisions)}")
         for name, (status, reason) in work.reasons.items():
             self._say(f"{name}: {status}: {reason}")
         waiting = [work.backends[n] for n in self.total if self.done[n] < self.total[n]]

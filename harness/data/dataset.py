@@ -1,7 +1,7 @@
-"""Data sets: samples as they came.
+"""Data sets: samples as they came, before any split.
 
 A data set comes from scikit-learn (``digits``, ``iris``, ``wine``, ``breast_cancer``, ``diabetes``),
-from OpenML (``openml:NAME``) or from a file with a target column (:mod:`harness.data.readers`).
+from OpenML (``openml:NAME``), from a file (:mod:`harness.data.readers`) or from memory.
 """
 
 from __future__ import annotations
@@ -17,24 +17,32 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.data.readers import READERS, file_kinds, read_file, read_openml
+from harness.data.columns import Column
+from harness.data.file_table import FileTable
+from harness.data.oddities import odd_features
+from harness.data.readers import FILE_KINDS, LABEL, read_file, read_openml
+from harness.data.survey import Survey, survey_table
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
+from harness.experiment.memory_data import MEMORY
 
 CLASSIFICATION = ("digits", "iris", "wine", "breast_cancer")
 REGRESSION = ("diabetes",)
-# of features that stay as they came: float32 holds their values, and half the memory holds them
-_KEPT_DTYPES = ({np.dtype(np.float32)}, {np.dtype(np.uint8)})
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Samples as they came, before any split.
 
-    x: (samples, features), float64, or as an array file has them. y: (samples,), class numbers from 0, or
-    real targets. classes: the labels' names in the order of their numbers; empty for regression.
-    source: where it came from, for a report. sha256: of x and y as they came. as_trained: whether x is
-    scaled already, in the dtype that is trained on; ``digest`` is then the hash of what came.
+    x: (samples, columns), as they came: float64, or uint8 or float32 where all of a file is. Of a column of
+    categories it holds their numbers in the order of their names, and NaN stands for what is missing; what
+    a network is given is made of it by :func:`harness.data.encoding.encoded` once the split is known.
+    y: (samples,), class numbers from 0, or real targets. classes: the labels' names in the order of their
+    numbers; empty for regression. features: the columns' names. categories: of each column the names of
+    its categories, none for numbers. test: how many samples, the last ones, are a test part of their own.
+    source: where it came from, for a report; decisions: how it was read; warnings: what is odd about it.
+    sha256: of all that. as_trained: whether x is what a network is given, encoded, scaled and in the dtype
+    that is trained on; ``digest`` is then the hash of what came.
     """
 
     name: str
@@ -43,13 +51,26 @@ class Dataset:
     y: NDArray[Any]
     classes: tuple[str, ...]
     features: tuple[str, ...]
+    categories: tuple[tuple[str, ...], ...] = ()
+    test: int = 0
+    decisions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
     as_trained: bool = False
     digest: str = ""
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """Samples, features and classes; 0 classes for regression."""
+        """Samples, columns and classes; 0 classes for regression."""
         return len(self.x), self.x.shape[1], len(self.classes)
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether all columns are numbers and none is missing: then a network is given as many inputs."""
+        if self.as_trained:
+            return True
+        whole = self.x.dtype.kind != "f" or not np.isnan(self.x.min(initial=0))
+        return not any(self.categories) and whole
 
     @cached_property
     def sha256(self) -> str:
@@ -57,37 +78,100 @@ class Dataset:
             return self.digest
         digest = hashlib.sha256(np.ascontiguousarray(self.x).data)
         digest.update(np.ascontiguousarray(self.y).data)
+        if any(self.categories) or self.test:
+            digest.update(repr((self.categories, self.test)).encode())
         return digest.hexdigest()
 
 
 def load_dataset(experiment: Experiment) -> Dataset:
     """The experiment's data set, checked; :class:`InputError` says what is wrong with it."""
-    name, task = experiment.dataset, experiment.task
+    survey, source = survey_dataset(experiment)
+    if survey.refusals:
+        raise InputError(survey.refusals[0].words)
+    features = survey.features
+    x, y = (np.concatenate(a) if len(a) > 1 else a[0] for a in (survey.x, survey.y))
+    built_in = experiment.dataset in (*CLASSIFICATION, *REGRESSION)
+    categories = tuple(c.values for c in features)
+    return Dataset(
+        survey.name,
+        source,
+        x,
+        y,
+        survey.classes,
+        tuple(c.name for c in features),
+        categories if any(categories) else (),
+        sum(map(len, survey.y[1:])),
+        () if built_in else tuple(survey.decisions),
+        () if built_in else (*survey.warnings, *odd_features(survey, experiment)),
+        () if built_in else tuple(survey.columns),
+    )
+
+
+def survey_dataset(experiment: Experiment) -> tuple[Survey, str]:
+    """The experiment's data set looked at, whether it can be trained on or not, and where it comes from."""
+    name = experiment.dataset
+    test = None
+    if experiment.test_file is not None:
+        test = read_file(_existing(experiment.test_file, "test_file"), experiment.header)
+    if name in (*CLASSIFICATION, *REGRESSION):
+        return _built_in(experiment), f"sklearn.datasets.load_{name}"
     if name.startswith("openml:"):
-        features, y, source = read_openml(name.removeprefix("openml:"), experiment.target)
-        return _from_frame(name, source, features, y, task)
-    path = Path(name)
-    if path.suffix.lower() in READERS:
-        features, y = read_file(path, experiment.target)
-        return _from_frame(path.name, f"file {path.name}", features, y, task)
-    if name not in (*CLASSIFICATION, *REGRESSION):
-        allowed = (*CLASSIFICATION, *REGRESSION, "openml:NAME", f"a {file_kinds()} file")
-        raise unknown("dataset", name, allowed)
-    if experiment.target is not None:
-        raise InputError(
-            f"target: {name!r} has its own target; allowed: only with openml: or a file"
+        table, source = read_openml(name.removeprefix("openml:"))
+        _no_header_setting(experiment, name)
+    elif name.startswith(MEMORY):
+        table, source = (
+            FileTable(experiment.frame, header=True),
+            "given in memory, kept with the run",
         )
+        name = "data in memory"
+        _no_header_setting(experiment, name)
+    else:
+        path = _existing(name, "dataset")
+        table, source, name = read_file(path, experiment.header), f"file {path.name}", path.name
+    return survey_table(name, table, test, experiment), source
+
+
+def _existing(name: str, setting: str) -> Path:
+    path = Path(name).expanduser()
+    if path.exists():
+        return path
+    if setting == "dataset" and not path.suffix and path.parent == Path("."):
+        allowed = (*CLASSIFICATION, *REGRESSION, "openml:NAME", "a file")
+        raise unknown("dataset", name, allowed)
+    there = path.parent
+    near = ""
+    if there.is_dir():
+        import difflib
+
+        alike = difflib.get_close_matches(path.name, [p.name for p in there.iterdir()], n=1)
+        near = f"; did you mean {str(there / alike[0])!r}?" if alike else ""
+    raise InputError(
+        f"{setting}: no file {name!r}{near or '; allowed: an existing file, ' + FILE_KINDS}"
+    )
+
+
+def _no_header_setting(experiment: Experiment, name: str) -> None:
+    if experiment.header is not None:
+        raise InputError(f"header: {name!r} has names of its own; allowed: for a text table")
+
+
+def _built_in(experiment: Experiment) -> Survey:
+    """A data set that comes with scikit-learn."""
+    from sklearn import datasets
+
+    name, task = experiment.dataset, experiment.task
+    for setting in ("target", "test_file", "header"):
+        if getattr(experiment, setting) is not None:
+            raise InputError(
+                f"{setting}: {name!r} has its own; allowed: only with openml: or a file"
+                if setting == "target"
+                else f"{setting}: {name!r} is no file; allowed: with a file"
+            )
     if (name in REGRESSION) != (task == "regression"):
         fitting = REGRESSION if task == "regression" else CLASSIFICATION
         raise InputError(
             f"dataset: {name!r} is not for {task}; allowed: {', '.join(fitting)}, or a file"
         )
-    return _from_sklearn(name)
-
-
-def _from_sklearn(name: str) -> Dataset:
-    from sklearn import datasets
-
     loaders: dict[str, Callable[[], Any]] = {
         "digits": datasets.load_digits,
         "iris": datasets.load_iris,
@@ -96,61 +180,10 @@ def _from_sklearn(name: str) -> Dataset:
         "diabetes": datasets.load_diabetes,
     }
     bunch = loaders[name]()
+    frame = pd.DataFrame(
+        bunch.data.astype(np.float64), columns=[str(f) for f in bunch.feature_names]
+    )
+    frame[LABEL] = bunch.target
     classes = () if name in REGRESSION else tuple(str(c) for c in bunch.target_names)
-    y = bunch.target.astype(np.int64 if classes else np.float64)
-    names = tuple(str(f) for f in bunch.feature_names)
-    source = f"sklearn.datasets.{loaders[name].__name__}"
-    return Dataset(name, source, bunch.data.astype(np.float64), y, classes, names)
-
-
-def _from_frame(
-    name: str, source: str, features: pd.DataFrame, target: pd.Series, task: str
-) -> Dataset:
-    text = [str(c) for c in features.columns if not _numeric(features[c])]
-    if text:
-        raise InputError(
-            f"dataset: feature column {text[0]!r} of {name!r} holds text or categories; "
-            "allowed: numbers"
-        )
-    if features.shape[1] == 0:
-        raise InputError(f"dataset: {name!r} has no feature column beside the target")
-    if set(features.dtypes) in _KEPT_DTYPES:
-        x: NDArray[Any] = features.to_numpy()  # no copy, of what was one array
-    else:
-        x = features.to_numpy(dtype=np.float64, na_value=np.nan)
-    if not np.isfinite(x).all():
-        bad = ~np.isfinite(x)
-        row, column = np.argwhere(bad)[0]
-        raise InputError(
-            f"dataset: feature column {str(features.columns[column])!r} of {name!r} has "
-            f"{int(bad.sum())} NaN or infinite value(s), the first in row {row}; "
-            "allowed: finite numbers"
-        )
-    if target.isna().any():
-        raise InputError(f"target: {target.name!r} of {name!r} has missing values; allowed: none")
-    columns = tuple(str(c) for c in features.columns)
-    if task == "regression":
-        if not _numeric(target):
-            raise InputError(f"target: {target.name!r} of {name!r} is text; allowed: numbers")
-        y = target.to_numpy(dtype=np.float64)
-        if not np.isfinite(y).all():
-            raise InputError(f"target: {target.name!r} of {name!r} has infinite values")
-        return Dataset(name, source, x, y, (), columns)
-    labels, y = np.unique(target.to_numpy(dtype=object).astype(str), return_inverse=True)
-    if _numeric(target):
-        values, y = np.unique(target.to_numpy(), return_inverse=True)
-        labels = np.array([f"{v:g}" for v in values])
-    if len(labels) < 2:
-        raise InputError(
-            f"target: {target.name!r} of {name!r} has one class only; allowed: two or more"
-        )
-    if len(x) < len(labels) or len(labels) > len(x) // 2:
-        raise InputError(
-            f"target: {target.name!r} of {name!r} has {len(labels)} classes for {len(x)} samples; "
-            "allowed: at least two samples a class (or --task regression)"
-        )
-    return Dataset(name, source, x, y.astype(np.int64), tuple(map(str, labels)), columns)
-
-
-def _numeric(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
+    table = FileTable(frame, target=LABEL, class_names=classes, measured=True)
+    return survey_table(name, table, None, experiment)

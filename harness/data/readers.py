@@ -1,12 +1,17 @@
-"""Where tables of samples come from: files, one function a format, and OpenML.
+"""Where tables of samples come from: files, told apart by what is in them, and OpenML.
 
-A further format is a function from a path and the target's name to a table, and a line in ``READERS``.
+A further kind of file is a function from its name and content to a :class:`FileTable`, and a line in
+``_KINDS``. Files may be gzipped.
 """
 
 from __future__ import annotations
 
+import gzip
+import io
+import re
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,83 +19,290 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.errors import InputError, unknown
+from harness.data.delimited import read_delimited
+from harness.data.file_table import FileTable
+from harness.errors import InputError
+
+FILE_KINDS = "CSV and other text tables, Parquet, NPZ, ARFF, svmlight and MNIST's idx files"
+LABEL = "label"  # what the target is called where a file has no name for it
+_TARGETS = ("y", "label", "labels", "target", "targets")  # arrays of an NPZ file
+_NOMINAL = re.compile(r"(?im)^@attribute[^\n{]*\{[^\n}]*\}")
+_IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
 
-def read_csv(path: Path, target: str) -> pd.DataFrame:
-    """The columns of a CSV file with a header line."""
-    return pd.read_csv(path)
-
-
-def read_parquet(path: Path, target: str) -> pd.DataFrame:
-    """The columns of a Parquet file."""
-    return pd.read_parquet(path)
-
-
-def read_npz(path: Path, target: str) -> pd.DataFrame:
-    """The arrays of an NPZ file as columns: one-dimensional ones as they are, others cut up."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    others = [key for key in arrays if key != target]
-    if len(others) == 1 and target in arrays and arrays[others[0]].ndim > 1:
-        (key,) = others
-        flat, y = arrays[key].reshape(len(arrays[key]), -1), arrays[target].ravel()
-        if len(flat) == len(y):  # stays one array, not a column for each of its features
-            names = [f"{key}_{i}" for i in range(flat.shape[1])]
-            return pd.DataFrame(flat, columns=names, copy=False).assign(**{target: y})
-    columns: dict[str, NDArray[Any]] = {}
-    for key, array in arrays.items():
-        if key == target:
-            columns[key] = array.ravel()
-        else:
-            flat = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
-            columns |= {
-                key if array.ndim == 1 else f"{key}_{i}": flat[:, i] for i in range(flat.shape[1])
-            }
-    lengths = {key: len(values) for key, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise InputError(f"dataset: {path.name!r} has arrays of different lengths {lengths}")
-    return pd.DataFrame(columns)
-
-
-# by suffix, in small letters
-READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
-    ".csv": read_csv,
-    ".parquet": read_parquet,
-    ".npz": read_npz,
-}
-
-
-def file_kinds() -> str:
-    """The suffixes that can be read, for a person."""
-    *others, last = READERS
-    return f"{', '.join(others)} or {last}"
-
-
-def read_file(path: Path, target: str | None) -> tuple[pd.DataFrame, pd.Series]:
-    """Features and target of the table in a file; :class:`InputError` says what is wrong with it."""
-    if not path.is_file():
-        raise InputError(
-            f"dataset: no file {str(path)!r}; allowed: an existing {file_kinds()} file"
-        )
-    if target is None:
-        raise InputError(f"target: needed for the file {path.name!r}; allowed: one of its columns")
-    suffix = path.suffix.lower()
+def read_file(path: Path, header: bool | None = None) -> FileTable:
+    """The table in a file; :class:`~harness.errors.InputError` says what is wrong with it."""
+    path = _inside(path)
     try:
-        frame = READERS[suffix](path, target)
+        content = path.read_bytes()
+        packed = content[:2] == b"\x1f\x8b"
+        if packed:
+            content = gzip.decompress(content)
+        kind, read = _kind(content)
+        if header is not None and kind:
+            raise InputError(f"header: {path.name!r} is {kind}; allowed: for a text table")
+        if kind == "idx":
+            table = read_idx(path)
+        elif read:
+            table = read(path.name, content)
+        else:
+            table = read_delimited(path.name, content, header)
     except InputError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:  # pandas' errors included
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"dataset: {str(path)!r} cannot be read ({reason})") from None
+    except (
+        ValueError,
+        EOFError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"dataset: {path.name!r} cannot be read ({reason}); allowed: a whole {suffix} file"
+            f"dataset: {path.name!r} cannot be read ({reason}); allowed: a whole file, not cut short"
         ) from None
-    _check_column(frame, target, path.name)
-    return frame.drop(columns=target), frame[target]
+    return table
 
 
-def read_openml(name: str, target: str | None) -> tuple[pd.DataFrame, pd.Series, str]:
-    """Features, target and source of a data set of OpenML; by default its own target."""
+def _inside(path: Path) -> Path:
+    """The file itself; of a folder that holds one of the same name, that one."""
+    inner = path / path.name
+    if inner.is_file():
+        return inner
+    if path.is_dir():
+        raise InputError(f"dataset: {str(path)!r} is a folder; allowed: a file in it")
+    return path
+
+
+def _kind(content: bytes) -> tuple[str, Callable[[str, bytes], FileTable] | None]:
+    """What a file is, by its content, and the function that reads it; nothing for a text table."""
+    if (
+        len(content) > 4
+        and content[:2] == b"\0\0"
+        and content[2] in _IDX_TYPES
+        and content[3] in (1, 3)
+    ):
+        return "idx", None
+    for pattern, kind, read in _KINDS:
+        if re.match(pattern, content[:20000]):
+            return kind, read
+    return "", None
+
+
+def read_parquet(name: str, content: bytes) -> FileTable:
+    """The columns of a Parquet file."""
+    return FileTable(pd.read_parquet(io.BytesIO(content)).reset_index(drop=True), header=True)
+
+
+def read_zip(name: str, content: bytes) -> FileTable:
+    """The arrays of an NPZ file; a workbook of Excel is refused with what to do."""
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        names = file.namelist()
+    if any(n.startswith("xl/") for n in names):
+        raise InputError(f"dataset: {name!r} is an Excel workbook; allowed: its sheet saved as CSV")
+    if not all(n.endswith(".npy") for n in names):
+        raise InputError(f"dataset: {name!r} is a zip archive; allowed: the file in it, unpacked")
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return arrays_table(name, {key: arrays[key] for key in arrays.files})
+
+
+def arrays_table(name: str, arrays: Mapping[str, NDArray[Any]]) -> FileTable:
+    """Arrays as a table: one a column, or cut into columns; ``x_train, y_train, x_test, y_test`` as parts."""
+    for key, array in arrays.items():
+        if array.dtype.kind == "c":
+            raise InputError(
+                f"dataset: array {key!r} of {name!r} is complex; allowed: real numbers"
+            )
+    parts = _parts(arrays)
+    if parts:
+        frames = [_columns(name, {"x": x, LABEL: y}, LABEL) for x, y in parts.values()]
+        found = _shape_words(parts["train"][0])
+        found.append(f"a test part of its own, {len(frames[1])} samples")
+        return FileTable(frames[0], tuple(found), target=LABEL, measured=True, test=frames[1])
+    lower = {key.lower(): key for key in arrays}
+    target = next((lower[key] for key in _TARGETS if key in lower), None)
+    found = [words for key, a in arrays.items() if key != target for words in _shape_words(a)]
+    measured = any(a.ndim > 1 for a in arrays.values())
+    return FileTable(_columns(name, arrays, target), tuple(found), target=target, measured=measured)
+
+
+def _parts(
+    arrays: Mapping[str, NDArray[Any]],
+) -> dict[str, tuple[NDArray[Any], NDArray[Any]]] | None:
+    """Training and test part of arrays whose names say so: x_train, train_images, ..."""
+    parts: dict[tuple[str, str], NDArray[Any]] = {}
+    for key, array in arrays.items():
+        words = set(re.split(r"[_ -]", key.lower()))
+        part = next((w for w in ("train", "test") if w in words), None)
+        side = "y" if words & {"y", "label", "labels", "target", "targets"} else "x"
+        if part and (part, side) not in parts:
+            parts[part, side] = array
+    if len(parts) < 4:
+        return None
+    return {p: (parts[p, "x"], parts[p, "y"]) for p in ("train", "test")}
+
+
+def _shape_words(array: NDArray[Any]) -> list[str]:
+    if array.ndim < 3:
+        return []
+    return [f"images of {' x '.join(map(str, array.shape[1:]))} flattened, values as they are"]
+
+
+def _columns(name: str, arrays: Mapping[str, NDArray[Any]], target: str | None) -> pd.DataFrame:
+    """A frame of arrays: one-dimensional ones as they are, others cut up into name_0, name_1, ..."""
+    lengths = {len(a) if a.ndim else 1 for a in arrays.values()}
+    if len(lengths) > 1:
+        shapes = [f"{key} {a.shape}" for key, a in arrays.items()]
+        more = f", ... ({len(shapes)} arrays)" if len(shapes) > 8 else ""
+        raise InputError(
+            f"dataset: {name!r} has arrays of different lengths ({', '.join(shapes[:8])}{more}); allowed: "
+            "one length, or x_train, y_train, x_test, y_test"
+        )
+    frames = []
+    for key, array in arrays.items():
+        flat = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
+        if key == target and flat.shape[1] > 1:
+            raise InputError(
+                f"target: {key!r} of {name!r} has {flat.shape[1]} columns; allowed: one, the class or "
+                "value of each sample"
+            )
+        single = array.ndim < 2 or key == target
+        labels = [key] if single else [f"{key}_{i}" for i in range(flat.shape[1])]
+        frames.append(pd.DataFrame(flat, columns=labels, copy=False))
+    names = [column for frame in frames for column in frame.columns]
+    twice = sorted(
+        {column for column in names if names.count(column) > 1} if len(frames) > 1 else ()
+    )
+    if twice:
+        raise InputError(
+            f"dataset: {name!r} has an array {twice[0]!r} beside one that is cut into columns of that "
+            "name; allowed: names that differ"
+        )
+    return pd.concat(frames, axis=1) if len(frames) > 1 else frames[0]
+
+
+def read_arff(name: str, content: bytes) -> FileTable:
+    """The attributes of an ARFF file; nominal ones are text, dates are dates."""
+    from scipy.io import arff
+
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    lines = text.splitlines()
+    begin = next(n for n, line in enumerate(lines) if line.strip().lower().startswith("@data"))
+    rows = [n + 1 for n in range(begin + 1, len(lines)) if lines[n].strip()[:1] not in ("", "%")]
+    try:
+        values, about = arff.loadarff(io.StringIO(re.sub(_NOMINAL, _without_blanks, text)))
+    except NotImplementedError as error:
+        raise InputError(
+            f"dataset: {name!r} cannot be read ({error}); allowed: numeric, nominal and date attributes"
+        ) from None
+    columns: dict[str, Any] = {}
+    for attribute, kind in zip(about.names(), about.types(), strict=True):
+        column: Any = values[attribute]
+        if kind == "nominal":
+            told = [v.decode("utf-8", errors="replace") for v in column]
+            column = pd.Categorical([None if v == "?" else v for v in told])
+        columns[attribute] = column
+    return FileTable(pd.DataFrame(columns), ("ARFF",), rows.__getitem__, header=True)
+
+
+def _without_blanks(nominal: re.Match[str]) -> str:
+    """A list of nominal values without blanks after commas, which SciPy takes for part of a value."""
+    return re.sub(r",[ \t]+", ",", nominal[0])
+
+
+def read_svmlight(name: str, content: bytes) -> FileTable:
+    """The features of an svmlight or libsvm file, dense, called f1, f2, ...; its label."""
+    from sklearn.datasets import load_svmlight_file
+
+    x, y = load_svmlight_file(io.BytesIO(content))
+    frame = pd.DataFrame(x.toarray(), columns=[f"f{i + 1}" for i in range(x.shape[1])])
+    frame[LABEL] = y
+    found = ("svmlight: features that are not written are 0",)
+    return FileTable(frame, found, target=LABEL, measured=True, sparse=True)
+
+
+def read_idx(path: Path) -> FileTable:
+    """MNIST's images with the labels beside them; the t10k pair is the test part of the train pair."""
+    images, labels = _idx_pair(path, path)
+    found = [*_shape_words(images), f"labels from the file beside {path.name}"]
+    frame = _columns(path.name, {"x": images, LABEL: labels}, LABEL)
+    if "train" not in path.name:
+        return FileTable(frame, tuple(found), target=LABEL, measured=True)
+    other = path.parent / path.name.replace("train", "t10k")
+    if path.parent.name == path.name:
+        other = path.parent.parent / other.name
+    if _idx_place(other) is None:
+        return FileTable(frame, tuple(found), target=LABEL, measured=True)
+    test = _columns(path.name, dict(zip(("x", LABEL), _idx_pair(other, path), strict=True)), LABEL)
+    found.append(f"a test part of its own, {len(test)} samples, from the t10k files beside it")
+    return FileTable(frame, tuple(found), target=LABEL, measured=True, test=test)
+
+
+def _idx_pair(path: Path, asked: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Images and labels of one part, whichever of the two files ``path`` names."""
+    arrays = []
+    folder = path.parent.parent if path.parent.name == path.name else path.parent
+    stem = path.name.replace("labels", "images").replace("idx1", "idx3")
+    for name in (stem, stem.replace("images", "labels").replace("idx3", "idx1")):
+        place = _idx_place(folder / name)
+        if place is None:
+            raise InputError(
+                f"dataset: no file {name!r} beside {asked.name!r}; allowed: images and labels together"
+            )
+        arrays.append(_idx_array(place))
+    images, labels = arrays
+    if len(images) != len(labels):
+        raise InputError(
+            f"dataset: {stem!r} has {len(images)} images and {len(labels)} labels; allowed: one each"
+        )
+    return images, labels
+
+
+def _idx_place(path: Path) -> Path | None:
+    """The file, gzipped or not, nested in a folder of its own name or not; None if there is none."""
+    plain = path.with_name(path.name.removesuffix(".gz"))
+    for place in (path, plain, plain.with_name(f"{plain.name}.gz")):
+        for file in (place, place / place.name):
+            if file.is_file():
+                return file
+    return None
+
+
+def _idx_array(path: Path) -> NDArray[Any]:
+    content = path.read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        content = gzip.decompress(content)
+    kind, axes = content[2], content[3]
+    shape = np.frombuffer(content, ">u4", axes, 4).astype(int)
+    values = np.frombuffer(content, _IDX_TYPES[kind], -1, 4 + 4 * axes)
+    if len(values) != shape.prod():
+        raise InputError(
+            f"dataset: {path.name!r} is cut short ({len(values)} values of {shape.prod()}); allowed: a "
+            "whole file"
+        )
+    return values.reshape(shape).astype(values.dtype.newbyteorder("="), copy=False)
+
+
+# by the first bytes, in this order; a text table is what is none of them
+_KINDS: tuple[tuple[bytes, str, Callable[[str, bytes], FileTable]], ...] = (
+    (rb"PAR1", "Parquet", read_parquet),
+    (rb"PK\x03\x04|PK\x05\x06", "NPZ", read_zip),
+    (rb"(?i)(\s*(%[^\n]*)?\n)*\s*@relation", "ARFF", read_arff),
+    (
+        rb"(\s*(#[^\n]*)?\n)*[+-]?[0-9.eE+-]+(\s+qid:\d+)?(\s+\d+:[^\s:]+)+\s*[\r\n]",
+        "svmlight",
+        read_svmlight,
+    ),
+)
+
+
+def read_openml(name: str) -> tuple[FileTable, str]:
+    """A data set of OpenML with its own target, and where it came from."""
     from sklearn.datasets import fetch_openml
 
     try:
@@ -101,15 +313,8 @@ def read_openml(name: str, target: str | None) -> tuple[pd.DataFrame, pd.Series,
             f"dataset: 'openml:{name}' could not be fetched ({reason}); "
             "allowed: a name that OpenML knows, with a network connection or already in the cache"
         ) from None
-    if target is None:
-        return bunch.data, bunch.target, f"OpenML {name}, version {bunch.details['version']}"
-    frame = bunch.frame
-    _check_column(frame, target, f"openml:{name}")
-    return frame.drop(columns=target), frame[target], f"OpenML {name}, target {target}"
-
-
-def _check_column(frame: pd.DataFrame, target: str, name: str) -> None:
-    if target not in frame.columns:
-        columns = [str(c) for c in frame.columns]
-        shown = columns if len(columns) <= 20 else [*columns[:20], "..."]
-        raise unknown(f"target: no such column in {name!r}", target, shown)
+    targets = list(bunch.target_names)
+    table = FileTable(
+        bunch.frame, header=True, target=str(targets[0]) if len(targets) == 1 else None
+    )
+    return table, f"OpenML {name}, version {bunch.details['version']}"

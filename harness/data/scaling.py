@@ -8,20 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.dataset import Dataset
+from harness.data.encoding import encoded
 from harness.data.split import Split
 from harness.experiment.experiment import Experiment
 
 _AT_ONCE = 2**21  # numbers that are scaled at once, 16 MiB in float64
+_ROUND_OFF = 1e-14  # of a value: a feature that varies no more is constant
 
 
 def scaled(dataset: Dataset, split: Split, experiment: Experiment) -> NDArray[np.floating]:
     """All samples, scaled by the training part's statistics, in the experiment's dtype.
 
-    Values are rounded to float32 first, so that both precisions train on the same numbers. A feature
-    that is constant in the training part is only shifted. Without scaling the result may be the data
-    set's own array.
+    Missing values are filled in and categories encoded before (:mod:`harness.data.encoding`). Values are
+    rounded to float32 first, so that both precisions train on the same numbers. A feature that is constant
+    in the training part, but for round-off, is only shifted. Without scaling the result may be the data set's
+    own array.
     """
-    x = dataset.x
+    x, _ = encoded(dataset, split, experiment)
     if dataset.as_trained:
         return x
     if experiment.scale == "none":
@@ -63,7 +66,7 @@ def target_scale(dataset: Dataset, split: Split, experiment: Experiment) -> tupl
 
 
 def _scale(
-    train: NDArray[np.float64], experiment: Experiment
+    train: NDArray[Any], experiment: Experiment
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shift and width of each column of the training part; width 1 where it is constant."""
     if experiment.scale == "standard":
@@ -71,5 +74,7 @@ def _scale(
     elif experiment.scale == "minmax":
         shift, width = train.min(axis=0), np.ptp(train, axis=0)
     else:
-        shift, width = np.zeros(train.shape[1:]), np.ones(train.shape[1:])
-    return shift, np.where(width > 0, width, 1.0)
+        return np.zeros(train.shape[1:]), np.ones(train.shape[1:])
+    low, high = train.min(axis=0).astype(np.float64), train.max(axis=0).astype(np.float64)
+    constant = high - low <= _ROUND_OFF * np.maximum(np.abs(low), np.abs(high))
+    return np.where(constant, low, shift), np.where(constant, 1.0, width)

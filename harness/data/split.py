@@ -36,8 +36,11 @@ def split_rows(dataset: Dataset, experiment: Experiment, repeat: int = 0) -> Spl
 
     With ``vary = "initialisation"`` it is the same for every repeat; with ``"split"`` each repeat has
     its own; with ``folds = K`` repeat r tests on fold r mod K of the (r // K)-th shuffled K-fold cut.
-    The notebook's draws split without regard to classes, and in their own order.
+    The notebook's draws split without regard to classes, and in their own order. Of data with a test part of
+    its own only the rest is split.
     """
+    if dataset.test:
+        _test_part_alone(dataset, experiment)
     if experiment.draws == "notebook":
         stream = NotebookStream(experiment, dataset.counts, repeat)
         return Split(stream.train, stream.validation, stream.test)
@@ -46,7 +49,10 @@ def split_rows(dataset: Dataset, experiment: Experiment, repeat: int = 0) -> Spl
     rows = np.arange(len(dataset.y))
     strata = dataset.y if dataset.classes else None
     try:
-        if experiment.folds:
+        if dataset.test:
+            seed = split_seed(experiment.seed, repeat if experiment.vary == "split" else 0)
+            rest, test = rows[: -dataset.test], rows[-dataset.test :]
+        elif experiment.folds:
             kind = StratifiedKFold if dataset.classes else KFold
             seed = split_seed(experiment.seed, repeat // experiment.folds)
             cut = kind(experiment.folds, shuffle=True, random_state=seed)
@@ -67,9 +73,36 @@ def split_rows(dataset: Dataset, experiment: Experiment, repeat: int = 0) -> Spl
     except ValueError as error:
         raise InputError(
             f"test_size, validation_size: {dataset.name!r} with {len(rows)} samples and "
-            f"{len(dataset.classes)} classes cannot be split so ({error})"
+            f"{len(dataset.classes)} classes cannot be split so ({_smallest_class(dataset) or error})"
         ) from None
     return Split(np.sort(train), np.sort(validation), np.sort(test))
+
+
+def _smallest_class(dataset: Dataset) -> str:
+    """The class with the fewest samples, in words, if each part cannot have one of them."""
+    if not dataset.classes:
+        return ""
+    counts = np.bincount(dataset.y, minlength=len(dataset.classes))
+    least = int(counts.argmin())
+    if counts[least] >= 3:
+        return ""
+    return (
+        f"class {dataset.classes[least]!r} has {counts[least]}; each part needs one of every class"
+    )
+
+
+def _test_part_alone(dataset: Dataset, experiment: Experiment) -> None:
+    """Refuse settings that would split a test part of data which have their own."""
+    test_size = Experiment.model_fields["test_size"].default
+    for name, asked in (
+        ("folds", experiment.folds is not None),
+        ("test_size", experiment.test_size != test_size),
+        ("draws notebook", experiment.draws == "notebook"),
+    ):
+        if asked:
+            raise InputError(
+                f"{name}: {dataset.name!r} has a test part of its own; allowed: without"
+            )
 
 
 def split_seed(seed: int, number: int) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.dataset import Dataset
+from harness.data.encoding import encoded
 from harness.data.scaling import scaled
 from harness.data.split import split_rows
 from harness.experiment.experiment import Experiment
@@ -27,14 +28,21 @@ from harness.training.units import varies_split
 def shared(dataset: Dataset, experiment: Experiment) -> Dataset:
     """The same data, its features in memory that :class:`MappedDataset` opens in another process.
 
-    They are in the dtype that is trained on, and scaled, unless each repeat scales by a training part of
-    its own: then they are as they came.
+    They are in the dtype that is trained on, encoded and scaled, unless each repeat does that by a training
+    part of its own: then they are as they came.
     """
-    own_scales = varies_split(experiment) and experiment.scale != "none"
-    x = dataset.x
-    if not own_scales:
-        x = scaled(dataset, split_rows(dataset, experiment), experiment)
-    return replace(dataset, x=_shared_copy(x), as_trained=not own_scales, digest=dataset.sha256)
+    if varies_split(experiment) and (experiment.scale != "none" or not dataset.plain):
+        return replace(dataset, x=_shared_copy(dataset.x), digest=dataset.sha256)
+    split = split_rows(dataset, experiment)
+    x, inputs = scaled(dataset, split, experiment), encoded(dataset, split, experiment)[1]
+    return replace(
+        dataset,
+        x=_shared_copy(x),
+        features=inputs,
+        categories=(),
+        as_trained=True,
+        digest=dataset.sha256,
+    )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 from harness.errors import InputError
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
+from harness.experiment.memory_data import DATA_FILE, MEMORY
 from harness.experiment.setting import unknown_setting
 
 _FLAGS_NAMES = {"backend": "backends", "override": "overrides"}  # which a file may use as well
@@ -27,8 +28,7 @@ def read_config(path: Path) -> dict[str, Any]:
         content = tomllib.loads(_text(path))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"config: {str(path)!r} is not TOML ({error})") from None
-    if isinstance(content.get("dataset"), str):
-        content["dataset"] = data_place(content["dataset"], path.parent)
+    _find_data(content, path)
     settings: dict[str, Any] = {}
     for key, value in content.items():
         name = _FLAGS_NAMES.get(key, key).replace("-", "_")
@@ -46,15 +46,34 @@ def read_config(path: Path) -> dict[str, Any]:
     return settings
 
 
+def _find_data(settings: dict[str, Any], config: Path) -> None:
+    """Put in the place of a relative path of data that is not here the one that was meant.
+
+    Data given in memory lie beside the file.
+    """
+    folder = config.absolute().parent
+    for name in ("dataset", "test_file", "test-file"):
+        value = settings.get(name)
+        if not isinstance(value, str):
+            continue
+        if value.startswith(MEMORY) and (folder / DATA_FILE).is_file():
+            import pandas as pd
+
+            settings[name] = pd.read_parquet(folder / DATA_FILE)
+        else:
+            settings[name] = data_place(value, folder)
+
+
 def data_place(dataset: str, folder: Path) -> str:
     """A data set as an experiment in ``folder`` names it; the path of a file so that it is found from here.
 
-    What is not found from the working directory is sought from the folder, and, where that is a run's,
-    from the directory that the run was started in.
+    What is not found from the working directory is sought from the folder and those above it (a run folder
+    lies in ``results/`` of the one that the run was started in), and, where that is a run's, from the
+    directory that the run was started in.
     """
     if ":" in dataset or "." not in dataset or Path(dataset).exists():
         return dataset
-    starts = [folder]
+    starts = [folder, *folder.absolute().parents]
     with suppress(OSError, ValueError, KeyError, TypeError):  # no manifest, or a damaged one
         starts.append(Path(json.loads((folder / "manifest.json").read_bytes())["directory"]))
     places = [start / dataset for start in starts]

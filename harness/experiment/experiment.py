@@ -11,11 +11,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
 
 from backends.settings import name_here
 from harness.errors import InputError, unknown
 from harness.experiment.axes import POWERS_OF_TEN, axis_numbers, distinct_numbers
+from harness.experiment.memory_data import MemoryData, dataset_name, with_target
 from harness.experiment.overrides import layered
 from harness.experiment.presets import PRESETS
 from harness.experiment.recipe import Recipe
@@ -26,11 +27,15 @@ from harness.experiment.setting import (
     REPEATS,
     WHAT,
     CommaSeparated,
+    Switch,
+    comma_separated,
     setting,
     unknown_setting,
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from backends.network import Network, Training
 
 
@@ -39,6 +44,21 @@ SCORES = {
     "classification": ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc"),
     "regression": ("r2",),
 }
+
+
+def _number_as_text(value: Any) -> Any:
+    """The number of a column, which a file of settings may hold as one."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _column_names(value: Any) -> Any:
+    names = comma_separated(value)
+    return [_number_as_text(name) for name in names] if isinstance(names, list | tuple) else names
+
+
+# settings that were added after the first runs were kept
+_LATER = ("test_file", "features", "drop", "missing", "missing_indicator", "header")
+ColumnNames = Annotated[tuple[str, ...], BeforeValidator(_column_names)]
 
 
 def _once(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -76,14 +96,47 @@ class Experiment(Recipe):
         shown="",
         allowed="tables of settings by backend",
     )
-    dataset: str = setting(
+    dataset: Annotated[str, PlainValidator(dataset_name)] = setting(
         "digits",
-        "digits, iris, wine, breast_cancer, diabetes, openml:NAME, or a CSV, Parquet or NPZ file.",
+        "digits, iris, wine, breast_cancer, diabetes, openml:NAME, or a file: CSV and other text tables, "
+        "Parquet, NPZ, ARFF, svmlight, MNIST's idx.",
         DATA,
         metavar="DATA",
     )
-    target: str | None = setting(
-        None, "Target column of a file or OpenML set.", DATA, metavar="COLUMN"
+    target: Annotated[str | None, BeforeValidator(_number_as_text)] = setting(
+        None,
+        "Target column by name or number (from 1; -1 the last). Default: one called like a target, or "
+        "the last.",
+        DATA,
+        metavar="COLUMN",
+    )
+    test_file: str | None = setting(
+        None,
+        "A file of test samples like the data's; none are held out then.",
+        DATA,
+        metavar="FILE",
+    )
+    features: ColumnNames = setting(
+        (),
+        "Columns to train on, or all. Default: all but ids.",
+        DATA,
+        metavar="COLUMNS",
+        allowed="names or numbers of columns",
+    )
+    drop: ColumnNames = setting(
+        (), "Columns to leave out.", DATA, metavar="COLUMNS", allowed="names or numbers of columns"
+    )
+    missing: Literal["error", "drop", "impute"] = setting(
+        "error",
+        "What to do about missing values: {choices}; drop leaves out rows, impute fills in the training "
+        "part's median or most frequent category.",
+        DATA,
+    )
+    missing_indicator: Switch = setting(
+        False, "With impute: an input that says where a value was missing.", DATA
+    )
+    header: Switch | None = setting(
+        None, "Whether a text table's first row names the columns. Default: found out.", DATA
     )
     task: Literal["classification", "regression"] = setting("classification", "{choices}.", DATA)
     test_size: float = setting(0.2, "Share of all samples held out for the test.", DATA, gt=0, lt=1)
@@ -152,6 +205,13 @@ class Experiment(Recipe):
         if name not in PRESETS:
             raise unknown("preset", str(name), PRESETS)
         settings = layered(PRESETS[name].settings, given)
+        if isinstance(settings.get("dataset"), tuple | list) and len(settings["dataset"]) == 2:
+            table, target = with_target(*settings["dataset"])
+            if settings.get("target") not in (None, target):
+                raise InputError(
+                    f"target: found {settings['target']!r} beside (X, y); allowed: none"
+                )
+            settings |= {"dataset": table, "target": target}
         if settings.get("folds") not in (None, "none"):
             settings.setdefault("repeats", settings["folds"])  # each fold tests once
         return settings
@@ -204,6 +264,37 @@ class Experiment(Recipe):
                 "because each fold is the test part in turn"
             )
         return self
+
+    @model_validator(mode="after")
+    def _data_settings_are_used(self) -> Self:
+        if self.missing_indicator and self.missing != "impute":
+            raise InputError(
+                f"missing_indicator: found with missing {self.missing}; allowed: with impute"
+            )
+        if self.drop and self.features not in ((), ("all",)):
+            raise InputError(
+                "drop: found beside features, which names what is kept; allowed: one of them"
+            )
+        if self.test_file is not None:
+            test_size = Experiment.model_fields["test_size"].default
+            for name, asked in (
+                ("folds", self.folds is not None),
+                ("test_size", self.test_size != test_size),
+                ("draws notebook", self.draws == "notebook"),
+            ):
+                if asked:
+                    raise InputError(f"test_file: found beside {name}; allowed: one of them")
+        return self
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table of data given in memory."""
+        if not isinstance(self.dataset, MemoryData):
+            raise InputError(
+                f"dataset: {self.dataset!r} was given in memory and is not here; allowed: the run folder's "
+                "experiment.toml with the data.parquet beside it"
+            )
+        return self.dataset.frame
 
     def recipe(self, backend: str) -> Recipe:
         """What one backend is to do: the common settings with this backend's own over them."""
@@ -262,8 +353,13 @@ class Experiment(Recipe):
         return {k: (mine[k], theirs[k]) for k in mine if mine[k] != theirs[k]}
 
     def digest(self, *without: str) -> str:
-        """A short hash of the settings, some of them left out, and what only says how to choose."""
-        settings = self.model_dump(mode="json", exclude={*without, "choose_by"})
+        """A short hash of the settings, some of them left out, and what only says how to choose.
+
+        A setting that runs of before did not know counts only where it is not its default.
+        """
+        fields = Experiment.model_fields
+        later = {name for name in _LATER if getattr(self, name) == fields[name].default}
+        settings = self.model_dump(mode="json", exclude={*without, *later, "choose_by"})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -92,10 +92,15 @@ class Settings(BaseModel):
         """Text ``none`` where there may be nothing; no truth value for a number, though Python has it."""
         field = cls.model_fields[str(info.field_name)]
         optional = types.NoneType in get_args(field.annotation)
-        if value == "none" and optional and str not in get_args(field.annotation):
+        if (
+            isinstance(value, str)
+            and value == "none"
+            and optional
+            and str not in get_args(field.annotation)
+        ):
             return None
         items = value if isinstance(value, list | tuple) else [value]
-        if field.annotation is not bool and any(isinstance(item, bool) for item in items):
+        if not is_switch(field) and any(isinstance(item, bool) for item in items):
             raise InputError(f"found {value!r}; allowed: {allowed_words(field)}")
         return value
 
@@ -104,6 +109,11 @@ def choices(field: FieldInfo) -> tuple[str, ...]:
     """The names that a setting, or each item of it, can have; none if it is no choice among names."""
     kind = value_type(field.annotation)
     return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def is_switch(field: FieldInfo) -> bool:
+    """Whether a setting is true or false, or left to be found out."""
+    return value_type(field.annotation) is bool
 
 
 def is_list(field: FieldInfo) -> bool:

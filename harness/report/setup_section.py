@@ -16,6 +16,7 @@ from harness.results.result import Result
 # Settings of an experiment that have lines of their own; all others are listed as they are.
 _ELSEWHERE = (
     *("preset", "backends", "task", "dataset", "target", "test_size", "validation_size", "scale"),
+    *("test_file", "features", "drop", "missing", "missing_indicator", "header"),
     *("eta", "lmbd", "seed", "repeats", "vary", "folds", "overrides"),
 )
 _WIDE = 12  # classes up to which a table has a column for each
@@ -23,6 +24,11 @@ _SCALES = {
     "none": "none, raw values",
     "standard": "each feature minus its mean, over its standard deviation (of the training part)",
     "minmax": "each feature to 0..1 (by the training part's smallest and largest value)",
+}
+_MISSING = {
+    "error": "none allowed",
+    "drop": "such rows left out",
+    "impute": "filled in with the training part's median, or most frequent category",
 }
 
 # settings that only a preset which copies another program changes
@@ -80,19 +86,27 @@ def _data(result: Result) -> dict[str, str]:
     return {
         "name": dataset["name"],
         "source": dataset["source"],
-        "target": experiment.target or "the data set's own",
+        "target": experiment.target or _target(dataset) or "the data set's own",
         "task": experiment.task,
         "samples x features": f"{dataset['samples']} x {dataset['features']}",
         "classes": str(len(dataset["classes"])) if dataset["classes"] else "none, real targets",
+        "how it was read": "; ".join(dataset.get("decisions") or []) or NOTHING,
+        "missing values": _MISSING[experiment.missing],
         "preprocessing": scale,
-        "split": _split(experiment, bool(dataset["classes"])),
+        "split": _split(experiment, bool(dataset["classes"]), bool(dataset.get("own_test"))),
         "sizes": parts,
         "SHA-256 of the data": dataset["sha256"],
         "SHA-256 of the split": dataset["split_sha256"],
     }
 
 
-def _split(experiment: Experiment, classes: bool) -> str:
+def _target(dataset: Mapping[str, Any]) -> str | None:
+    """The target's column, where it was found out."""
+    columns = dataset.get("columns") or []
+    return next((column["name"] for column in columns if column["use"] == "target"), None)
+
+
+def _split(experiment: Experiment, classes: bool, own_test: bool) -> str:
     """How the parts were made, in words."""
     if experiment.draws == "notebook":
         kind = "drawn as the notebook draws, without regard to classes"
@@ -101,6 +115,8 @@ def _split(experiment: Experiment, classes: bool) -> str:
     held = experiment.validation_size
     validation = f"validation {held:g} of the rest" if held else "no part for validation"
     test = f"{experiment.folds} folds" if experiment.folds else f"{experiment.test_size:g} of all"
+    if own_test:
+        test = "of its own"
     return f"test {test}, {validation}; {kind}"
 
 

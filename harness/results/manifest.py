@@ -17,8 +17,10 @@ import numpy as np
 import psutil
 
 from backends.base import Backend
+from backends.network import Network
 from backends.registry import version
 from harness.data.dataset import Dataset
+from harness.data.encoding import encoded
 from harness.data.split import Split
 from harness.experiment.execution import Execution, cores
 from harness.experiment.experiment import Experiment
@@ -52,6 +54,7 @@ def begin_manifest(
 
     ``missing``: why backends of the experiment are not among ``backends``.
     """
+    inputs, classes = encoded(dataset, split, experiment)[1], len(dataset.classes)
     return {
         "created": created,
         "finished": None,
@@ -62,14 +65,19 @@ def begin_manifest(
         "machine": machine(),
         "environment": bit_environment(),
         "execution": execution.model_dump(mode="json", exclude={"fresh", "name", "output"}),
-        "dataset": _dataset(dataset, split),
+        "dataset": _dataset(dataset, split, len(inputs)),
         "backends": {
             name: {"unavailable": missing[name]}
             if name in missing
-            else _backend(name, backends[name], experiment, dataset)
+            else _backend(
+                name, backends[name], experiment, experiment.network(name, len(inputs), classes)
+            )
             for name in experiment.backends
         },
-        "notes": setting_notes(experiment, experiment.backends, len(split.train)),
+        "notes": [
+            *setting_notes(experiment, experiment.backends, len(split.train)),
+            *dataset.warnings,
+        ],
     }
 
 
@@ -139,7 +147,7 @@ def _cpu() -> str:
         return platform.processor() or platform.machine()
 
 
-def _dataset(dataset: Dataset, split: Split) -> dict[str, Any]:
+def _dataset(dataset: Dataset, split: Split, inputs: int) -> dict[str, Any]:
     counts = {}
     if dataset.classes:
         for part, rows in split.items():
@@ -151,7 +159,7 @@ def _dataset(dataset: Dataset, split: Split) -> dict[str, Any]:
         "name": dataset.name,
         "source": dataset.source,
         "samples": len(dataset.x),
-        "features": dataset.x.shape[1],
+        "features": inputs,
         "feature_spread": [float(spread.min()), float(spread.max())] if len(spread) else [],
         "classes": list(dataset.classes),
         "sha256": dataset.sha256,
@@ -161,13 +169,15 @@ def _dataset(dataset: Dataset, split: Split) -> dict[str, Any]:
             part: curve_samples(len(rows), len(split.train)) for part, rows in split.items()[:2]
         },
         "class_counts": counts,
+        "own_test": dataset.test > 0,
+        "decisions": list(dataset.decisions),
+        "columns": [asdict(column) for column in dataset.columns],
     }
 
 
 def _backend(
-    name: str, backend: Backend, experiment: Experiment, dataset: Dataset
+    name: str, backend: Backend, experiment: Experiment, network: Network
 ) -> dict[str, Any]:
-    network = experiment.network(name, dataset.x.shape[1], len(dataset.classes))
     return {
         "library": backend.library,
         "version": version(backend),

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.data.survey import IMBALANCED
 from harness.errors import InputError, unknown
 from harness.experiment.config import data_place
 from harness.experiment.experiment import SCORES, Experiment
@@ -21,7 +22,6 @@ from harness.results.run_folder import DAMAGE, RunFolder, as_sealed, content_has
 _log = logging.getLogger(__name__)
 CELL = ["backend", "eta", "lmbd"]
 KEY = [*CELL, "repeat"]
-IMBALANCED = 0.6  # the share of the largest class from which on accuracy is not shown alone
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,12 @@ class Result:
 
 def _with_data_place(experiment: Experiment, address: str) -> Experiment:
     """The experiment, its data file named so that it is found from here, if it can be."""
-    place = data_place(experiment.dataset, Path(address))
-    return experiment.model_copy(update={"dataset": place})
+    places = {
+        name: data_place(place, Path(address))
+        for name in ("dataset", "test_file")
+        if type(place := getattr(experiment, name)) is str
+    }
+    return experiment.model_copy(update=places)
 
 
 def load_result(address: str) -> Result:

@@ -6,6 +6,7 @@
     figures/          *.png, *.svg                  disputes.parquet        cells not labelled alike
     parts/            finished units of work        targets.parquet         the test samples
     .harness.json     the names of all files that the harness wrote here: it replaces and removes no others
+                                                    data.parquet            data that was given in memory
 
 Files appear whole: written beside their place and renamed (a single put on object stores). Nothing is
 pickled. The manifest holds a hash of every table and of itself.
@@ -20,7 +21,7 @@ import os
 import re
 import tomllib
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from typing import Any
@@ -33,6 +34,7 @@ import tomli_w
 
 from harness.errors import InputError
 from harness.experiment.experiment import Experiment, experiment_kept
+from harness.experiment.memory_data import DATA_FILE, MEMORY, MemoryData
 
 MARK = ".harness.json"
 # of a run, beside its figures and parts
@@ -46,6 +48,7 @@ RUN_FILES = (
     "curves.parquet",
     "disputes.parquet",
     "conventions.parquet",
+    DATA_FILE,
     "report.md",
     "report.html",
     "workers.log",
@@ -262,13 +265,19 @@ class RunFolder:
         finally:
             self.fs.rm_file(self.path(".lock"))
 
-    def write_experiment(self, experiment: Experiment) -> str:
-        """Write experiment.toml; the hash of its content."""
+    def write_experiment(self, experiment: Experiment, comments: Sequence[str] = ()) -> str:
+        """Write experiment.toml, after comments, and data given in memory; the hash of the first."""
         settings = experiment.model_dump(mode="json", exclude_none=True)
-        return self.write("experiment.toml", tomli_w.dumps(settings))
+        lines = [" ".join(f"# {line}".split()) + "\n" for line in comments]
+        if isinstance(experiment.dataset, MemoryData):
+            self.write_frame(DATA_FILE, experiment.frame)
+        return self.write("experiment.toml", "".join(lines) + tomli_w.dumps(settings))
 
     def read_experiment(self) -> Experiment:
-        return experiment_kept(tomllib.loads(self.read("experiment.toml").decode()))
+        settings = tomllib.loads(self.read("experiment.toml").decode())
+        if settings["dataset"].startswith(MEMORY) and self.exists(DATA_FILE):
+            settings["dataset"] = self.read_frame(DATA_FILE)[0]
+        return experiment_kept(settings)
 
     def write_json(self, name: str, content: Any) -> None:
         self.write(name, json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -63,7 +63,8 @@ def prepare(
         y = ((dataset.y - shift) / width).astype("f4").astype(dtype)
     network = experiment.network(backend, x.shape[1], len(dataset.classes))
     if experiment.draws == "notebook":
-        plan = notebook_plan(experiment, dataset.counts, backend, repeats, cells)
+        counts = len(x), x.shape[1], len(dataset.classes)
+        plan = notebook_plan(experiment, counts, backend, repeats, cells)
     else:
         seeds = repeat_seeds(experiment.seed, repeats)
         plan = draw_recipe(experiment.recipe(backend), network, split.train, seeds)

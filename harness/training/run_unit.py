@@ -84,7 +84,8 @@ def _run_loaded(
     ready = time.perf_counter()
     try:
         if draws_in_turn(experiment, unit.backend):
-            stream = NotebookStream(experiment, dataset.counts, unit.repeats[0])
+            counts = len(prepared.x), prepared.x.shape[1], len(dataset.classes)
+            stream = NotebookStream(experiment, counts, unit.repeats[0])
             fit = train_in_turn(train, stream, unit.backend, stack, plan.checkpoints)
         else:
             fit = train(stack, plan)

@@ -1,0 +1,128 @@
+"""What is odd about a data set: columns that give the target away, imbalance, constants, scales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.columns import listed_names
+from harness.data.survey import IMBALANCED, Survey
+from harness.experiment.experiment import Experiment
+
+_LOOKED_AT = 2000  # samples in which a column that gives the target away is looked for
+_MOST_COLUMNS = 200  # among which it is looked for
+_BINS = 32
+_ALONE, _OTHERS = (
+    0.97,
+    0.9,
+)  # share of what a guess leaves open that one column predicts, that others do
+_SCALES = 1000  # ratio of the widest to the narrowest feature, from which on scaling helps
+
+
+SCALES_DIFFER = "scales differ"  # how the warning begins
+
+
+def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
+    """Warnings on a survey without refusals, the gravest first."""
+    x, y = survey.x[0], survey.y[0]
+    warnings = []
+    if not all(c.name.rpartition("_")[2].isdigit() for c in survey.features[:50]):
+        warnings += _leaks(survey, x, y)
+    if survey.classes:
+        counts = np.bincount(y, minlength=len(survey.classes))
+        if counts.max() > IMBALANCED * len(y):
+            largest = survey.classes[int(counts.argmax())]
+            warnings.append(
+                f"imbalanced: {100 * counts.max() / len(y):.0f} % of the samples are of class {largest}, "
+                "so a network that always says so has that accuracy"
+            )
+    numbers = [n for n, c in enumerate(survey.features) if c.kind == "number"]
+    low, high = (f(x[:, numbers], axis=0) for f in (np.nanmin, np.nanmax)) if numbers else ((), ())
+    width = np.asarray(high, float) - np.asarray(low, float)
+    constant = [survey.features[n].name for n, w in zip(numbers, width, strict=True) if w == 0]
+    if constant:
+        warnings.append(f"constant, of no use: {listed_names(constant)}")
+    if experiment.scale == "none" and (width > 0).any():
+        wide = width[width > 0]
+        if wide.max() > _SCALES * wide.min():
+            first, last = (
+                survey.features[numbers[int(n)]].name for n in (np.argmax(width), _least(width))
+            )
+            warnings.append(
+                f"{SCALES_DIFFER}: {first} spans {width.max():.3g}, {last} {wide.min():.3g}; a network "
+                "learns better from --scale standard"
+            )
+    return warnings
+
+
+def _least(width: NDArray[Any]) -> int:
+    return int(np.argmin(np.where(width > 0, width, np.inf)))
+
+
+def _leaks(survey: Survey, x: NDArray[Any], y: NDArray[Any]) -> list[str]:
+    """Columns that are the target in other words, and one that alone predicts it while no other does."""
+    features, target = survey.features, survey.target
+    if len(features) > _MOST_COLUMNS:
+        return []
+    told, power = [], np.zeros(len(features))
+    rows = np.random.default_rng(0).permutation(len(y))[:_LOOKED_AT]
+    for number, column in enumerate(features):
+        values = x[:, number]
+        whole = ~np.isnan(values.astype(float))
+        if survey.classes and _one_to_one(values[whole], y[whole]):
+            told.append(
+                f"{column.name} gives {target} away: one value of it for each class; --drop {column.name}"
+            )
+        power[number] = _predicts(values[rows].astype(float), y[rows], bool(survey.classes))
+    if told or len(features) < 2:
+        return told
+    best, second = np.argsort(power)[::-1][:2]
+    if power[best] >= _ALONE and power[second] < _OTHERS:
+        name = features[int(best)].name
+        return [
+            f"{name} alone predicts {target} almost without fault, and no other column does; if it is not "
+            f"known before {target} is, it gives it away: --drop {name}"
+        ]
+    return []
+
+
+def _one_to_one(values: NDArray[Any], y: NDArray[Any]) -> bool:
+    """Whether there is one value for each class and one class for each value."""
+    if not len(y):
+        return False
+    classes, distinct = np.unique(y), np.unique(values)
+    if len(classes) < 2 or len(classes) != len(distinct):
+        return False
+    pairs = np.unique(np.stack([values.astype(float), y.astype(float)]), axis=1)
+    return pairs.shape[1] == len(classes)
+
+
+def _predicts(values: NDArray[np.float64], y: NDArray[Any], classes: bool) -> float:
+    """The share of what a guess leaves open that a column predicts, learnt on one half, tried on the other.
+
+    The column is cut into bins of equally many samples, each of which predicts its commonest class or its
+    mean value.
+    """
+    values = np.nan_to_num(values, nan=-np.inf)
+    half = len(y) // 2
+    if half < 10:
+        return 0.0
+    edges = np.unique(
+        np.quantile(values[:half], np.linspace(0, 1, _BINS + 1)[1:-1], method="higher")
+    )
+    bins = np.searchsorted(edges, values)
+    before, after = slice(None, half), slice(half, None)
+    if classes:
+        counts = np.zeros((len(edges) + 1, int(y.max()) + 1))
+        np.add.at(counts, (bins[before], y[before]), 1)
+        guess = counts.sum(axis=0).argmax()
+        wrong = (counts.argmax(axis=1)[bins[after]] != y[after]).mean()
+        open_ = (y[after] != guess).mean()
+    else:
+        sums = np.bincount(bins[before], y[before], len(edges) + 1)
+        number = np.maximum(np.bincount(bins[before], minlength=len(edges) + 1), 1)
+        wrong = np.square((sums / number)[bins[after]] - y[after]).mean()
+        open_ = np.var(y[after])
+    return float(1 - wrong / open_) if open_ else 0.0
