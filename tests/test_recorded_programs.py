@@ -72,6 +72,14 @@ def test_a_mistake_in_a_program_is_named(name, right, wrong, called, tmp_path, m
         assert {m.name for made in parity.explanation.alternatives for m in made} == {called}
 
 
+def test_a_plain_keras_program_makes_two_mistakes_and_both_are_named(tmp_path, monkeypatch):
+    text = program("keras").replace("0.01 / 2", "0.01")
+    text = text.replace('activation="softmax", kernel_regularizer=l2', 'activation="softmax"')
+    parity = judged("keras", text, tmp_path, monkeypatch)
+    (made,) = parity.explanation.alternatives
+    assert {m.name for m in made} == {"penalty factor", "output layer free of penalty"}
+
+
 # ------------------------------------------------------------------ hold
 
 X, Y = load_iris(return_X_y=True)

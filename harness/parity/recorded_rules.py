@@ -158,7 +158,16 @@ def conventions_of(
             chosen.append(_optimiser("AMSGrad, as said", form))
         elif library in _CORRECTED_ROOT:
             chosen.append(corrected_root())
-    elif rules.training.momentum and (library == "torch" or said["dampening"]):
+        elif library == "keras":
+            chosen.append(single_correction())
+    if library == "keras" and rules.training.dtype == "float64":
+        single = ("lmbd rounded", "momentum rounded")
+        chosen += [replace(m, group="convention") for m in catalogue(rules) if m.name in single]
+    elif (
+        rules.training.optimizer == "sgd"
+        and rules.training.momentum
+        and (library == "torch" or said["dampening"])
+    ):
         form = velocity_without_eta(float(said["dampening"]))
         chosen.append(_optimiser("momentum as PyTorch has it", form))
     return chosen
