@@ -89,8 +89,10 @@ def write_report(
     own = SECTIONS.get(several[0].experiment.preset) if len(several) == 1 else None
 
     def write() -> PageAddress:
-        preset = several[0].experiment.preset
-        before = attempt_sections(f"Preset {preset}", lambda: own(several[0])) if own else ()
+        before: Sequence[Section] = ()
+        if own:
+            preset = several[0].experiment.preset
+            before = attempt_sections(f"Preset {preset}", lambda: own(several[0]))
         return write_results(several, address, [*before, *extra])
 
     if held or not several:
