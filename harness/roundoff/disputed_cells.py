@@ -32,7 +32,7 @@ _FOUND_COLUMNS = ["recipe", *DISPUTED_CELL, "repeat", "apart", "gap", "alone"]
 DISPUTE_COLUMNS = [*_FOUND_COLUMNS, "status", "difference", "swing", "followed"]
 _REPEATS = 3  # that are looked at
 MOST_CELLS = 98  # trainings of a recipe that are looked at again, those of the cells furthest apart
-_MOST_TWINS = 8  # of a chaotic cell, until its test score moves as much as between the backends
+_MOST_TWINS = 8  # of the chaotic cell whose test score moved least beside what backends show
 _FOLLOWED = 3  # cells of a recipe whose trainings are followed step by step
 UNEXPLAINED = (
     "unexplained",
@@ -182,8 +182,8 @@ def _chaos(
 ) -> pd.DataFrame:
     """The chaos map of some cells.
 
-    A single twin shows chaos; where it shows none, all of them look. More of them, up to a limit, look
-    where chaos moved the test score by less than the backends are apart.
+    A single twin shows chaos; where it shows none, all of them look. More of them look at the cell where
+    chaos moved the test score least, beside how far the backends are apart.
     """
     name = str(found["recipe"].iloc[0]).split(", ")[0]
     repeats, picked = range(min(experiment.repeats, _REPEATS)), np.array(cells)
@@ -191,8 +191,9 @@ def _chaos(
     seen = chaos_map(experiment, dataset, name, repeats, picked, twins=1)
     for twins in (TWINS, _MOST_TWINS):
         worst = seen.groupby(DISPUTED_CELL)[["chaotic", "swing"]].max()
-        calm, short = ~worst["chaotic"].astype(bool), worst["swing"] < gap.reindex(worst.index)
-        again = calm if twins == TWINS else short & ~calm
+        calm, short = ~worst["chaotic"].astype(bool), gap.reindex(worst.index) - worst["swing"]
+        short = short.mask(calm, 0.0)
+        again = calm if twins == TWINS else (short > 0) & (short == short.max())
         picked_again = picked[[bool(again[experiment.cells[number]]) for number in cells]]
         if len(picked_again):
             more = chaos_map(experiment, dataset, name, repeats, picked_again, twins=twins)
