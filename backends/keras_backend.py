@@ -26,7 +26,10 @@ class KerasBackend(Backend):
 
     name = "keras"
     library = "keras"
-    modules = (keras_engine(), "keras")  # so that a worker that has the engine is given Keras's units
+    modules = (
+        keras_engine(),
+        "keras",
+    )  # so that a worker that has the engine is given Keras's units
     stacks = True
     heeds = tuple(option for option in OPTIONS if option != "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (

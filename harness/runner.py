@@ -7,8 +7,10 @@ the parts that exist; what a killed run was doing is at most lost, never half wr
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -176,6 +178,7 @@ def train_and_save(
         outcomes = before | _carry_out(work, execution, parts, progress)
         tables = _tables(work, outcomes)
         manifest = _manifest(work, execution, outcomes, created)
+        manifest["directory"] = _started_in(folder)
         manifest["trained_again"] = changes
         manifest["stale_parts_removed"] = _remove_stale(parts, tables["records"])
         manifest["wall_seconds"] = _wall_seconds(work, before_this, begun)
@@ -345,6 +348,14 @@ def _targets(work: Work) -> pd.DataFrame:
         test = split_rows(work.dataset, work.experiment, max(repeat, 0)).test
         frames.append(pd.DataFrame({"repeat": repeat, "row": test, "target": work.dataset.y[test]}))
     return pd.concat(frames, ignore_index=True)
+
+
+def _started_in(folder: RunFolder) -> str:
+    """The working directory as seen from the folder, so that both may be moved; whole where it cannot be."""
+    if "://" not in folder.address:
+        with suppress(ValueError):  # on another drive
+            return os.path.relpath(os.getcwd(), folder.address)
+    return os.getcwd()
 
 
 def _manifest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
@@ -75,7 +76,8 @@ def data_place(dataset: str, folder: Path) -> str:
         return dataset
     starts = [folder, *folder.absolute().parents]
     with suppress(OSError, ValueError, KeyError, TypeError):  # no manifest, or a damaged one
-        starts.append(Path(json.loads((folder / "manifest.json").read_bytes())["directory"]))
+        started_in = json.loads((folder / "manifest.json").read_bytes())["directory"]
+        starts.append(Path(os.path.normpath(folder / started_in)))
     places = [start / dataset for start in starts]
     return next((str(place) for place in places if place.exists()), dataset)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import subprocess
 import sys
@@ -59,7 +58,6 @@ def begin_manifest(
         "created": created,
         "finished": None,
         "command": command(),
-        "directory": os.getcwd(),
         "git_commit": git_commit(),
         "versions": versions(list(backends.values())),
         "machine": machine(),
