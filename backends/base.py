@@ -175,8 +175,12 @@ class Backend(ABC):
         x: (samples, features) in ``training.dtype``; y: (samples,), class numbers 0, 1, ... or, for
         ``network.output == "identity"``, real targets. Weight matrices (inputs, outputs), biases
         (outputs,), first layer first. Weights that overflowed are returned as they are (inf or NaN).
+
+        A backend may write :meth:`trace_one` in its place: then this is the last point of that.
         """
-        raise NotImplementedError(f"{type(self).__name__} defines neither train_one nor train")
+        if type(self).trace_one is Backend.trace_one:
+            raise NotImplementedError(f"{type(self).__name__} defines neither train_one nor train")
+        return self.trace_one(x, y, network, training, eta, lmbd, plan.at([plan.steps]))[0]
 
     @property
     def has_stock_program(self) -> bool:

@@ -97,18 +97,6 @@ class KerasBackend(Backend):
     def needs(self) -> tuple[str, ...]:
         return (keras_engine(),)
 
-    def train_one(
-        self,
-        x: Array,
-        y: NDArray,
-        network: Network,
-        training: Training,
-        eta: float,
-        lmbd: float,
-        plan: Plan,
-    ) -> tuple[Sequence[Array], Sequence[Array]]:
-        return self.trace_one(x, y, network, training, eta, lmbd, plan.at([plan.steps]))[0]
-
     def trace_one(
         self,
         x: Array,

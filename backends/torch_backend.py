@@ -66,18 +66,6 @@ class TorchBackend(Backend):
         Convention("two classes", "one logistic output", "left to the programmer"),
     )
 
-    def train_one(
-        self,
-        x: Array,
-        y: NDArray,
-        network: Network,
-        training: Training,
-        eta: float,
-        lmbd: float,
-        plan: Plan,
-    ) -> tuple[Sequence[Array], Sequence[Array]]:
-        return self.trace_one(x, y, network, training, eta, lmbd, plan.at([plan.steps]))[0]
-
     def trace_one(
         self,
         x: Array,
