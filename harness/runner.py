@@ -196,19 +196,25 @@ def train_and_save(
 
 def _begin_writing(folder: RunFolder) -> dict[str, Any]:
     """Say in the manifest, if there is one, that the run is not finished; what it was before."""
+    manifest, damage = _manifest_there(folder)
+    if damage:
+        _log.warning("manifest.json of %s %s: made anew", folder.address, damage)
+    if manifest:
+        unfinished: dict[str, Any] = {"files": {}} | manifest | {"finished": None}
+        folder.write_json("manifest.json", sealed(unfinished))
+    return manifest
+
+
+def _manifest_there(folder: RunFolder) -> tuple[dict[str, Any], str]:
+    """A folder's manifest, empty if there is none that can be trusted; and what is wrong with it, if so."""
     try:
         manifest = dict(folder.read_json("manifest.json"))
     except FileNotFoundError:
-        return {}
+        return {}, ""
     except DAMAGE as error:
-        _log.warning("manifest.json of %s is damaged (%s): made anew", folder.address, error)
-        return {}
-    if not as_sealed(manifest):
-        _log.warning("manifest.json of %s is not what was written: made anew", folder.address)
-        return {}
-    unfinished: dict[str, Any] = {"files": {}} | manifest | {"finished": None}
-    folder.write_json("manifest.json", sealed(unfinished))
-    return manifest
+        return {}, f"is damaged ({error})"
+    right = as_sealed(manifest) and isinstance(manifest.get("dataset"), dict)
+    return (manifest, "") if right else ({}, "is not what was written")
 
 
 def address_of(experiment: Experiment, execution: Execution) -> str:
@@ -248,9 +254,12 @@ def _check_folder(folder: RunFolder, work: Work, execution: Execution) -> None:
                 f"name: {folder.address!r} holds another experiment ({key} {old!r}, now {new!r}); "
                 "choose another --name, or --fresh to discard what is there"
             )
-    if not folder.exists("manifest.json"):
+    manifest, _ = _manifest_there(
+        folder
+    )  # without one, parts of other data are found by their digests
+    if not manifest:
         return
-    before = folder.read_json("manifest.json")["dataset"]["sha256"]
+    before = manifest["dataset"].get("sha256", "")
     if before != work.dataset.sha256:
         raise InputError(
             f"dataset: {work.dataset.name!r} has changed since {folder.address!r} was made from it (SHA-256 "

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,17 @@ def test_a_run_whose_records_are_fewer_than_asked_for_is_unfinished(finished, tm
     folder.write_experiment(finished.experiment.model_copy(update={"repeats": 12}))
     with pytest.raises(InputError, match=r"unfinished: its records .*run --config \S+ --output"):
         load_result(folder.address)
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "{}", "[1]", '{"dataset": 1}', '{"files": {}, "sha256": ""}']
+)
+def test_a_damaged_manifest_is_made_anew_by_the_same_command(content, finished, tmp_path):
+    shutil.copytree(finished.address, tmp_path / "run")
+    (tmp_path / "run" / "manifest.json").write_text(content)
+    run(finished.experiment, serial(tmp_path))
+    again = load_result(str(tmp_path / "run"))
+    pd.testing.assert_frame_equal(again.predictions, finished.predictions)
 
 
 def test_a_run_from_before_contents_were_hashed_is_read_and_said_to_be(caplog):
