@@ -85,7 +85,11 @@ def test_writing_again_replaces_the_runs_files(written):
     events = read(f"{folder}/numpy/eta=0.1 lmbd=0.001")
     before = len(events.Tensors("loss by epoch/train"))
     board = folder.removesuffix(f"/{result.name}")
+    others = Path(folder, "numpy", "events.out.tfevents.1.host.2.0.v2")
+    others.touch()
     assert write_tensorboard(result, board) == folder
+    assert others.exists()
+    others.unlink()
     after = read(f"{folder}/numpy/eta=0.1 lmbd=0.001")
     assert len(after.Tensors("loss by epoch/train")) == before
 

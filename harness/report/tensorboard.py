@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from harness.results.result import Result
 
+_MARK = ".harness"  # ends the names of the event files that are ours
 _HYPERPARAMETERS = ("backend", "eta", "lmbd", "repeat")
 
 
@@ -54,13 +55,14 @@ def write_tensorboard(result: Result, directory: str) -> str:
     """Write event files for a run into a folder of its name in a directory; the folder's path.
 
     ``python -m tensorboard.main --logdir DIRECTORY`` shows them, beside those of other runs there.
-    Written again, a run replaces its files. Raises as :func:`check_tensorboard`.
+    Written again, a run replaces its own files and leaves those of other programs.
+    Raises as :func:`check_tensorboard`.
     """
     check_tensorboard(directory)
     tf = load("tensorflow")
     plugin = importlib.import_module("tensorboard.plugins.hparams.summary_v2")
     folder = Path(directory) / file_name(result.name)
-    for old in folder.rglob("events.out.tfevents.*"):
+    for old in folder.rglob(f"events.out.tfevents.*{_MARK}"):
         old.unlink()
     _write_graphs(tf, result, str(folder))
     _write_config(tf, plugin, result, str(folder))
@@ -69,6 +71,11 @@ def write_tensorboard(result: Result, directory: str) -> str:
         key = tuple(record[name] for name in KEY)
         _write_record(tf, plugin, result, str(folder), record, curves.get(key))
     return str(folder)
+
+
+def _writer(tf: Any, directory: str) -> Any:
+    """TensorFlow's writer into a directory, whose file is known as ours by its name."""
+    return tf.summary.create_file_writer(directory, filename_suffix=_MARK)
 
 
 def _write_graphs(tf: Any, result: Result, directory: str) -> None:
@@ -85,9 +92,7 @@ def _write_graphs(tf: Any, result: Result, directory: str) -> None:
             continue
         rows = min(experiment.recipe(name).batch_size, about["parts"]["train"])
         if draw := getattr(backend, "graph", None):  # of the libraries that compute along a graph
-            with tf.summary.create_file_writer(
-                f"{directory}/graphs/{file_name(name)}"
-            ).as_default():
+            with _writer(tf, f"{directory}/graphs/{file_name(name)}").as_default():
                 tf.summary.graph(draw(network, training, rows))
 
 
@@ -98,7 +103,7 @@ def _write_config(tf: Any, plugin: Any, result: Result, directory: str) -> None:
         for name in _varied(result)
     ]
     scores = [plugin.Metric(tag, display_name=tag.replace("_", " ")) for tag in _scores(result)]
-    with tf.summary.create_file_writer(directory).as_default():
+    with _writer(tf, directory).as_default():
         plugin.hparams_config(hparams=hyperparameters, metrics=scores)
 
 
@@ -126,7 +131,7 @@ def _write_record(
     varied = {n: record[n] for n in _varied(result)}
     name = " ".join(f"{n}={v:g}" for n, v in varied.items() if n != "backend")
     place = f"{directory}/{file_name(record['backend'])}/{name}"
-    with tf.summary.create_file_writer(place).as_default():
+    with _writer(tf, place).as_default():
         plugin.hparams(varied, trial_id=f"{record['backend']} {name}")
         for quantity in ("loss", result.metric):
             for part in ("train", "validation"):
