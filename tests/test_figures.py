@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection, QuadMesh
+from matplotlib.colors import to_rgba
 from PIL import Image
 
 from harness.api import run
@@ -121,6 +123,25 @@ def test_the_chosen_cell_is_outlined():
     outline = axis.patches[-1]
     assert outline.get_xy() == pytest.approx((2, 1), abs=0.1)
     assert legend(axis) == ["chosen cell"]
+
+
+@pytest.mark.parametrize("cmap", ["viridis", "RdBu_r"])
+def test_numbers_stand_out_on_every_colour(cmap):
+    values = np.linspace(0, 1, 144).reshape(12, 12)
+    figure, axis = plt.subplots()
+    mesh = axis.pcolormesh(values, cmap=cmap)
+    heatmaps.annotate(axis, np.full(values.shape, "9", object))
+    words = next(a for a in axis.get_children() if isinstance(a, Words))
+    for ground, ink in zip(mesh.get_facecolor(), words.colours, strict=True):
+        low, high = sorted([luminance(ground), luminance(to_rgba(ink))])
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+    plt.close(figure)
+
+
+def luminance(colour):
+    c = np.asarray(colour)[:3]
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
 def test_all_backends_and_parts_share_one_colour_scale(iris):

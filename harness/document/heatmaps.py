@@ -23,6 +23,7 @@ LABELS = 8  # names at most, at an axis of a longer one
 HANDLES = 2  # entries of a legend in a row
 CHOSEN = "#e8590c"
 HATCH = "#8c959f"
+_EQUAL_CONTRAST = 0.179  # relative luminance on which black and white stand out alike, 4.58:1
 
 # How a cell that holds no number is drawn: its sign, its ground, its hatching.
 MARKS: dict[str, tuple[str, str, str]] = {
@@ -167,18 +168,18 @@ def annotate(axis: Axes, texts: NDArray[np.object_], size: float = 8.5) -> None:
     mesh.update_scalarmappable()
     rows, columns = np.nonzero((texts != "") & ~np.ma.getmaskarray(mesh.get_array()))
     colours = mesh.get_facecolor().reshape(*texts.shape, 4)[rows, columns]
-    # As seaborn does it: relative luminance, https://www.w3.org/TR/WCAG20/#relativeluminancedef
+    # relative luminance, https://www.w3.org/TR/WCAG20/#relativeluminancedef
     linear = np.where(colours <= 0.03928, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)[
         :, :3
     ]
-    light = linear @ (0.2126, 0.7152, 0.0722) > 0.408
+    light = linear @ (0.2126, 0.7152, 0.0722) > _EQUAL_CONTRAST
     at = np.column_stack([columns + 0.5, rows + 0.5])
     Words(
         axis,
         texts[rows, columns].tolist(),
         at,
         size=size,
-        colours=np.where(light, "#262626", "white").tolist(),
+        colours=np.where(light, "black", "white").tolist(),
     )
 
 
@@ -248,12 +249,14 @@ def statuses(one: Map) -> list[str]:
 
 
 def _outline(axis: Axes, one: Map) -> Rectangle:
-    """A frame around the chosen cell; on a fine grid a larger one around its place."""
+    """A frame around the chosen cell, as large as the cell; on a fine grid its line is thinner."""
     assert one.chosen is not None
     row, column = one.chosen
     fine = not is_small(one.values)
-    margin = 0.02 * max(one.values.shape) if fine else -0.03
-    for colour, width in (("white", 3.6), (CHOSEN, 2.0)):
+    margin = 0.0 if fine else -0.03
+    for colour, width in (
+        (("white", 2.4), (CHOSEN, 1.2)) if fine else (("white", 3.6), (CHOSEN, 2.0))
+    ):
         frame = Rectangle(
             (column - margin, row - margin),
             1 + 2 * margin,
