@@ -50,6 +50,20 @@ ACTIVATION_NAMES: tuple[str, ...] = (
     "softplus",
     "softsign",
 )
+# how initial weights were drawn; torch and sklearn: as nn.Linear and MLPClassifier draw them, biases as well
+INITIAL_LAWS = (
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "torch",
+    "sklearn",
+    "normal:0.1",  # of that standard deviation
+    "truncated_normal:0.1",  # cut at two of them
+    "uniform:0.1",  # from -0.1 to 0.1
+)
 _NUMBER, _SWITCH, _TEXT = (int, float), (bool,), (str,)
 # what the author of a training may say of it: the types of a value, or the values that there are
 ABOUT: dict[str, tuple[Any, ...]] = {
@@ -75,6 +89,8 @@ ABOUT: dict[str, tuple[Any, ...]] = {
     "amsgrad": _SWITCH,
     "dtype": ("float32", "float64"),
     "orientation": ("inputs_outputs", "outputs_inputs"),
+    "initial": _TEXT,  # one of INITIAL_LAWS
+    "initial_bias": (int, float, str),  # a number, or "as_weights"; 0 where nothing is said
     "steps_per_epoch": (int,),
     "library": _TEXT,
     "versions": (dict,),
@@ -902,11 +918,24 @@ def checked_about(about: dict[str, Any]) -> dict[str, Any]:
             raise RecordingError(
                 f"activation of about: found {name!r}; allowed: {', '.join(ACTIVATION_NAMES)}"
             )
+    law, _, number = about.get("initial", "torch").partition(":")
+    sized = [name for name in INITIAL_LAWS if name.partition(":")[0] == law and ":" in name]
+    if law not in INITIAL_LAWS and not (sized and _is_positive(number)):
+        raise RecordingError(
+            f"initial of about: found {about['initial']!r}; allowed: {', '.join(INITIAL_LAWS)}"
+        )
     if about.get("optimizer", "sgd") not in OPTIMIZER_NAMES:
         raise RecordingError(
             f"optimizer of about: found {about['optimizer']!r}; allowed: {', '.join(OPTIMIZER_NAMES)}"
         )
     return about
+
+
+def _is_positive(number: str) -> bool:
+    try:
+        return 0 < float(number) < math.inf
+    except ValueError:
+        return False
 
 
 def _weights_in(

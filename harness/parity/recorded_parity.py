@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from backends.recording import Recording
 from harness.parity.effective_settings import Identified, Setting, fitted_settings, identified
 from harness.parity.explanation import Explanation, explain
+from harness.parity.initial_weights import start_as_said
 from harness.parity.mistake import Mistake
 from harness.parity.recorded_rules import (
     USUAL,
@@ -135,12 +136,20 @@ def judge_recording(
         more = f"{len(trace)} of the recording's {recording.steps} steps were judged"
         blank = replace(blank, notes=(*blank.notes, more))
     said = {} if found else _said(recording, about, rules)
+    start = start_as_said(recording)
+    if start is None and "initial" in about:
+        held = f"nothing speaks against initial weights drawn as said, {about['initial']}"
+        blank = replace(blank, notes=(*blank.notes, held))
     if not wrong.any():
         settings, left = fitted_settings(trace, said | _said(recording, recording.about, rules))
         outcome = ParityOutcome.ROUND_OFF if checked.share else ParityOutcome.IDENTICAL
         if checked.chaotic:
             outcome = ParityOutcome.NOT_COMPARABLE
             blank = replace(blank, reason="between kept weights round-off alone grows too large")
+        elif start:
+            outcome = ParityOutcome.OTHER_OBJECTIVE
+            why = Explanation((start,), (), 0.0, 0.0, 1, len(trace))
+            blank = replace(blank, step=1, tensor=start.tensor, explanation=why)
         return replace(
             blank,
             outcome=outcome,
@@ -153,6 +162,10 @@ def judge_recording(
     explanation = _other_start(trace, wrong, checked.size) or _explained(
         recording, trace, steps_after, index, batches
     )
+    if start and explanation:
+        explanation = explanation.beside(start)
+    elif start:
+        blank = replace(blank, notes=(*blank.notes, str(start)))
     made = explanation.mistakes if explanation else ()
     structure = [m for m in made if m.group not in _SHOWN]
     settings, left = fitted_settings(trace, _said(recording, recording.about, rules), structure)

@@ -14,6 +14,7 @@ from harness.document.number_words import count
 from harness.document.plain import plain
 from harness.document.section import Section, Table
 from harness.document.words import series
+from harness.parity.initial_weights import laws_like
 from harness.parity.mistake import Mistake
 from harness.parity.parity import Parity
 from harness.parity.recorded_parity import RecordedParity
@@ -67,13 +68,17 @@ def recorded_points(parity: RecordedParity) -> list[str]:
     said = []
     if parity.found:
         said.append(f"nobody said it; the weights do: this is {described(parity)}")
-    if parity.step and parity.looked_at:
+    if parity.step and not parity.wrong_steps:
+        said.append(
+            f"each of {count(parity.looked_at, 'step')} is the reference's: only the start is not"
+        )
+    elif parity.step and parity.looked_at:
         said.append(
             f"{count(parity.wrong_steps, 'step')} of {parity.looked_at} judged "
             f"{'is' if parity.wrong_steps == 1 else 'are'} wrong, up to {parity.size:.1e} of a tensor's "
             f"largest weight; in the first wrong one: {series(parity.wrong_tensors)}"
         )
-    if parity.explanation:
+    if parity.explanation and parity.explanation.of:
         why = parity.explanation
         said.append(
             f"with that the step's weights follow to {why.left:.1e}, where they differ by {why.of:.1e} "
@@ -145,13 +150,20 @@ def recorded_sections(parity: RecordedParity) -> list[Section]:
 
 
 def initial_weights_table(parity: RecordedParity) -> pd.DataFrame:
-    """Mean and standard deviation of each initial tensor, and what Glorot's uniform numbers have."""
+    """Mean and standard deviation of each initial tensor, what Glorot's numbers have, and laws that fit."""
     rows = []
     for name, tensor in parity.recording.weights(0).items():
         glorot = np.sqrt(2 / sum(tensor.shape)) if tensor.ndim == 2 else 0.0
         mean, spread = float(tensor.mean()), float(tensor.std())
+        laws = laws_like({name: tensor}, parity.recording.about) if name[0] == "W" else []
         rows.append(
-            {"tensor": name, "mean": mean, "standard deviation": spread, "Glorot": float(glorot)}
+            {
+                "tensor": name,
+                "mean": mean,
+                "standard deviation": spread,
+                "Glorot": float(glorot),
+                "may be drawn by": " or ".join(laws) or None,
+            }
         )
     return pd.DataFrame(rows)
 
