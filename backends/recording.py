@@ -64,13 +64,22 @@ INITIAL_LAWS = (
     "truncated_normal:0.1",  # cut at two of them
     "uniform:0.1",  # from -0.1 to 0.1
 )
+OTHER_ACTIVATIONS = (  # that may be said, and are not looked for where nothing is
+    "selu",
+    "relu6",
+    "gelu by tanh",
+    "hard sigmoid",
+    "leaky_relu with slope 0.1",
+    "leaky_relu with slope 0.2",
+    "leaky_relu with slope 0.3",
+)
 _NUMBER, _SWITCH, _TEXT = (int, float), (bool,), (str,)
 # what the author of a training may say of it: the types of a value, or the values that there are
 ABOUT: dict[str, tuple[Any, ...]] = {
     "name": _TEXT,
     "note": _TEXT,
     "optimizer": _TEXT,
-    "eta": _NUMBER,
+    "eta": (int, float, list),  # a list has one for each step
     "lmbd": (int, float, list),  # a list has one for each weight matrix
     "momentum": _NUMBER,
     "nesterov": _SWITCH,
@@ -82,11 +91,17 @@ ABOUT: dict[str, tuple[Any, ...]] = {
     "output": ("softmax", "logistic", "identity"),
     "cost": ("mean", "sum"),
     "cost_factor": _NUMBER,  # 2 where the cost is the squared error, not half of it
+    "label_smoothing": _NUMBER,  # the part of each label that is spread over all classes
+    "class_weights": (list,),  # of samples by class; a mean cost is divided by their sum
     "penalised": ("all", "hidden"),
     "penalised_biases": _SWITCH,
     "penalty_per_sample": _SWITCH,
     "decoupled": _SWITCH,
     "amsgrad": _SWITCH,
+    "clipnorm": _NUMBER,  # each gradient is cut to that norm; as Keras names it, like the next two
+    "global_clipnorm": _NUMBER,
+    "clipvalue": _NUMBER,
+    "frozen": (list,),  # tensors that are not to be updated, ["W1", "b1"]
     "dtype": ("float32", "float64"),
     "orientation": ("inputs_outputs", "outputs_inputs"),
     "initial": _TEXT,  # one of INITIAL_LAWS
@@ -169,6 +184,7 @@ class Recorder:
         self.x: Array | None = None
         self.y: Array | None = None
         if x is not None:
+            self._shape = np.shape(x)[1:]  # of a sample, as a model may want it
             self.x, self.y = self._data(x, y)
         self._log: _Log | None = None
         self._rows_ahead: list[Array] = []
@@ -187,6 +203,8 @@ class Recorder:
         x = x if x.dtype.kind == "f" else x.astype(np.float64)
         if len(y) != len(x):
             raise RecordingError(f"y: found {len(y)} samples; allowed: {len(x)}, as x has")
+        if self.about.get("output") == "identity" and y.dtype.kind in "biu":
+            y = y.astype(np.float64)
         if y.ndim == 1 and (y.dtype.kind not in "fiu" or (y.dtype.kind in "iu" and y.min() < 0)):
             names, y = np.unique(y, return_inverse=True)
             self.about["classes"] = [str(name) for name in names]
@@ -199,6 +217,10 @@ class Recorder:
         self.about.setdefault("dtype", str(found.W[0].dtype))
         if found.library:
             self.about.setdefault("library", found.library)
+        if found.frozen:
+            self.about.setdefault("frozen", found.frozen)
+        if self.x is not None and self.y is not None:
+            _check_y(self.y, len(self.x), self._outputs(found), self.about.get("output"))
         about = {"format": FORMAT, "version": VERSION, **self.about, **_surroundings()}
         fixed: dict[str, Array] = {"about": np.array(json.dumps(about))}
         if self.x is not None and self.y is not None:
@@ -211,6 +233,10 @@ class Recorder:
         # a program that ends without close() has its file finished all the same
         self._finish = weakref.finalize(self, self._log.close)
         return self
+
+    @staticmethod
+    def _outputs(found: _Found) -> int:
+        return int(found.W[-1].shape[1 if found.orientation == "inputs_outputs" else 0])
 
     def _features(self) -> int | None:
         return None if self.x is None else int(self.x.shape[1])
@@ -311,7 +337,7 @@ class Recorder:
             for first in range(0, n, batch_size):
                 rows = order[first : first + batch_size]
                 self._rows_ahead.append(rows)
-                yield self.x[rows], self.y[rows]
+                yield self.x[rows].reshape(-1, *self._shape), self.y[rows]
 
     def keras(
         self, batch_size: int = 32, shuffle: bool = True, seed: Any = None, callbacks: Any = ()
@@ -385,6 +411,13 @@ class Recorder:
             )
         for name, value in settings_of_sklearn(estimator, self.x).items():
             self.about.setdefault(name, value)
+        if getattr(estimator, "loss", "") == "poisson":
+            raise RecordingError("loss: found 'poisson'; allowed: 'squared_error'")
+        from sklearn.base import is_classifier
+
+        if is_classifier(estimator) and self.y is not None and self.y.ndim == 1:
+            names, self.y = np.unique(self.y, return_inverse=True)
+            self.about.setdefault("classes", [str(name) for name in names])
         plain = estimator._backprop
         waiting: list[Array] = []
         where: dict[bytes, list[int]] = {}
@@ -397,6 +430,7 @@ class Recorder:
                 assert self.x is not None
                 for row, values in enumerate(self.x.astype(x.dtype)):
                     where.setdefault(values.tobytes(), []).append(row)
+                self.about.setdefault("output", estimator.out_activation_)
                 self.start(estimator)
             elif waiting:
                 self.step(waiting.pop(), estimator)
@@ -431,6 +465,9 @@ def settings_of_sklearn(estimator: Any, x: Any) -> dict[str, Any]:
         return about | {
             name: float(getattr(estimator, name)) for name in ("beta_1", "beta_2", "epsilon")
         }
+    if estimator.learning_rate == "invscaling":
+        seen = np.repeat(np.arange(estimator.max_iter) * len(x), about["steps_per_epoch"])
+        about["eta"] = (about["eta"] / np.where(seen, seen + 1, 1) ** estimator.power_t).tolist()
     momentum = float(estimator.momentum)
     return about | {
         "momentum": momentum,
@@ -447,6 +484,9 @@ class _Found:
     b: Layers
     orientation: str
     library: str = ""
+    frozen: list[str] = field(
+        default_factory=list
+    )  # biases that there are none of, what is not trained
 
 
 def weights_of(model: Any, orientation: str | None = None, features: int | None = None) -> _Found:
@@ -459,12 +499,15 @@ def weights_of(model: Any, orientation: str | None = None, features: int | None 
     """
     if hasattr(model, "coefs_"):
         return _Found(list(model.coefs_), list(model.intercepts_), "inputs_outputs", "sklearn")
+    frozen: list[str] = []
     if _is_torch(model):
-        W, b = _of_torch(model)
-        return _Found(W, b, "outputs_inputs", "torch")
+        W, b = _of_torch(model, frozen)
+        if not _follow(W, [], features, 1, 0):
+            raise _broken_chain(W, features)
+        return _Found(W, b, "outputs_inputs", "torch", frozen)
     if hasattr(model, "layers") and hasattr(model, "get_weights"):
-        W, b = _of_keras(model)
-        return _Found(W, b, "inputs_outputs", "keras")
+        W, b = _of_keras(model, frozen)
+        return _Found(W, b, "inputs_outputs", "keras", frozen)
     W, b = _of_arrays(model)
     return _Found(W, b, orientation or _turned(W, b, features))
 
@@ -473,7 +516,7 @@ def _is_torch(model: Any) -> bool:
     return hasattr(model, "named_modules") and hasattr(model, "parameters")
 
 
-def _of_torch(model: Any) -> tuple[Layers, Layers]:
+def _of_torch(model: Any, frozen: list[str]) -> tuple[Layers, Layers]:
     W: Layers = []
     b: Layers = []
     for name, module in model.named_modules():
@@ -487,23 +530,18 @@ def _of_torch(model: Any) -> tuple[Layers, Layers]:
                 "and layers without weights"
             )
         W.append(weight.detach().cpu().numpy())
-        if bias is not None:
-            b.append(bias.detach().cpu().numpy())
-    return W, b if len(b) == len(W) else _filled(W, b, 0)
+        b.append(np.zeros(len(W[-1]), W[-1].dtype) if bias is None else bias.detach().cpu().numpy())
+        trained = (weight.requires_grad, bias is not None and bias.requires_grad)
+        frozen += [f"{kind}{len(W)}" for kind, good in zip("Wb", trained) if not good]
+    return W, b
 
 
-def _of_keras(model: Any) -> tuple[Layers, Layers]:
+def _of_keras(model: Any, frozen: list[str]) -> tuple[Layers, Layers]:
     W: Layers = []
     b: Layers = []
-    for layer in model.layers:
-        if not layer.weights:
-            continue
+    for layer in _keras_layers(model):
         kernel = getattr(layer, "kernel", None)
-        if kernel is None or len(kernel.shape) != 2 or type(layer).__name__ != "Dense":
-            if hasattr(layer, "layers"):
-                inner_W, inner_b = _of_keras(layer)
-                W, b = [*W, *inner_W], [*b, *inner_b]
-                continue
+        if type(layer).__name__ != "Dense" or kernel is None or len(kernel.shape) != 2:
             if not layer.trainable_weights:
                 continue
             raise RecordingError(
@@ -513,15 +551,18 @@ def _of_keras(model: Any) -> tuple[Layers, Layers]:
         W.append(_array(kernel))
         bias = layer.bias if layer.use_bias else None
         b.append(np.zeros(kernel.shape[1], W[-1].dtype) if bias is None else _array(bias))
+        trained = (layer.trainable, layer.trainable and layer.use_bias)
+        frozen += [f"{kind}{len(W)}" for kind, good in zip("Wb", trained) if not good]
     return W, b
 
 
-def _filled(W: Layers, b: Layers, axis: int) -> Layers:
-    if b:
-        raise RecordingError(
-            f"biases: found {len(b)} for {len(W)} layers; allowed: one each, or none"
-        )
-    return [np.zeros(matrix.shape[axis], matrix.dtype) for matrix in W]
+def _keras_layers(model: Any) -> Iterator[Any]:
+    """The layers of a model, those of models in it as well."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _keras_layers(layer)
+        else:
+            yield layer
 
 
 def _of_arrays(model: Any) -> tuple[Layers, Layers]:
@@ -574,15 +615,11 @@ def _leaves(tree: Any) -> Iterator[Any]:
 
 def _turned(W: Layers, b: Layers, features: int | None) -> str:
     """How matrices are turned, by the chain of their shapes."""
-    sizes = [bias.size for bias in b] if b else [None] * len(W)
-    possible = []
-    for name, (i, o) in (("inputs_outputs", (0, 1)), ("outputs_inputs", (1, 0))):
-        before, good = features, True
-        for matrix, outputs in zip(W, sizes):
-            good &= before in (None, matrix.shape[i]) and outputs in (None, matrix.shape[o])
-            before = matrix.shape[o]
-        if good:
-            possible.append(name)
+    possible = [
+        name
+        for name, (i, o) in (("inputs_outputs", (0, 1)), ("outputs_inputs", (1, 0)))
+        if _follow(W, b, features, i, o)
+    ]
     if len(possible) == 1:
         return possible[0]
     shapes = ", ".join(str(matrix.shape) for matrix in W)
@@ -591,8 +628,23 @@ def _turned(W: Layers, b: Layers, features: int | None) -> str:
             f"orientation: the shapes {shapes} do not tell whether matrices are (inputs, outputs); say "
             "orientation='inputs_outputs' or 'outputs_inputs'"
         )
-    raise RecordingError(
-        f"weights: found shapes {shapes} after {features} features; allowed: matrices that follow one another"
+    raise _broken_chain(W, features)
+
+
+def _follow(W: Layers, b: Layers, features: int | None, i: int, o: int) -> bool:
+    """Whether matrices, whose inputs are their axis i and outputs their axis o, follow one another."""
+    before, good = features, True
+    for matrix, outputs in zip(W, [bias.size for bias in b] if b else [None] * len(W)):
+        good &= before in (None, matrix.shape[i]) and outputs in (None, matrix.shape[o])
+        before = matrix.shape[o]
+    return good
+
+
+def _broken_chain(W: Layers, features: int | None) -> RecordingError:
+    shapes = ", ".join(str(matrix.shape) for matrix in W)
+    return RecordingError(
+        f"weights: found shapes {shapes} after {features} features; allowed: matrices that follow one "
+        "another, in the order of computation"
     )
 
 
@@ -908,15 +960,17 @@ def checked_about(about: dict[str, Any]) -> dict[str, Any]:
             number = isinstance(value, bool) and bool not in allowed
             good = isinstance(value, allowed) and not number
             words = " or ".join(kind.__name__ for kind in allowed)
-        if good and isinstance(value, float):
-            good, words = math.isfinite(value), "a finite number"
+        if good and float in allowed and not isinstance(value, str):
+            numbers = value if isinstance(value, list) else [value]
+            good = bool(numbers) and all(type(n) in _NUMBER and math.isfinite(n) for n in numbers)
+            words = "finite numbers" if isinstance(value, list) else "a finite number"
         if not good:
             raise RecordingError(f"{key} of about: found {value!r}; allowed: {words}")
     activation = about.get("activation", [])
     for name in [activation] if isinstance(activation, str) else activation:
-        if name not in ACTIVATION_NAMES:
+        if name not in (known := (*ACTIVATION_NAMES, *OTHER_ACTIVATIONS)):
             raise RecordingError(
-                f"activation of about: found {name!r}; allowed: {', '.join(ACTIVATION_NAMES)}"
+                f"activation of about: found {name!r}; allowed: {', '.join(known)}"
             )
     law, _, number = about.get("initial", "torch").partition(":")
     sized = [name for name in INITIAL_LAWS if name.partition(":")[0] == law and ":" in name]

@@ -202,7 +202,7 @@ def storing_mistakes(rules: StepRules) -> Iterator[Mistake]:
         ("the weight matrices are", [name for name in everything if name[0] == "W"]),
         *((f"{name} is", [name]) for name in everything),
         ("the hidden layers are", everything[:-2]),
-        ("nothing is", everything),
+        ("all weights are", everything),
     ]
     told: set[tuple[str, ...]] = set()
     for words, names in frozen:
@@ -213,7 +213,7 @@ def storing_mistakes(rules: StepRules) -> Iterator[Mistake]:
                 f"{words} not updated",
                 group,
                 names[0],
-                {"change": _kept_still(tuple(names))},
+                {"change": kept_still(tuple(names))},
             )
     words = "what is given back is a moving average of the weights, {p} of the old and the rest new"
     for decay in (0.99, 0.999, 0.9):
@@ -223,7 +223,8 @@ def storing_mistakes(rules: StepRules) -> Iterator[Mistake]:
     yield Mistake("mean of the weights", words, "average", "W1", _averaged(mean=True))
 
 
-def _kept_still(names: tuple[str, ...]) -> Change:
+def kept_still(names: tuple[str, ...]) -> Change:
+    """No change of these tensors."""
     return lambda change, here, p: change * (here.name not in names)
 
 

@@ -16,6 +16,7 @@ from harness.parity.effective_settings import Identified, Setting, fitted_settin
 from harness.parity.explanation import Explanation, explain
 from harness.parity.initial_weights import start_as_said
 from harness.parity.mistake import Mistake
+from harness.parity.random_steps import dropout, gradient_noise
 from harness.parity.recorded_rules import (
     USUAL,
     after,
@@ -159,8 +160,11 @@ def judge_recording(
         )
     say(f"what explains {recording.name}")
     index = int(np.flatnonzero(wrong.any(axis=1))[0])
-    explanation = _other_start(trace, wrong, checked.size) or _explained(
-        recording, trace, steps_after, index, batches
+    explanation = (
+        _other_start(trace, wrong, checked.size)
+        or _drawn_at_random([gradient_noise(trace)], wrong)
+        or _explained(recording, trace, steps_after, index, batches)
+        or _drawn_at_random(dropout(trace), wrong)
     )
     if start and explanation:
         explanation = explanation.beside(start)
@@ -219,7 +223,7 @@ def _checked(trace: StepTrace) -> _Checked:
         for scale, step, seen, before in zip(scales, made, block.kept, befores, strict=True):
             for name, tensor in scale.items():
                 moved = float(np.abs(step[name] - before[name]).max())
-                whole = max(float(np.abs(seen[name]).max()), 1e-300)
+                whole = max(float(np.abs(t).max()) for t in (seen[name], step[name])) or 1.0
                 size = max(size, float(np.abs(seen[name] - step[name]).max()) / whole)
                 if block.weights[0] is None and moved:
                     spread = max(spread, float(np.sqrt(np.mean(tensor**2))) / moved)
@@ -309,6 +313,16 @@ def _other_start(trace: StepTrace, wrong: NDArray[np.bool_], size: float) -> Exp
     return Explanation((start,), (), 0.0, size, 1, len(steps))
 
 
+def _drawn_at_random(
+    mistakes: Sequence[Mistake | None], wrong: NDArray[np.bool_]
+) -> Explanation | None:
+    """That something drawn at random goes into the steps; their spread tells it, not every digit of them."""
+    told = [(mistake,) for mistake in mistakes if mistake is not None]
+    if not told or not wrong.any(axis=1).all():
+        return None
+    return Explanation(told[0], tuple(told[1:]), 0.0, 0.0, 1, len(wrong))
+
+
 def _first_tensor(trace: StepTrace, wrong: NDArray[np.bool_]) -> str:
     """The first wrong tensor of a step as far as the updates tell: gradients come from the last layer."""
     names = [name for name, differs in zip(trace.names, wrong, strict=True) if differs]
@@ -374,7 +388,8 @@ def _completed(
 def _said(recording: Recording, about: Mapping[str, Any], rules: StepRules) -> dict[str, Any]:
     """What the author says of each fitted setting."""
     training, layers = rules.training, rules.network.layers
-    said: dict[str, Any] = {"eta": about.get("eta")}
+    eta = about.get("eta")
+    said: dict[str, Any] = {"eta": eta[0] if isinstance(eta, list) else eta}
     if "lmbd" in about:
         lmbds = about["lmbd"] if isinstance(about["lmbd"], list) else [about["lmbd"]] * layers
         for layer, lmbd in enumerate(lmbds):
