@@ -34,6 +34,7 @@ def hold(
     loss: Any = None,
     params: Any = None,
     eta: float | None = None,
+    activation: str | None = None,
     epochs: int = 3,
     batch_size: int = 32,
     path: str | Path | None = None,
@@ -43,7 +44,8 @@ def hold(
 
     model: a compiled Keras model; a torch Module with its ``optimizer`` and ``loss``; a scikit-learn MLP;
     or a JAX function ``loss(params, x, y)`` with its ``params`` and an optax ``optimizer``, or ``eta`` for
-    plain gradient descent. A copy is trained, or the model's weights are put back. ``path``: where the
+    plain gradient descent. ``activation``: of the hidden layers, where the library does not tell it. A
+    copy is trained, or the model's weights are put back. ``path``: where the
     recording is to stay. InputError for what cannot be read.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -58,6 +60,7 @@ def hold(
             loss=loss,
             params=params,
             eta=eta,
+            activation=activation,
             epochs=epochs,
             batch_size=batch_size,
         )
@@ -74,6 +77,7 @@ def record_model(
     loss: Any = None,
     params: Any = None,
     eta: float | None = None,
+    activation: str | None = None,
     epochs: int = 3,
     batch_size: int = 32,
 ) -> None:
@@ -82,7 +86,7 @@ def record_model(
         raise InputError(f"epochs and batch_size: found {epochs}, {batch_size}; allowed: 1 or more")
     if hasattr(model, "steps") and hasattr(model, "named_steps"):  # a pipeline of scikit-learn
         x, model = model[:-1].fit_transform(x, y), model[-1]
-    about: dict[str, Any] = {"name": _name(model)}
+    about: dict[str, Any] = {"name": _name(model), "activation": activation}
     if type(model).__name__ == "MLPRegressor":
         about["output"] = "identity"
     recorder = _refusing(lambda: Recorder(path, x, y, **about))

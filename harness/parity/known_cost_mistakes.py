@@ -50,9 +50,10 @@ def cost_mistakes(rules: StepRules) -> Iterator[Mistake]:
         summed,
         {"cost": lambda scale, here, p: scale * len(here.batch.x) / rules.samples},
     )
-    yield Mistake(
-        "cost factor", "the cost is twice too large", group, where, {"cost": times_p}, 2.0
-    )
+    twice = "the cost is twice too large"
+    if not rules.network.classes:
+        twice += ": it is the squared error, not half of it"
+    yield Mistake("cost factor", twice, group, where, {"cost": times_p}, 2.0)
     yield Mistake(
         "cost factor",
         "the cost is half as large as it should be",
@@ -70,8 +71,8 @@ def cost_mistakes(rules: StepRules) -> Iterator[Mistake]:
     )
     if not rules.network.classes:
         words = (
-            "the targets are broadcast, (n,) against outputs of (n, 1), so that each output is held against all "
-            "of the minibatch's targets"
+            "the targets are broadcast, (n,) against outputs of (n, 1), so that each output is held against "
+            "all of the minibatch's targets"
         )
         spread = {"targets": by(lambda t: np.broadcast_to(t.mean(axis=0), t.shape))}
         yield Mistake("targets broadcast", words, "targets", "targets", spread)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.recording import Recording
+from harness.document.words import series
 from harness.parity.effective_settings import Identified, Setting, fitted_settings, identified
 from harness.parity.explanation import Explanation, explain
 from harness.parity.initial_weights import start_as_said
@@ -27,6 +28,7 @@ from harness.parity.recorded_rules import (
     rules_of,
     rules_with,
     single_correction,
+    squared_error,
     traced,
 )
 from harness.parity.reference_step import Batch, StepRules
@@ -174,6 +176,11 @@ def judge_recording(
     structure = [m for m in made if m.group not in _SHOWN]
     settings, left = fitted_settings(trace, _said(recording, recording.about, rules), structure)
     tensor = explanation.tensor if explanation else _first_tensor(trace, wrong[index])
+    if found and not explanation:
+        guessed = (
+            f"{series(sorted(found))} not said and guessed: say them, and the mistake may be named"
+        )
+        blank = replace(blank, notes=(*blank.notes, guessed))
     outcome = ParityOutcome.UNEXPLAINED
     if explanation:
         rounding = explanation.kind == "rounding"
@@ -254,6 +261,11 @@ def _under_conventions(
         checked = _checked(replace(trace, rules=exact))
         if not checked.wrong.any():
             return exact, checked
+    if plain.wrong.any() and about.get("library") == "jax" and "cost_factor" not in about:
+        squared = rules_with(rules, *([squared_error(rules)] if not rules.network.classes else []))
+        checked = _checked(replace(trace, rules=squared))
+        if not checked.wrong.any():
+            return squared, checked
     if not plain.wrong.any() or rules.training.optimizer != "adam":
         return rules, plain
     forms: list[tuple[Mistake, ...]] = [(corrected_root(),), (single_correction(),)]

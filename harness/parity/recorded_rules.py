@@ -170,9 +170,7 @@ def conventions_of(
         own = weighted(np.array(weights, float), divided=rules.training.cost == "mean")
         chosen.append(Mistake(words, words, "convention", "cross-entropy", {"cross-entropy": own}))
     if factor := said.get("cost_factor"):
-        words = f"the cost has the factor {factor:g}"
-        scaled = {"cost": times_p}
-        chosen.append(Mistake("cost's factor", words, "convention", "dW1", scaled, float(factor)))
+        chosen.append(_factor(f"the cost has the factor {factor:g}", float(factor)))
     library = str(said.get("library") or "")
     if rules.training.optimizer == "adam":
         if said.get("amsgrad"):
@@ -202,6 +200,16 @@ def conventions_of(
             Mistake(words, words, "convention", "W1", {"change": kept_still(tuple(names))})
         )
     return chosen
+
+
+def _factor(words: str, factor: float, group: str = "convention") -> Mistake:
+    return Mistake("cost's factor", words, group, "dW1", {"cost": times_p}, factor)
+
+
+def squared_error(rules: StepRules) -> Mistake:
+    """The mean squared error of libraries, over rows and outputs, in place of half its sum over outputs."""
+    words = "the cost is the mean squared error, without the half"
+    return _factor(words, 2 / rules.network.outputs, "found convention")
 
 
 def corrected_root() -> Mistake:

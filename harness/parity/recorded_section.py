@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 
+from backends.recording import Recording
 from harness.document.number_words import count
 from harness.document.plain import plain
 from harness.document.section import Section, Table
@@ -28,6 +30,7 @@ _METHOD = (
     "reference whose every result is perturbed in its last place. Where weights were kept rarely, that "
     "holds from one kept state to the next."
 )
+_COLUMNS = 4  # of what is around recordings, at most
 _STAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("initial weights", ("initial",), ""),
     ("data", ("rows", "targets"), "a^0 = x, t the targets of the same rows"),
@@ -246,10 +249,12 @@ def feedback_section(parity: RecordedParity) -> Section:
 
 
 def recordings_table(parities: Sequence[RecordedParity]) -> pd.DataFrame:
-    """One line for each recording."""
+    """One line for each recording: its verdict, whose bits it has, what around it is not as around all."""
     rows = []
+    differing = _differing([parity.recording for parity in parities])
+    bits: dict[bytes, str] = {}
     for parity in parities:
-        about, why = parity.recording.about, parity.explanation
+        why = parity.explanation
         rows.append(
             {
                 "recording": parity.name,
@@ -258,11 +263,38 @@ def recordings_table(parities: Sequence[RecordedParity]) -> pd.DataFrame:
                 "first in": tensor_words(parity.tensor) if parity.tensor else None,
                 "because": why.words if why else parity.reason or None,
                 "of allowed": f"{parity.share:.2g}",
-                "library": about.get("library"),
-                "machine": about.get("machine"),
+                "same bits as": bits.setdefault(_weights_digest(parity.recording), parity.name),
+                **{name: values[len(rows)] for name, values in differing.items()},
             }
         )
-    return pd.DataFrame(rows).astype(object)
+    table = pd.DataFrame(rows).astype(object)
+    return table.drop(columns="same bits as") if len(bits) == len(rows) else table
+
+
+def _weights_digest(recording: Recording) -> bytes:
+    digest = hashlib.sha256()
+    for tensor in (*recording.W, *recording.b):
+        digest.update(f"{tensor.dtype}{tensor.shape}".encode() + tensor.tobytes())
+    return digest.digest()
+
+
+def _differing(recordings: Sequence[Recording]) -> dict[str, list[str]]:
+    """What is around recordings and not the same in all of them, a few things at most."""
+    found: dict[str, list[str]] = {}
+    for key in ("library", "machine", "blas", "threads", "versions", "variables"):
+        own = [recording.about.get(key) for recording in recordings]
+        names = sorted({name for value in own if isinstance(value, dict) for name in value})
+        columns = {key: own}
+        if names:
+            columns = {
+                name: [value.get(name) if isinstance(value, dict) else None for value in own]
+                for name in names
+            }
+        for name, values in columns.items():
+            told = [", ".join(v) if isinstance(v, list) else str(v or "not said") for v in values]
+            if len(set(told)) > 1 and len(found) < _COLUMNS:
+                found[name] = told
+    return found
 
 
 def recordings_section(parities: Sequence[RecordedParity], feedback: bool = False) -> Section:
