@@ -250,7 +250,7 @@ def feedback_section(parity: RecordedParity) -> Section:
 
 def recordings_table(parities: Sequence[RecordedParity]) -> pd.DataFrame:
     """One line for each recording: its verdict, whose bits it has, what around it is not as around all."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     differing = _differing([parity.recording for parity in parities])
     bits: dict[bytes, str] = {}
     for parity in parities:
