@@ -46,6 +46,11 @@ def through_the_slope_of_sigmoid(s: Any, slope: Any, layer: int) -> Any:
     return a * (1 - a)
 
 
+def summed(s: Any, g: Any) -> Any:
+    s.kept["sum"] = [t + old for t, old in zip(g, s.kept.get("sum", [0] * len(g)), strict=True)]
+    return s.kept["sum"]
+
+
 MORE = [
     kind(
         "first row seen twice",
@@ -129,6 +134,13 @@ MORE = [
         "output",
         "iris|wine",
         error=lambda s, e: -s.t,
+    ),
+    kind(
+        "zero_grad forgotten",
+        "gradients accumulated|momentum added",  # plain descent: a momentum of 1
+        "dW{L}",
+        gradients=summed,
+        settings={"lmbd": [0.0]},
     ),
     kind("eta ten times", "eta factor", "W1", rate=lambda s, e: 10 * e),
     kind(

@@ -125,6 +125,11 @@ def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
         last,
         {"gradients": lambda g, here, p: {k: v / (np.linalg.norm(v) or 1.0) for k, v in g.items()}},
     )
+    words = (
+        "gradients are never set to zero: each step takes the sum of all so far (optimizer.zero_grad() is "
+        "missing)"
+    )
+    yield Mistake("gradients accumulated", words, "accumulated", last, _accumulated())
     words = "the sign of the gradients is wrong: the cost is climbed"
     ascent: Change = lambda g, here, p: {k: -v for k, v in g.items()}  # noqa: E731
     yield Mistake("wrong sign", words, "clipping", last, {"gradients": ascent})
@@ -145,6 +150,21 @@ def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
             "z1",
             {"order": always("first to last")},
         )
+
+
+def _accumulated() -> dict[str, Change]:
+    """The cost's gradients summed over the steps; the penalty is the optimiser's and is not."""
+
+    def summed(g: Tensors, here: Any, p: float) -> Tensors:
+        total = {name: t + here.memory.get(name, {}).get("sum", 0.0) for name, t in g.items()}
+        here.found["accumulated"] = {n: t - here.found[f"penalty of {n}"] for n, t in total.items()}
+        return total
+
+    def stored(theta: Array, here: Any, p: float) -> Array:
+        here.kept[here.name]["sum"] = here.found["accumulated"][here.name]
+        return theta
+
+    return {"gradients": summed, "stored": stored}
 
 
 def _shape_mistakes(rules: StepRules) -> Iterator[Mistake]:

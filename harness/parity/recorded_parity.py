@@ -16,6 +16,7 @@ from harness.document.words import series
 from harness.parity.effective_settings import Identified, Setting, fitted_settings, identified
 from harness.parity.explanation import Explanation, explain
 from harness.parity.initial_weights import start_as_said
+from harness.parity.known_mistakes import catalogue
 from harness.parity.mistake import Mistake
 from harness.parity.random_steps import dropout, gradient_noise
 from harness.parity.recorded_rules import (
@@ -162,12 +163,16 @@ def judge_recording(
         )
     say(f"what explains {recording.name}")
     index = int(np.flatnonzero(wrong.any(axis=1))[0])
-    explanation = (
-        _other_start(trace, wrong, checked.size)
-        or _drawn_at_random([gradient_noise(trace)], wrong)
-        or _explained(recording, trace, steps_after, index, batches)
-        or _drawn_at_random(dropout(trace), wrong)
-    )
+    explanation = _other_start(trace, wrong, checked.size)
+    explanation = explanation or _named(recording, trace, wrong, steps_after, batches)
+    if explanation is None and about.get("library") == "torch" and rules.lmbd:
+        # where weight_decay reaches all parameters, that hides what else was done
+        biases = next(m for m in catalogue(rules) if m.name == "penalised biases")
+        other = replace(trace, rules=rules_with(rules, biases))
+        rest = _checked(other).wrong
+        if rest.any():
+            explanation = _named(recording, other, rest, steps_after, batches)
+            explanation = explanation and explanation.beside(biases)
     if start and explanation:
         explanation = explanation.beside(start)
     elif start:
@@ -323,6 +328,22 @@ def _other_start(trace: StepTrace, wrong: NDArray[np.bool_], size: float) -> Exp
     )
     start = Mistake("initial weights", words, "initial weights", "initial W1", {})
     return Explanation((start,), (), 0.0, size, 1, len(steps))
+
+
+def _named(
+    recording: Recording,
+    trace: StepTrace,
+    wrong: NDArray[np.bool_],
+    steps_after: Sequence[int],
+    batches: Sequence[Batch],
+) -> Explanation | None:
+    """What accounts for the wrong steps, to the last digit or by how they are spread."""
+    index = int(np.flatnonzero(wrong.any(axis=1))[0])
+    return (
+        _drawn_at_random([gradient_noise(trace)], wrong)
+        or _explained(recording, trace, steps_after, index, batches)
+        or _drawn_at_random(dropout(trace), wrong)
+    )
 
 
 def _drawn_at_random(

@@ -87,6 +87,12 @@ def recorded_points(parity: RecordedParity) -> list[str]:
             f"with that the step's weights follow to {why.left:.1e}, where they differ by {why.of:.1e} "
             f"without; it holds in {count(why.steps, 'step')}"
         )
+    names = {m.name for m in parity.explanation.mistakes} if parity.explanation else set()
+    if "penalised biases" in names and parity.recording.about.get("library") == "torch":
+        said.append(
+            "weight_decay of a torch optimizer reaches every parameter: give the biases a group of their "
+            'own, {"params": biases, "weight_decay": 0}'
+        )
     differing = [one for one in parity.settings if one.differs]
     told = [f"{s.name} {s.rounded:.6g} (said: {s.said:.6g})" for s in differing]
     if told:
