@@ -420,21 +420,27 @@ class Recorder:
             self.about.setdefault("classes", [str(name) for name in names])
         plain = estimator._backprop
         waiting: list[Array] = []
-        where: dict[bytes, list[int]] = {}
+        where: dict[bytes, int] = {}
 
-        def rows_of(x: Any, y: Any) -> Array:
-            return np.array([where[row.tobytes()][0] for row in np.ascontiguousarray(x)])
+        def keys(x: Any, y: Any) -> list[bytes]:
+            """What tells samples apart: x and y together."""
+            if self.y is not None and self.y.ndim == 1 and y.ndim == 2 and y.shape[1] > 1:
+                y = y.argmax(axis=1)
+            y = np.ascontiguousarray(y.reshape(len(x), -1), np.float64)
+            return [a.tobytes() + b.tobytes() for a, b in zip(np.ascontiguousarray(x), y)]
 
         def backprop(x: Any, y: Any, *rest: Any) -> Any:
             if self._log is None:
                 assert self.x is not None
-                for row, values in enumerate(self.x.astype(x.dtype)):
-                    where.setdefault(values.tobytes(), []).append(row)
+                assert self.y is not None
+                own = self.y if is_classifier(estimator) else self.y.astype(y.dtype)
+                for row, key in enumerate(keys(self.x.astype(x.dtype), own)):
+                    where.setdefault(key, row)
                 self.about.setdefault("output", estimator.out_activation_)
                 self.start(estimator)
             elif waiting:
                 self.step(waiting.pop(), estimator)
-            waiting.append(rows_of(x, y))
+            waiting.append(np.array([where[key] for key in keys(x, y)]))
             return plain(x, y, *rest)
 
         estimator._backprop = backprop
