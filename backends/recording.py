@@ -15,6 +15,8 @@ takes. The format is described in backends/README.md; what the keyword arguments
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 import mmap
@@ -22,7 +24,8 @@ import os
 import platform
 import struct
 import sys
-import warnings
+import threading
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,13 +50,36 @@ ACTIVATION_NAMES: tuple[str, ...] = (
     "softplus",
     "softsign",
 )
+# how initial weights were drawn; torch and sklearn: as nn.Linear and MLPClassifier draw them, biases as well
+INITIAL_LAWS = (
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "torch",
+    "sklearn",
+    "normal:0.1",  # of that standard deviation
+    "truncated_normal:0.1",  # cut at two of them
+    "uniform:0.1",  # from -0.1 to 0.1
+)
+OTHER_ACTIVATIONS = (  # that may be said, and are not looked for where nothing is
+    "selu",
+    "relu6",
+    "gelu by tanh",
+    "hard sigmoid",
+    "leaky_relu with slope 0.1",
+    "leaky_relu with slope 0.2",
+    "leaky_relu with slope 0.3",
+)
 _NUMBER, _SWITCH, _TEXT = (int, float), (bool,), (str,)
 # what the author of a training may say of it: the types of a value, or the values that there are
 ABOUT: dict[str, tuple[Any, ...]] = {
     "name": _TEXT,
     "note": _TEXT,
     "optimizer": _TEXT,
-    "eta": _NUMBER,
+    "eta": (int, float, list),  # a list has one for each step
     "lmbd": (int, float, list),  # a list has one for each weight matrix
     "momentum": _NUMBER,
     "nesterov": _SWITCH,
@@ -65,13 +91,21 @@ ABOUT: dict[str, tuple[Any, ...]] = {
     "output": ("softmax", "logistic", "identity"),
     "cost": ("mean", "sum"),
     "cost_factor": _NUMBER,  # 2 where the cost is the squared error, not half of it
+    "label_smoothing": _NUMBER,  # the part of each label that is spread over all classes
+    "class_weights": (list,),  # of samples by class; a mean cost is divided by their sum
     "penalised": ("all", "hidden"),
     "penalised_biases": _SWITCH,
     "penalty_per_sample": _SWITCH,
     "decoupled": _SWITCH,
     "amsgrad": _SWITCH,
+    "clipnorm": _NUMBER,  # each gradient is cut to that norm; as Keras names it, like the next two
+    "global_clipnorm": _NUMBER,
+    "clipvalue": _NUMBER,
+    "frozen": (list,),  # tensors that are not to be updated, ["W1", "b1"]
     "dtype": ("float32", "float64"),
     "orientation": ("inputs_outputs", "outputs_inputs"),
+    "initial": _TEXT,  # one of INITIAL_LAWS
+    "initial_bias": (int, float, str),  # a number, or "as_weights"; 0 where nothing is said
     "steps_per_epoch": (int,),
     "library": _TEXT,
     "versions": (dict,),
@@ -93,12 +127,13 @@ _VARIABLES = (
     "TF_ENABLE_ONEDNN_OPTS",
     "XLA_FLAGS",
 )
-_ROOM = (
-    2**27
-)  # bytes of weights that there is room for at first; a sparse file, so they cost nothing
-_AHEAD = 2**20  # bytes that are taken from the disk at once
-_LARGEST = 2**32 - 2**20  # of a zip file without extensions
-_SPILLED = "nothing more is recorded: {} is full; keep weights more rarely, as with every=10"
+_GROWING = b"harness recording that grows, read by backends/recording.py\n"
+_ROWS = np.dtype(np.int64)
+_NO_STEP = -1  # rows drawn by what is no step
+_HEAD = struct.Struct(
+    "<dqqq"
+)  # of a record: loss, rows drawn, bytes of what was seen, bytes in all
+_WINDOW = 2**22  # bytes of the growing file that are mapped at once, a multiple of a large page
 
 Array = NDArray[Any]
 Layers = list[Array]
@@ -149,24 +184,27 @@ class Recorder:
         self.x: Array | None = None
         self.y: Array | None = None
         if x is not None:
+            self._shape = np.shape(x)[1:]  # of a sample, as a model may want it
             self.x, self.y = self._data(x, y)
-        self._file: _GrowingFile | None = None
+        self._log: _Log | None = None
         self._rows_ahead: list[Array] = []
         self._viewed: Any = None
+        self._first: dict[str, Array] = {}
         self._views: tuple[list[Any], list[int], Layers] = ([], [], [])
         self._to_close: list[Any] = []
 
     def _data(self, x: Any, y: Any) -> tuple[Array, Array]:
         x, y = _array(x), _array(y)
+        x = x.reshape(len(x), -1) if x.ndim > 2 else x
         if x.ndim != 2 or x.dtype.kind not in "fiub":
-            x = x.reshape(len(x), -1) if x.ndim > 2 else x
-            if x.ndim != 2 or x.dtype.kind not in "fiub":
-                raise RecordingError(
-                    f"x: found {_shown(x)}; allowed: numbers of shape (samples, features)"
-                )
+            raise RecordingError(
+                f"x: found {_shown(x)}; allowed: numbers of shape (samples, features)"
+            )
         x = x if x.dtype.kind == "f" else x.astype(np.float64)
         if len(y) != len(x):
             raise RecordingError(f"y: found {len(y)} samples; allowed: {len(x)}, as x has")
+        if self.about.get("output") == "identity" and y.dtype.kind in "biu":
+            y = y.astype(np.float64)
         if y.ndim == 1 and (y.dtype.kind not in "fiu" or (y.dtype.kind in "iu" and y.min() < 0)):
             names, y = np.unique(y, return_inverse=True)
             self.about["classes"] = [str(name) for name in names]
@@ -176,112 +214,108 @@ class Recorder:
         """Record the weights before the first step."""
         found = weights_of(model, self.about.get("orientation"), self._features())
         self.about["orientation"] = found.orientation
-        W, b = found.W, found.b
-        self.about.setdefault("dtype", str(W[0].dtype))
+        self.about.setdefault("dtype", str(found.W[0].dtype))
         if found.library:
             self.about.setdefault("library", found.library)
+        if found.frozen:
+            self.about.setdefault("frozen", found.frozen)
+        if self.x is not None and self.y is not None:
+            _check_y(self.y, len(self.x), self._outputs(found), self.about.get("output"))
         about = {"format": FORMAT, "version": VERSION, **self.about, **_surroundings()}
-        one = sum(tensor.nbytes for tensor in (*W, *b))
-        room = int(max(16, min(_ROOM // max(one, 1), 2**16)))
-        growing: dict[str, tuple[Any, tuple[int, ...], int]] = {}
-        for kind, tensors in (("W", W), ("b", b)):
-            for layer, tensor in enumerate(tensors, start=1):
-                growing[f"{kind}{layer}"] = (tensor.dtype, tensor.shape, room)
-        self._tensors = list(growing)
-        self._kept_together = (*self._tensors, "kept")
-        growing |= {"kept": (np.dtype(np.int64), (), room), "rows": (np.dtype(np.int64), (), 2**20)}
-        growing |= {"loss": (np.dtype(np.float64), (), 2**17)}
-        growing |= {"bounds": (np.dtype(np.int64), (), 2**17)}
         fixed: dict[str, Array] = {"about": np.array(json.dumps(about))}
-        if not self._own_data and self.x is not None and self.y is not None:
+        if self.x is not None and self.y is not None:
             fixed |= {"x": self.x, "y": self.y}
-        else:
-            self._growing, self._fixed = growing, fixed
-            self._pending = [tensor.copy() for tensor in (*W, *b)]
-            return self
-        self._open(fixed, growing, [*W, *b])
+        tensors = {f"W{layer}": tensor for layer, tensor in enumerate(found.W, start=1)}
+        tensors |= {f"b{layer}": tensor for layer, tensor in enumerate(found.b, start=1)}
+        self._log = _Log(self.path, fixed, tensors)
+        self._first = tensors
+        self._log.write(math.nan, _NO_STEP, b"", self._as_at_the_start([*tensors.values()]))
+        # a program that ends without close() has its file finished all the same
+        self._finish = weakref.finalize(self, self._log.close)
         return self
+
+    @staticmethod
+    def _outputs(found: _Found) -> int:
+        return int(found.W[-1].shape[1 if found.orientation == "inputs_outputs" else 0])
 
     def _features(self) -> int | None:
         return None if self.x is None else int(self.x.shape[1])
 
-    def _open(self, fixed: dict[str, Array], growing: dict[str, Any], start: Layers) -> None:
-        self._file = _GrowingFile(self.path, fixed, growing)
-        self._file.append("bounds", 0)
-        self._keep(start)
-
-    def _keep(self, tensors: Layers) -> None:
-        file = self._file
-        assert file is not None
-        put = file.put
-        for name, tensor in zip(self._tensors, tensors):
-            put(name, tensor)
-        put("kept", self.steps)
-        file.count(self._kept_together)
-        self.last_kept = self.steps
-
     def step(self, rows: Any, model: Any, loss: float | None = None) -> None:
         """Record one step: the rows of x it saw (or the minibatch itself), the weights after it, its loss."""
-        if self._own_data:
-            rows = self._minibatch(rows)
-        file = self._file
-        if file is None:
+        log = self._log
+        if log is None:
             raise RecordingError("start(model) has to come before the first step")
-        if file.full:
-            return
-        rows = np.asarray(rows)
+        if self._own_data:
+            draws, seen = self._minibatch(rows)
+        else:
+            rows = np.asarray(rows)
+            if rows.dtype is not _ROWS or rows.ndim != 1:
+                rows = self._row_numbers(rows)
+            draws, seen = len(rows), rows.tobytes()
+        if not draws:
+            raise RecordingError(f"rows of step {self.steps}: found none; allowed: one or more")
+        self.steps += 1
+        tensors: Layers = []
+        if model is not None and self.steps % self.every == 0:
+            tensors = self._tensors_now(model)
+            self.last_kept = self.steps
+        log.write(math.nan if loss is None else float(loss), draws, seen, tensors)
+
+    def _row_numbers(self, rows: Array) -> Array:
         if rows.ndim != 1 or rows.dtype.kind not in "iub":
             raise RecordingError(
                 f"rows of step {self.steps}: found {_shown(rows)}; allowed: row numbers of x"
             )
-        if rows.dtype.kind == "b":
-            rows = np.flatnonzero(rows)
-        self.steps += 1
-        file.extend("rows", rows)
-        file.append("loss", math.nan if loss is None else float(loss))
-        if model is not None and self.steps % self.every == 0:
-            self._keep(self._tensors_now(model))
-        file.append("bounds", file.length("rows"))  # last, so that a step is whole or not there
+        return np.flatnonzero(rows) if rows.dtype.kind == "b" else rows.astype(_ROWS)
+
+    def _minibatch(self, batch: Any) -> tuple[int, bytes]:
+        """How many rows a minibatch has that is not part of x, and itself, as two .npy files."""
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise RecordingError("a step without x: found no pair; allowed: (x_batch, y_batch)")
+        x, y = self._data(*batch)
+        written = io.BytesIO()
+        np.save(written, x)
+        np.save(written, y)
+        return len(x), written.getvalue()
 
     def _tensors_now(self, model: Any) -> Layers:
         """A model's tensors; those of a torch Module as views that stay good while their memory stays."""
         parameters, places, views = self._views
         if model is self._viewed and [p.data_ptr() for p in parameters] == places:
             return views
-        found = _tensors_of(model, self.about["orientation"], self._features())
+        found = self._tensors_of(model)
         own = [p for p in model.parameters() if p.device.type == "cpu"] if _is_torch(model) else []
-        if own and len(own) == len(found) and all(v.base is not None for v in found):
-            by_place = {p.data_ptr(): p for p in own}
-            places = [view.__array_interface__["data"][0] for view in found]
-            if all(place in by_place for place in places):
-                self._viewed, self._views = model, ([by_place[p] for p in places], places, found)
+        by_place = {p.data_ptr(): p for p in own}
+        places = [view.__array_interface__["data"][0] for view in found]
+        if len(own) == len(found) and all(place in by_place for place in places):
+            self._viewed, self._views = model, ([by_place[p] for p in places], places, found)
         return found
 
-    def _minibatch(self, batch: Any) -> Array:
-        """A minibatch that is not part of x, added to it; its rows."""
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            raise RecordingError("a step without x: found no pair; allowed: (x_batch, y_batch)")
-        x, y = self._data(*batch)
-        if self._file is None:
-            self._growing["x"] = (x.dtype, x.shape[1:], 2**16)
-            self._growing["y"] = (y.dtype, y.shape[1:], 2**16)
-            self._open(self._fixed, self._growing, self._pending)
-        file = self._file
-        assert file is not None
-        first = file.length("x")
-        file.extend("x", x)
-        file.extend("y", y)
-        return np.arange(first, first + len(x))
+    def _tensors_of(self, model: Any) -> Layers:
+        found = weights_of(model, self.about["orientation"], self._features())
+        return self._as_at_the_start([*found.W, *found.b])
+
+    def _as_at_the_start(self, tensors: Layers) -> Layers:
+        """The same in one piece of memory each and of the type that they had at the start."""
+        for (name, first), tensor in zip(self._first.items(), tensors):
+            if first.shape != tensor.shape:
+                raise RecordingError(
+                    f"{name} after step {self.steps}: found {_shown(tensor)}; allowed: {_shown(first)}, as "
+                    "at the start"
+                )
+        firsts = self._first.values()
+        return [np.ascontiguousarray(t, first.dtype) for t, first in zip(tensors, firsts)]
 
     def close(self, model: Any = None) -> None:
         """Finish the file, as NumPy writes it; ``model``: keep its weights after the last step as well."""
-        if self._file is not None:
+        if self._log is not None:
             if model is not None and self.last_kept < self.steps:
-                self._keep(_tensors_of(model, self.about["orientation"], self._features()))
+                self._log.write(math.nan, _NO_STEP, b"", self._tensors_of(model))
             for handle in self._to_close:
                 handle.remove()
-            self._file.close()
-            self._file = None
+            self._finish()
+            self._log = None
 
     def __enter__(self) -> Recorder:
         return self
@@ -303,7 +337,7 @@ class Recorder:
             for first in range(0, n, batch_size):
                 rows = order[first : first + batch_size]
                 self._rows_ahead.append(rows)
-                yield self.x[rows], self.y[rows]
+                yield self.x[rows].reshape(-1, *self._shape), self.y[rows]
 
     def keras(
         self, batch_size: int = 32, shuffle: bool = True, seed: Any = None, callbacks: Any = ()
@@ -320,7 +354,7 @@ class Recorder:
             seen = -1
 
             def on_train_begin(self, logs: Any = None) -> None:
-                if recorder._file is None:
+                if recorder._log is None:
                     recorder.start(self.model)
 
             def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -377,22 +411,36 @@ class Recorder:
             )
         for name, value in settings_of_sklearn(estimator, self.x).items():
             self.about.setdefault(name, value)
+        if getattr(estimator, "loss", "") == "poisson":
+            raise RecordingError("loss: found 'poisson'; allowed: 'squared_error'")
+        from sklearn.base import is_classifier
+
+        if is_classifier(estimator) and self.y is not None and self.y.ndim == 1:
+            names, self.y = np.unique(self.y, return_inverse=True)
+            self.about.setdefault("classes", [str(name) for name in names])
         plain = estimator._backprop
         waiting: list[Array] = []
-        where: dict[bytes, list[int]] = {}
+        where: dict[bytes, int] = {}
 
-        def rows_of(x: Any, y: Any) -> Array:
-            return np.array([where[row.tobytes()][0] for row in np.ascontiguousarray(x)])
+        def keys(x: Any, y: Any) -> list[bytes]:
+            """What tells samples apart: x and y together."""
+            if self.y is not None and self.y.ndim == 1 and y.ndim == 2 and y.shape[1] > 1:
+                y = y.argmax(axis=1)
+            y = np.ascontiguousarray(y.reshape(len(x), -1), np.float64)
+            return [a.tobytes() + b.tobytes() for a, b in zip(np.ascontiguousarray(x), y)]
 
         def backprop(x: Any, y: Any, *rest: Any) -> Any:
-            if self._file is None:
+            if self._log is None:
                 assert self.x is not None
-                for row, values in enumerate(self.x.astype(x.dtype)):
-                    where.setdefault(values.tobytes(), []).append(row)
+                assert self.y is not None
+                own = self.y if is_classifier(estimator) else self.y.astype(y.dtype)
+                for row, key in enumerate(keys(self.x.astype(x.dtype), own)):
+                    where.setdefault(key, row)
+                self.about.setdefault("output", estimator.out_activation_)
                 self.start(estimator)
             elif waiting:
                 self.step(waiting.pop(), estimator)
-            waiting.append(rows_of(x, y))
+            waiting.append(np.array([where[key] for key in keys(x, y)]))
             return plain(x, y, *rest)
 
         estimator._backprop = backprop
@@ -423,6 +471,9 @@ def settings_of_sklearn(estimator: Any, x: Any) -> dict[str, Any]:
         return about | {
             name: float(getattr(estimator, name)) for name in ("beta_1", "beta_2", "epsilon")
         }
+    if estimator.learning_rate == "invscaling":
+        seen = np.repeat(np.arange(estimator.max_iter) * len(x), about["steps_per_epoch"])
+        about["eta"] = (about["eta"] / np.where(seen, seen + 1, 1) ** estimator.power_t).tolist()
     momentum = float(estimator.momentum)
     return about | {
         "momentum": momentum,
@@ -439,6 +490,9 @@ class _Found:
     b: Layers
     orientation: str
     library: str = ""
+    frozen: list[str] = field(
+        default_factory=list
+    )  # biases that there are none of, what is not trained
 
 
 def weights_of(model: Any, orientation: str | None = None, features: int | None = None) -> _Found:
@@ -451,26 +505,24 @@ def weights_of(model: Any, orientation: str | None = None, features: int | None 
     """
     if hasattr(model, "coefs_"):
         return _Found(list(model.coefs_), list(model.intercepts_), "inputs_outputs", "sklearn")
+    frozen: list[str] = []
     if _is_torch(model):
-        W, b = _of_torch(model)
-        return _Found(W, b, "outputs_inputs", "torch")
+        W, b = _of_torch(model, frozen)
+        if not _follow(W, [], features, 1, 0):
+            raise _broken_chain(W, features)
+        return _Found(W, b, "outputs_inputs", "torch", frozen)
     if hasattr(model, "layers") and hasattr(model, "get_weights"):
-        W, b = _of_keras(model)
-        return _Found(W, b, "inputs_outputs", "keras")
+        W, b = _of_keras(model, frozen)
+        return _Found(W, b, "inputs_outputs", "keras", frozen)
     W, b = _of_arrays(model)
     return _Found(W, b, orientation or _turned(W, b, features))
-
-
-def _tensors_of(model: Any, orientation: str, features: int | None) -> Layers:
-    found = weights_of(model, orientation, features)
-    return [*found.W, *found.b]
 
 
 def _is_torch(model: Any) -> bool:
     return hasattr(model, "named_modules") and hasattr(model, "parameters")
 
 
-def _of_torch(model: Any) -> tuple[Layers, Layers]:
+def _of_torch(model: Any, frozen: list[str]) -> tuple[Layers, Layers]:
     W: Layers = []
     b: Layers = []
     for name, module in model.named_modules():
@@ -484,23 +536,18 @@ def _of_torch(model: Any) -> tuple[Layers, Layers]:
                 "and layers without weights"
             )
         W.append(weight.detach().cpu().numpy())
-        if bias is not None:
-            b.append(bias.detach().cpu().numpy())
-    return W, b if len(b) == len(W) else _filled(W, b, 0)
+        b.append(np.zeros(len(W[-1]), W[-1].dtype) if bias is None else bias.detach().cpu().numpy())
+        trained = (weight.requires_grad, bias is not None and bias.requires_grad)
+        frozen += [f"{kind}{len(W)}" for kind, good in zip("Wb", trained) if not good]
+    return W, b
 
 
-def _of_keras(model: Any) -> tuple[Layers, Layers]:
+def _of_keras(model: Any, frozen: list[str]) -> tuple[Layers, Layers]:
     W: Layers = []
     b: Layers = []
-    for layer in model.layers:
-        if not layer.weights:
-            continue
+    for layer in _keras_layers(model):
         kernel = getattr(layer, "kernel", None)
-        if kernel is None or len(kernel.shape) != 2 or type(layer).__name__ != "Dense":
-            if hasattr(layer, "layers"):
-                inner_W, inner_b = _of_keras(layer)
-                W, b = [*W, *inner_W], [*b, *inner_b]
-                continue
+        if type(layer).__name__ != "Dense" or kernel is None or len(kernel.shape) != 2:
             if not layer.trainable_weights:
                 continue
             raise RecordingError(
@@ -510,15 +557,18 @@ def _of_keras(model: Any) -> tuple[Layers, Layers]:
         W.append(_array(kernel))
         bias = layer.bias if layer.use_bias else None
         b.append(np.zeros(kernel.shape[1], W[-1].dtype) if bias is None else _array(bias))
+        trained = (layer.trainable, layer.trainable and layer.use_bias)
+        frozen += [f"{kind}{len(W)}" for kind, good in zip("Wb", trained) if not good]
     return W, b
 
 
-def _filled(W: Layers, b: Layers, axis: int) -> Layers:
-    if b:
-        raise RecordingError(
-            f"biases: found {len(b)} for {len(W)} layers; allowed: one each, or none"
-        )
-    return [np.zeros(matrix.shape[axis], matrix.dtype) for matrix in W]
+def _keras_layers(model: Any) -> Iterator[Any]:
+    """The layers of a model, those of models in it as well."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _keras_layers(layer)
+        else:
+            yield layer
 
 
 def _of_arrays(model: Any) -> tuple[Layers, Layers]:
@@ -550,7 +600,7 @@ def _of_arrays(model: Any) -> tuple[Layers, Layers]:
 
 def _is_bias(tensor: Array, W: Layers, b: Layers) -> bool:
     """Whether a matrix of one row or column is a bias: it follows a matrix that gives as many outputs."""
-    return len(b) < len(W) and tensor.size in W[len(b)].shape and tensor.size != W[-1].shape[0] * 0
+    return len(b) < len(W) and tensor.size in W[len(b)].shape
 
 
 def _leaves(tree: Any) -> Iterator[Any]:
@@ -571,15 +621,11 @@ def _leaves(tree: Any) -> Iterator[Any]:
 
 def _turned(W: Layers, b: Layers, features: int | None) -> str:
     """How matrices are turned, by the chain of their shapes."""
-    sizes = [bias.size for bias in b] if b else [None] * len(W)
-    possible = []
-    for name, (i, o) in (("inputs_outputs", (0, 1)), ("outputs_inputs", (1, 0))):
-        before, good = features, True
-        for matrix, outputs in zip(W, sizes):
-            good &= before in (None, matrix.shape[i]) and outputs in (None, matrix.shape[o])
-            before = matrix.shape[o]
-        if good:
-            possible.append(name)
+    possible = [
+        name
+        for name, (i, o) in (("inputs_outputs", (0, 1)), ("outputs_inputs", (1, 0)))
+        if _follow(W, b, features, i, o)
+    ]
     if len(possible) == 1:
         return possible[0]
     shapes = ", ".join(str(matrix.shape) for matrix in W)
@@ -588,8 +634,23 @@ def _turned(W: Layers, b: Layers, features: int | None) -> str:
             f"orientation: the shapes {shapes} do not tell whether matrices are (inputs, outputs); say "
             "orientation='inputs_outputs' or 'outputs_inputs'"
         )
-    raise RecordingError(
-        f"weights: found shapes {shapes} after {features} features; allowed: matrices that follow one another"
+    raise _broken_chain(W, features)
+
+
+def _follow(W: Layers, b: Layers, features: int | None, i: int, o: int) -> bool:
+    """Whether matrices, whose inputs are their axis i and outputs their axis o, follow one another."""
+    before, good = features, True
+    for matrix, outputs in zip(W, [bias.size for bias in b] if b else [None] * len(W)):
+        good &= before in (None, matrix.shape[i]) and outputs in (None, matrix.shape[o])
+        before = matrix.shape[o]
+    return good
+
+
+def _broken_chain(W: Layers, features: int | None) -> RecordingError:
+    shapes = ", ".join(str(matrix.shape) for matrix in W)
+    return RecordingError(
+        f"weights: found shapes {shapes} after {features} features; allowed: matrices that follow one "
+        "another, in the order of computation"
     )
 
 
@@ -632,174 +693,122 @@ def _surroundings() -> dict[str, Any]:
 # ---------------------------------------------------------------- the file while it grows
 
 
-class _GrowingFile:
-    """A zip of .npy arrays that can be read at any time while some of them grow.
+class _Log:
+    """A recording while it grows: what is known at the start, then a record for each step.
 
-    A growing array has room behind it. Its header, of fixed length, says how long it is; that is changed
-    in place, through memory that is the file's own, so that nothing is lost when the process is killed.
-    A check sum is right only when the file is closed and written anew; nobody asks for it before, because
-    no reader comes to the end of the room.
+    A record is its head, what the step saw (row numbers, or the minibatch itself) and the tensors that were
+    kept after it. It is written through memory that is the file's own, its length last, so that a process
+    that is killed loses nothing but a step that was not whole.
     """
 
-    def __init__(self, path: Path, fixed: dict[str, Array], growing: dict[str, Any]) -> None:
-        self.path, self.fixed, self.growing = path, fixed, dict(growing)
-        self.full = False
-        self._lengths = dict.fromkeys(growing, 0)
-        self._lay_out(path)
-
-    def _lay_out(self, path: Path) -> None:
-        """Write the fixed arrays and the empty growing ones, and map the file into memory."""
-        entries: list[bytes] = []
-        self._places: dict[str, tuple[int, int]] = {}
-        self._taken: dict[str, int] = {}
+    def __init__(self, path: Path, fixed: dict[str, Array], tensors: dict[str, Array]) -> None:
+        self.path = path
+        kinds = [(name, tensor.dtype.str, tensor.shape) for name, tensor in tensors.items()]
+        start = io.BytesIO()
+        np.savez(start, tensors=np.array(json.dumps(kinds)), **fixed)  # type: ignore[arg-type]
         with open(path, "wb") as file:
-            for name, array in self.fixed.items():
-                head = _npy_header(array.dtype, array.shape)
-                data = head + np.ascontiguousarray(array).tobytes()
-                place = self._entry(file, entries, name, len(data), len(head), zlib.crc32(data))
-                file.write(data)
-                file.seek(place + len(data))
-            for name, (dtype, shape, room) in self.growing.items():
-                head = _npy_header(dtype, (0, *shape), growing=True)
-                size = len(head) + room * dtype.itemsize * math.prod(shape)
-                place = self._entry(file, entries, name, size, len(head), 0)
-                file.write(head)
-                file.seek(place + size)
-                self._places[name] = (place + head.index(b"(") + 1, place + len(head))
-                self._taken[name] = 0
-            start = file.tell()
-            for entry in entries:
-                file.write(entry)
-            size = file.tell() - start
-            count = len(entries)
-            file.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, size, start, 0))
-        self._handle = open(path, "r+b")  # noqa: SIM115 (open as long as the recording)
-        self._map = mmap.mmap(self._handle.fileno(), 0)
-        self._views: dict[str, Array] = {}
-        for name, (dtype, shape, room) in self.growing.items():
-            count, offset = room * math.prod(shape), self._places[name][1]
-            flat: Array = np.frombuffer(self._map, dtype, count, offset)
-            self._views[name] = flat.reshape(room, *shape)
+            file.write(_GROWING + struct.pack("<q", start.tell()) + start.getbuffer())
+            self._begin, self._at, self._size = 0, file.tell(), 0  # of the window
+        self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 (open as long as the recording)
+        self._zeros = bytes(_WINDOW)
+        self._map: Any = None
+        self._ahead: threading.Thread | None = None
 
-    @staticmethod
-    def _entry(file: Any, entries: list[bytes], name: str, size: int, head: int, crc: int) -> int:
-        """Write a member's local header, so that its data begin at a multiple of 64; where it begins."""
-        member = f"{name}.npy".encode()
-        offset = file.tell()
-        offset += -(offset + 30 + len(member)) % 64 if offset else 0  # a zip begins with a member
-        file.seek(offset)
-        same = (20, 0, 0, 0, 33, crc, size, size, len(member), 0)
-        file.write(struct.pack("<4s5H3L2H", b"PK\3\4", *same) + member)
-        last = (0, 0, 0, 0, offset)
-        entries.append(struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, *same, *last) + member)
-        return int(file.tell())
+    def write(self, loss: float, draws: int, seen: Any, tensors: Any) -> None:
+        """One more record; without draws it is no step, only weights that were kept."""
+        body = b"".join((seen, *tensors))
+        whole = _HEAD.size + len(body)
+        at = self._at
+        if at + whole > self._size:
+            at = self._next_window(whole)
+        self._map[at + _HEAD.size : at + whole] = body
+        _HEAD.pack_into(self._map, at, loss, draws, len(seen), whole)
+        self._at = at + whole
 
-    def length(self, name: str) -> int:
-        return self._lengths[name]
+    def _next_window(self, least: int) -> int:
+        """Map the next part of the file; the place in it that is written next."""
+        place = self._begin + self._at
+        at = place % _WINDOW
+        self._begin, self._size = place - at, -(-(at + least) // _WINDOW) * _WINDOW
+        end = self._begin + self._size
+        self._let_go()
+        self._lengthen(end)
+        self._map = mmap.mmap(self._file.fileno(), self._size, offset=self._begin)
+        self._ahead = threading.Thread(target=self._try_to_lengthen, args=(end + _WINDOW,))
+        self._ahead.start()
+        return at
 
-    def put(self, name: str, value: Any) -> None:
-        """One more entry, which is counted only by ``count``."""
-        place = self._lengths[name]
-        if place >= self._taken[name]:  # room is taken from the disk in parts, so this comes first
-            if place >= self.growing[name][2]:
-                self._grow(name, place + 1)
-            if place >= self._taken[name]:
-                self._take(name, place + 1)
-        self._views[name][place] = value
-        self._lengths[name] = place + 1
+    def _lengthen(self, length: int) -> None:
+        """Fill the file with zeros up to a length, so that a full disk is an error here, no signal later.
 
-    def append(self, name: str, value: Any) -> None:
-        self.put(name, value)
-        self.count((name,))
+        Written in one piece and mapped where it begins, a window has large pages. What pages cost is most
+        of what recording costs, so the next window is written by a thread while this one is filled.
+        """
+        while (more := length - os.fstat(self._file.fileno()).st_size) > 0:
+            self._file.write(memoryview(self._zeros)[:more])
 
-    def extend(self, name: str, values: Array) -> None:
-        place, end = self._lengths[name], self._lengths[name] + len(values)
-        if end > self.growing[name][2]:
-            self._grow(name, end)
-        if end > self._taken[name]:
-            self._take(name, end)
-        self._views[name][place:end] = values
-        self._lengths[name] = end
-        self.count((name,))
+    def _let_go(self) -> None:
+        if self._ahead is not None:
+            self._ahead.join()
+            self._map.close()
 
-    def count(self, names: Sequence[str]) -> None:
-        """Write into the headers how long arrays are."""
-        length, told = -1, b""
-        for name in names:
-            if self._lengths[name] != length:
-                length = self._lengths[name]
-                told = b"%12d" % length
-            place = self._places[name][0]
-            self._map[place : place + 12] = told
-
-    def _take(self, name: str, length: int) -> None:
-        """Take room from the disk before memory is written to: a full disk is an error then, no signal."""
-        dtype, shape, room = self.growing[name]
-        one = dtype.itemsize * math.prod(shape)
-        end = min(room, max(length, self._taken[name] + max(_AHEAD // max(one, 1), 1)))
-        if hasattr(os, "posix_fallocate"):
-            first = self._places[name][1] + self._taken[name] * one
-            os.posix_fallocate(self._handle.fileno(), first, (end - self._taken[name]) * one)
-        self._taken[name] = end
-
-    def _grow(self, name: str, length: int) -> None:
-        """Twice the room for an array, and for those that grow with it."""
-        larger = {
-            key: (dtype, shape, max(2 * room, length) if key == name else room)
-            for key, (dtype, shape, room) in self.growing.items()
-        }
-        total = sum(d.itemsize * math.prod(s) * room for d, s, room in larger.values())
-        if total + sum(array.nbytes for array in self.fixed.values()) > _LARGEST:
-            self.full = True
-            warnings.warn(_SPILLED.format(self.path), stacklevel=4)
-        if name in self._weights():
-            larger = {
-                key: (d, s, max(2 * room, length) if key in self._weights() else room)
-                for key, (d, s, room) in larger.items()
-            }
-        kept = {key: self._views[key][: self._lengths[key]].copy() for key in self.growing}
-        self._release()
-        self.growing = larger
-        beside = self.path.with_name(f"{self.path.name}.growing")
-        self._lay_out(beside)
-        for key, values in kept.items():
-            self._take(key, len(values))
-            self._views[key][: len(values)] = values
-        self.count(list(kept))
-        os.replace(beside, self.path)
-
-    def _weights(self) -> list[str]:
-        return [
-            key for key in self.growing if key == "kept" or (key[0] in "Wb" and key[1:].isdigit())
-        ]
-
-    def _release(self) -> None:
-        self._views = {}
-        self._map.close()
-        self._handle.close()
+    def _try_to_lengthen(self, length: int) -> None:
+        with contextlib.suppress(OSError):  # which comes again where the window is needed
+            self._lengthen(length)
 
     def close(self) -> None:
-        """Write the file anew, without room and with check sums."""
-        arrays = {key: self._views[key][: self._lengths[key]].copy() for key in self.growing}
-        if np.isnan(arrays["loss"]).all():
-            del arrays["loss"]
-        self._release()
+        """Write the file anew, as NumPy does."""
+        self._let_go()
+        self._file.close()
+        if not self.path.exists():
+            return
         beside = self.path.with_name(f"{self.path.name}.closing")
         with open(beside, "wb") as file:
-            np.savez(file, **self.fixed, **arrays)  # type: ignore[arg-type]
+            np.savez(file, **_members_of_log(self.path))  # type: ignore[arg-type]
         os.replace(beside, self.path)
 
 
-def _npy_header(dtype: Any, shape: tuple[int, ...], growing: bool = False) -> bytes:
-    """The header of a .npy array, version 1.0; of a growing one with twelve places for its length."""
-    sizes = [
-        f"{size:12d}" if growing and not place else str(size) for place, size in enumerate(shape)
+def _members_of_log(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """The members of a recording that grows, or was killed, up to its last whole record."""
+    content = np.memmap(path, np.uint8, "r")
+    place = len(_GROWING) + 8
+    (size,) = struct.unpack("<q", content[place - 8 : place].tobytes())
+    with np.load(io.BytesIO(content[place : place + size].tobytes()), allow_pickle=False) as file:
+        members = {name: file[name] for name in file.files}
+    kinds = [
+        (n, np.dtype(kind), tuple(s)) for n, kind, s in json.loads(members.pop("tensors").item())
     ]
-    told = f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
-    text = f"{{'descr': {np.lib.format.dtype_to_descr(dtype)!r}, 'fortran_order': False, 'shape': {told}, }}"
-    padding = -(10 + len(text) + 1) % 64
-    body = (text + " " * padding + "\n").encode("latin1")
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(body)) + body
+    place += size
+    losses, seen, kept, bounds = [], [], {}, [0]
+    while place + _HEAD.size <= len(content):
+        loss, draws, length, whole = _HEAD.unpack(content[place : place + _HEAD.size].tobytes())
+        end = place + whole
+        place += _HEAD.size
+        if not 0 <= length <= end - place <= len(content) - place:
+            break
+        if draws != _NO_STEP:
+            losses.append(loss)
+            bounds.append(bounds[-1] + draws)
+            seen.append(content[place : place + length])
+        if end > place + length:
+            kept[len(losses)] = place + length
+        place = end
+    for name, dtype, shape in kinds:
+        many = math.prod(shape)
+        members[name] = np.array([np.frombuffer(content, dtype, many, at) for at in kept.values()])
+        members[name].shape = (len(kept), *shape)
+        kept = {step: at + many * dtype.itemsize for step, at in kept.items()}
+    members |= {"kept": np.array(list(kept)), "bounds": np.array(bounds)}
+    if not np.isnan(losses).all():
+        members["loss"] = np.array(losses)
+    if "x" in members:
+        rows = np.concatenate([np.zeros(0, np.uint8), *seen])
+        return members | {"rows": rows.view(_ROWS)}
+    files = [io.BytesIO(part.tobytes()) for part in seen]
+    batches = [(np.load(f, allow_pickle=False), np.load(f, allow_pickle=False)) for f in files]
+    for name, parts in zip("xy", zip(*batches)):
+        members[name] = np.concatenate(parts)
+    return members | {"rows": np.arange(bounds[-1])}
 
 
 # ---------------------------------------------------------------- reading
@@ -864,16 +873,16 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     Of a training that was killed the steps up to the last whole one are read.
     """
     try:
-        with zipfile.ZipFile(path):
-            pass
-        with np.load(path, allow_pickle=False) as file:
-            members = {name: file[name] for name in file.files}
+        members = _members_of(path)
     except FileNotFoundError:
         raise RecordingError(f"{path}: found no such file; allowed: a recording") from None
     except (
         zipfile.BadZipFile,
         ValueError,
+        TypeError,
+        KeyError,
         EOFError,
+        struct.error,
         zlib.error,
         OSError,
         NotImplementedError,
@@ -886,6 +895,16 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
         return _recording(str(path), members)
     except RecordingError as error:
         raise RecordingError(f"{path}: {error}") from None
+
+
+def _members_of(path: str | os.PathLike[str]) -> dict[str, Array]:
+    with open(path, "rb") as content:
+        if content.read(len(_GROWING)) == _GROWING:
+            return _members_of_log(path)
+    with zipfile.ZipFile(path):
+        pass
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def _recording(path: str, members: dict[str, Array]) -> Recording:
@@ -947,21 +966,36 @@ def checked_about(about: dict[str, Any]) -> dict[str, Any]:
             number = isinstance(value, bool) and bool not in allowed
             good = isinstance(value, allowed) and not number
             words = " or ".join(kind.__name__ for kind in allowed)
-        if good and isinstance(value, float):
-            good, words = math.isfinite(value), "a finite number"
+        if good and float in allowed and not isinstance(value, str):
+            numbers = value if isinstance(value, list) else [value]
+            good = bool(numbers) and all(type(n) in _NUMBER and math.isfinite(n) for n in numbers)
+            words = "finite numbers" if isinstance(value, list) else "a finite number"
         if not good:
             raise RecordingError(f"{key} of about: found {value!r}; allowed: {words}")
     activation = about.get("activation", [])
     for name in [activation] if isinstance(activation, str) else activation:
-        if name not in ACTIVATION_NAMES:
+        if name not in (known := (*ACTIVATION_NAMES, *OTHER_ACTIVATIONS)):
             raise RecordingError(
-                f"activation of about: found {name!r}; allowed: {', '.join(ACTIVATION_NAMES)}"
+                f"activation of about: found {name!r}; allowed: {', '.join(known)}"
             )
+    law, _, number = about.get("initial", "torch").partition(":")
+    sized = [name for name in INITIAL_LAWS if name.partition(":")[0] == law and ":" in name]
+    if law not in INITIAL_LAWS and not (sized and _is_positive(number)):
+        raise RecordingError(
+            f"initial of about: found {about['initial']!r}; allowed: {', '.join(INITIAL_LAWS)}"
+        )
     if about.get("optimizer", "sgd") not in OPTIMIZER_NAMES:
         raise RecordingError(
             f"optimizer of about: found {about['optimizer']!r}; allowed: {', '.join(OPTIMIZER_NAMES)}"
         )
     return about
+
+
+def _is_positive(number: str) -> bool:
+    try:
+        return 0 < float(number) < math.inf
+    except ValueError:
+        return False
 
 
 def _weights_in(

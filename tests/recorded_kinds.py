@@ -23,8 +23,11 @@ from tournament import (
     Kind,
     Match,
     Written,
+    dropout,
+    dropout_back,
     kind,
     matches,
+    noise,
 )
 
 from backends.base import Backend
@@ -41,6 +44,11 @@ STEPS = 14
 def through_the_slope_of_sigmoid(s: Any, slope: Any, layer: int) -> Any:
     a = 1 / (1 + np.exp(-s.z[layer]))
     return a * (1 - a)
+
+
+def summed(s: Any, g: Any) -> Any:
+    s.kept["sum"] = [t + old for t, old in zip(g, s.kept.get("sum", [0] * len(g)), strict=True)]
+    return s.kept["sum"]
 
 
 MORE = [
@@ -113,6 +121,27 @@ MORE = [
         gradients=lambda s, g: [t.T if k == 1 else t for k, t in enumerate(g)],
         settings={"hidden": [8, 8], "lmbd": [0.0]},
     ),
+    kind(
+        "targets broadcast",
+        "targets broadcast",
+        "targets",
+        "diabetes",
+        targets=lambda s, t: 0 * t + t.mean(axis=0),
+    ),
+    kind(
+        "z for log-probabilities",
+        "z taken for log-probabilities",
+        "output",
+        "iris|wine",
+        error=lambda s, e: -s.t,
+    ),
+    kind(
+        "zero_grad forgotten",
+        "gradients accumulated|momentum added",  # plain descent: a momentum of 1
+        "dW{L}",
+        gradients=summed,
+        settings={"lmbd": [0.0]},
+    ),
     kind("eta ten times", "eta factor", "W1", rate=lambda s, e: 10 * e),
     kind(
         "penalty divided by samples",
@@ -129,7 +158,17 @@ def _through_softmax_again(s: Any) -> Any:
     return p * ((q - s.t) - ((q - s.t) * p).sum(axis=1, keepdims=True))
 
 
-ALL: list[Kind] = [*KINDS, *MORE]
+LINEAR = "sgd|momentum|nesterov"  # optimisers that gradients can be read off
+RANDOM = [
+    kind("dropout", "dropout", "a1", LINEAR, a=dropout, slope=dropout_back),
+    kind("gradient noise", "gradient noise", "dW{L}|dW1", LINEAR, gradients=noise),
+    kind("gradient noise behind Adam", "", "dW{L}|dW1", "adam", gradients=noise),
+]
+ALL: list[Kind] = [
+    *(one for one in KINDS if one.name not in {r.name for r in RANDOM}),
+    *MORE,
+    *RANDOM,
+]
 
 
 def planted(match: Match, folder: Path, steps: int = STEPS) -> RecordedParity:

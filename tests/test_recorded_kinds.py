@@ -18,7 +18,12 @@ MANY = int(os.environ.get("HARNESS_RECORDINGS", "0"))
 # a recording has its initial weights in it, as they were; and a form of Adam that is no mistake
 NOT_HERE = {"Glorot's biases", "weights of half the size", "epsilon beside the corrected root"}
 # searched for long, because no single mistake explains them
-LONG = {"dropout", "gradient noise", "Keras: twice, hidden only", "summed and no penalty"}
+LONG = {
+    "dropout",
+    "gradient noise behind Adam",
+    "Keras: twice, hidden only",
+    "summed and no penalty",
+}
 LONG |= {"epsilon and penalty twice", "Nesterov lost, biases penalised"}
 EVERY = [
     match

@@ -153,6 +153,68 @@ def test_the_notes_own_program_sums_where_the_objective_averages(tmp_path):
     assert not any(one.differs for one in parity.settings)
 
 
+# ------------------------------------------------------------------ the start
+
+LAWS = {
+    "glorot_uniform": lambda rng, i, o: rng.uniform(-1, 1, (i, o)) * np.sqrt(6 / (i + o)),
+    "he_normal": lambda rng, i, o: rng.normal(0, np.sqrt(2 / i), (i, o)),
+    "torch": lambda rng, i, o: rng.uniform(-1, 1, (i, o)) / np.sqrt(i),
+    "normal:1": lambda rng, i, o: rng.normal(0, 1, (i, o)),
+}
+
+
+def begun(folder, law, bias=0.0, seed=0, **about):
+    """A right training of 20 steps that begins as a law draws it."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(60, 12)), rng.integers(0, 3, 60)
+    W, b = LAWS[law](rng, 12, 3), np.full(3, bias)
+    path, batches = [([W], [b])], [rng.choice(60, 10, replace=False) for _ in range(3)]
+    for rows in batches:
+        e = np.exp(x[rows] @ W + b)
+        delta = (e / e.sum(axis=1, keepdims=True) - np.eye(3)[y[rows]]) / 10
+        W, b = W - 0.1 * x[rows].T @ delta, b - 0.1 * delta.sum(axis=0)
+        path.append(([W], [b]))
+    members = {name: about.pop(name) for name in list(about) if name.startswith("initial_W")}
+    told = {"eta": 0.1, "lmbd": 0.0, "optimizer": "sgd", **about}
+    write_recording(folder / "s.npz", x, y, batches, path, **told)
+    with np.load(folder / "s.npz") as file:
+        np.savez(folder / "s.npz", **file, **members)
+    return judge_recording(read_recording(folder / "s.npz")), path[0][0][0]
+
+
+def test_initial_weights_drawn_as_said_are_not_accused(tmp_path):
+    for seed in range(12):
+        for law in ("glorot_uniform", "he_normal", "normal:1"):
+            assert begun(tmp_path, law, seed=seed, initial=law)[0].exit_code == 0
+    assert begun(tmp_path, "normal:1", 0.01, initial="normal:1", initial_bias=0.01)[0].agrees
+
+
+@pytest.mark.parametrize(
+    ("law", "bias", "said", "tensor"),
+    [
+        ("normal:1", 0.0, "glorot_uniform", "initial W1"),
+        ("torch", 0.0, "torch", "initial b1"),
+        ("he_normal", 0.0, "normal:2", "initial W1"),
+        ("glorot_uniform", 0.01, "glorot_uniform", "initial b1"),
+    ],
+)
+def test_initial_weights_other_than_said_are_named(law, bias, said, tensor, tmp_path):
+    parity, _ = begun(tmp_path, law, bias, initial=said)
+    assert parity.exit_code == 1
+    assert parity.tensor == tensor
+    assert [m.name for m in parity.explanation.mistakes] == ["initial weights"]
+    assert not parity.wrong_steps
+
+
+def test_initial_weights_may_be_stated_number_by_number(tmp_path):
+    _, W = begun(tmp_path, "normal:1")
+    assert begun(tmp_path, "normal:1", initial_W1=W)[0].agrees
+    parity, _ = begun(tmp_path, "normal:1", initial_W1=W / 2)
+    assert "W1 is 2 times what it should be" in parity.explanation.words
+    with pytest.raises(InputError, match="initial_W1: found float64 of shape"):
+        begun(tmp_path, "normal:1", initial_W1=W.T)
+
+
 # ------------------------------------------------------------------ two and more
 
 

@@ -111,6 +111,21 @@ def test_a_compiled_keras_model_is_held_and_put_back():
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
+def test_a_keras_model_without_softmax_or_from_logits_is_told_so():
+    import keras
+
+    layers = [keras.layers.Dense(6, activation="leaky_relu"), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((2, 2)), keras.layers.Flatten(), *layers])
+    model.compile("sgd", loss="sparse_categorical_crossentropy")
+    parity = hold(model, X.reshape(-1, 2, 2), Y, epochs=2)
+    assert [m.name for m in parity.explanation.mistakes] == ["logits taken for probabilities"]
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 3, 0.5)
+    optimizer = keras.optimizers.SGD(schedule, clipnorm=0.1)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss=loss)
+    assert hold(model, X.reshape(-1, 2, 2), Y, epochs=2).agrees
+
+
 def test_a_torch_module_is_held_and_put_back():
     needs("torch")
     import torch
@@ -130,6 +145,37 @@ def test_a_torch_module_is_held_and_put_back():
     optimizer = torch.optim.SGD(twice.parameters(), 0.1)
     parity = hold(twice, X, Y, optimizer=optimizer, loss=loss, epochs=2)
     assert {m.name for m in parity.explanation.mistakes} == {"softmax twice"}
+
+
+@pytest.mark.parametrize(
+    ("last", "loss", "called"),
+    [
+        ("LogSoftmax", "nll_loss", ""),
+        ("Identity", "cross_entropy", ""),
+        ("Identity", "nll_loss", "z taken for log-probabilities"),
+    ],
+)
+def test_losses_of_torch_are_held_as_they_are_spelt(last, loss, called):
+    needs("torch")
+    import torch
+
+    output = torch.nn.LogSoftmax(1) if last == "LogSoftmax" else torch.nn.Identity()
+    linear = torch.nn.Linear(6, 3, bias=False)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.LeakyReLU(0.2), linear, output)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    function = getattr(torch.nn.functional, loss)
+    parity = hold(model, X, Y, optimizer=optimizer, loss=function, epochs=2)
+    assert parity.agrees == (not called)
+    assert not called or [m.name for m in parity.explanation.mistakes] == [called]
+
+
+def test_a_regressor_of_scikit_learn_and_its_schedule_are_held():
+    from sklearn.neural_network import MLPRegressor
+
+    settings = {"solver": "sgd", "batch_size": 32, "learning_rate_init": 0.01, "random_state": 0}
+    model = MLPRegressor(hidden_layer_sizes=(6,), learning_rate="invscaling", **settings)
+    x = X[:, :3]  # has rows that are alike but for their targets
+    assert hold(model, x, np.round(10 * X[:, 3]).astype(int), epochs=2).agrees
 
 
 def test_a_loss_of_jax_is_held_its_settings_found_from_the_weights():

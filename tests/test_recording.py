@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import mmap
 import os
 import shutil
 import signal
@@ -92,10 +93,11 @@ def test_a_recording_can_be_read_while_it_is_written(tmp_path):
     assert np.array_equal(found.W[0][-1], W[0])
 
 
-def test_arrays_grow_beyond_the_room_they_were_given(tmp_path, monkeypatch):
-    monkeypatch.setattr(recording, "_ROOM", 1)
-    found, W, _ = recorded(tmp_path / "a.npz", steps=50)
-    assert len(found.kept) == 51
+def test_a_recording_grows_from_window_to_window(tmp_path, monkeypatch):
+    monkeypatch.setattr(recording, "_WINDOW", mmap.ALLOCATIONGRANULARITY)
+    found, W, _ = recorded(tmp_path / "a.npz", steps=500, close=False)
+    assert len(found.kept) == 501
+    assert (tmp_path / "a.npz").stat().st_size > 10 * mmap.ALLOCATIONGRANULARITY
     assert np.array_equal(found.W[0][-1], W[0])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz"]
 
@@ -116,6 +118,31 @@ def test_a_training_that_is_killed_leaves_its_whole_steps(tmp_path):
     found = read_recording(tmp_path / "k.npz")
     assert found.steps == 7
     assert found.W[0][-1].tolist() == [[8.0] * 3] * 2
+
+
+def test_a_training_that_ends_without_closing_leaves_a_finished_file(tmp_path):
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import numpy as np\nfrom backends.recording import Recorder\n"
+        "W, b = [np.ones((2, 3), np.float32)], [np.zeros(3, np.float32)]\n"
+        "recorder = Recorder('e.npz', np.zeros((5, 2)), np.zeros(5, int)).start((W, b))\n"
+        "recorder.step([0, 1], ([W[0].T.copy().T], [b[0].astype(float)]))\n"  # another order, dtype
+        "recorder.step([1], ([W[0].T], b))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    ended = subprocess.run(
+        [sys.executable, program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (
+        "W1 after step 2: found float32 of shape (3, 2); allowed: float32 of shape (2, 3)"
+        in ended.stderr
+    )
+    assert members_of(tmp_path / "e.npz")["W1"].tolist() == [[[1.0] * 3] * 2] * 2
 
 
 def test_the_file_needs_numpy_alone_and_python_3_9():

@@ -272,9 +272,18 @@ def noise(s, g):
     return [t + s.real(1e-3) * rng.normal(size=t.shape).astype(t.dtype) for t in g]
 
 
+def mask(s, shape, layer):
+    return (np.random.default_rng([s.step, layer]).random(shape) > 0.2) / 0.8
+
+
 def dropout(s, a, layer):
-    keep = np.random.default_rng([s.step, layer]).random(a.shape) > 0.2
-    return a * keep.astype(a.dtype) / s.real(0.8)
+    return (a * mask(s, a.shape, layer)).astype(a.dtype)
+
+
+def dropout_back(s, slope, layer):
+    z = s.z[layer]
+    f, slope = ACTIVATIONS[s.network.activation]
+    return (slope(z, f(z)) * mask(s, z.shape, layer)).astype(z.dtype)
 
 
 def one_row_less(s, rows, batches):
@@ -430,7 +439,7 @@ KINDS = [
         "sigmoid|tanh",
         slope=lambda s, d, layer: slope_at_a(s, layer),
     ),
-    kind("dropout", "", "a1", a=dropout),
+    kind("dropout", "", "a1", a=dropout, slope=dropout_back),
     kind("gradient noise", "", "dW{L}|dW1", gradients=noise),
     # gradients
     kind(
@@ -502,7 +511,8 @@ KINDS = [
     kind("beta_1 0.8", "Adam's beta_1", "W1", "adam", betas=const((0.8, 0.999))),
     kind("moments reset", "memory reset", "W1", "adam", memory=reset),
     # eta
-    kind("eta tenth", "eta factor", "W1", rate=times(0.1)),
+    # with a momentum of 0.9 the same steps as those of a dampening of 0.9
+    kind("eta tenth", "eta factor|dampening", "W1", rate=times(0.1)),
     kind("eta half", "eta factor", "W1", rate=times(0.5)),
     kind("eta 0.7", "eta factor", "W1", rate=times(0.7)),
     kind("decay 1/(1+kt)", "decay of eta", "W1", rate=lambda s, e: e / (1 + 0.01 * s.step)),

@@ -21,6 +21,7 @@ from backends.frameworks import set_threads
 from harness.bench.large_data import large_experiment, measure_large_data
 from harness.bench.notes_programs import open_program, time_plain_fit, time_program
 from harness.bench.phases import GROWTH, measure_growth, open_backend, time_phases
+from harness.bench.recorder import recorder_ratio
 from harness.bench.whole_commands import (
     DEFAULT_REPORT,
     LARGE_REPORT,
@@ -38,6 +39,7 @@ _STACK_TARGETS = {
     "tensorflow": ("", "at least 15"),
     "keras": ("", "at least 50"),
 }
+_RECORDED = (100, 20)  # samples in a minibatch of a recorded training
 _SECONDS_TARGETS = {"import harness": 0.3, "--help": 0.3, DEFAULT_REPORT: 3.0, LARGE_REPORT: 15.0}
 
 
@@ -85,7 +87,11 @@ def benchmark(
             say(f"{name}: {GROWTH} times the cells, repeats, samples")
             growths[name] = stacks[name].call(measure_growth, name, experiment)
         large = {}
+        recorded: dict[int, float] = {}
         if whole:
+            say("a training of PyTorch, plain and recorded")
+            recorder = stack.enter_context(_Process(threads))
+            recorded = {size: recorder.call(recorder_ratio, size) for size in _RECORDED}
             say("large data: a run, and plain fits of one of its cells")
             with tempfile.TemporaryDirectory() as folder:
                 large = measure_large_data(
@@ -103,6 +109,7 @@ def benchmark(
         *_stack_ratios(rows),
         *_growth_ratios(growths),
         *_large_ratios(large),
+        *_recorder_ratios(recorded),
         *(
             (f"seconds: {c}", seconds[c], f"under {t:g}")
             for c, t in _SECONDS_TARGETS.items()
@@ -207,6 +214,12 @@ def _large_ratios(large: dict[str, Any]) -> list[Ratio]:
     ]
     what = "large data: {}: a worker's peak memory over the data's"
     return ratios + [(what.format(n), share, "") for n, share in large.get("memory", {}).items()]
+
+
+def _recorder_ratios(recorded: dict[int, float]) -> list[Ratio]:
+    """What recording every step costs a plain loop of PyTorch, by samples in a minibatch."""
+    what = "PyTorch: a recorded step of 64-50-10 with {} samples over a plain one"
+    return [(what.format(size), ratio, "at most 1.05") for size, ratio in recorded.items()]
 
 
 class _Process(ProcessPool):

@@ -35,6 +35,15 @@ def hold_command(
         float | None,
         typer.Option(help="Of plain gradient descent (JAX).", show_default=False),
     ] = None,
+    activation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of the hidden layers, where the library does not tell it (functions called in a torch "
+            "forward, JAX); by default found from the steps.",
+            show_default=False,
+        ),
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Epochs to train.")] = 3,
     batch_size: Annotated[int, typer.Option(help="Samples in a minibatch.")] = 32,
     output: Annotated[
@@ -93,6 +102,7 @@ def hold_command(
         loss=names.get(loss),
         params=names.get(params),
         eta=eta,
+        activation=activation,
         epochs=epochs,
         batch_size=batch_size,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,18 +85,24 @@ def _read(files: Sequence[str]) -> list[Recording]:
     found: list[Recording] = []
     for file in files:
         path = Path(file)
-        members = sorted(path.glob("*.npz")) if path.is_dir() else [path]
+        members = sorted(path.glob("*.npz"), key=_by_number) if path.is_dir() else [path]
         if not members:
             raise InputError(f"{file}: found no .npz file in the folder; allowed: recordings")
         try:
             found += [read_recording(member) for member in members]
         except RecordingError as error:
             raise InputError(str(error)) from None
-    names = [recording.name for recording in found]
-    for recording in found:  # two of one name are told by their files
-        if names.count(recording.name) > 1:
-            recording.about["name"] = recording.path
+    for name_of in (lambda r: Path(r.path).stem, lambda r: r.path):
+        names = [recording.name for recording in found]
+        for recording in found:  # two of one name are told by their files
+            if names.count(recording.name) > 1:
+                recording.about["name"] = name_of(recording)
     return found
+
+
+def _by_number(path: Path) -> list[Any]:
+    """A key that sorts machine10 behind machine9."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
 
 
 def _along(recordings: Sequence[Recording], backends: Any, output: str | None) -> list[Recording]:

@@ -208,7 +208,7 @@ def fitted_settings(
         changes.append((stage, change))
 
     training = rules.training
-    free("eta", rules.eta or 0.01, "eta", lambda eta, here, p: p)
+    free("eta", rules.eta or 0.01, "eta", _first_eta(rules.eta))
     matrices = [name for name in short.names if name[0] == "W"]
     for group in [[name] for name in matrices] + [[n for n in short.names if n[0] == "b"]]:
         label = f"lmbd on {group[0] if group[0][0] == 'W' else 'biases'}"
@@ -249,6 +249,11 @@ def _penalty_of(group: tuple[str, ...], own: float) -> Change:
         return decay * (p / own) if own else p * np.asarray(here.before[here.name])
 
     return change
+
+
+def _first_eta(said: float) -> Change:
+    """The eta of the first step, in whatever way it changes later."""
+    return lambda eta, here, p: eta * p / said if said else p
 
 
 def _constant(name: str) -> Change:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,16 @@ import numpy as np
 
 from backends.recording import Recorder, RecordingError, read_recording
 from harness.errors import InputError
+from harness.parity.hidden_functions import HIDDEN_FUNCTIONS
 from harness.parity.recorded_parity import RecordedParity, judge_recording
 
-_KERAS = {"linear": "identity", "silu": "silu", "swish": "silu"}
+_KERAS = {"linear": "identity", "swish": "silu", "hard_sigmoid": "hard sigmoid"}
+_KERAS |= {"leaky_relu": "leaky_relu with slope 0.2"}
+_KERAS_FUNCTIONS = ("Activation", "ReLU", "Softmax", "ELU", "LeakyReLU")
 _TORCH = {"Sigmoid": "sigmoid", "Tanh": "tanh", "ReLU": "relu", "LeakyReLU": "leaky_relu"}
 _TORCH |= {"ELU": "elu", "GELU": "gelu", "SiLU": "silu", "Softplus": "softplus"}
-_TORCH |= {"Softsign": "softsign", "Identity": "identity"}
+_TORCH_CLASSES = ("crossentropy", "nll")  # losses that take class numbers
+_TORCH |= {"Softsign": "softsign", "Identity": "identity", "SELU": "selu", "ReLU6": "relu6"}
 _RANDOM = ("Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout")
 
 
@@ -30,6 +34,7 @@ def hold(
     loss: Any = None,
     params: Any = None,
     eta: float | None = None,
+    activation: str | None = None,
     epochs: int = 3,
     batch_size: int = 32,
     path: str | Path | None = None,
@@ -39,7 +44,8 @@ def hold(
 
     model: a compiled Keras model; a torch Module with its ``optimizer`` and ``loss``; a scikit-learn MLP;
     or a JAX function ``loss(params, x, y)`` with its ``params`` and an optax ``optimizer``, or ``eta`` for
-    plain gradient descent. A copy is trained, or the model's weights are put back. ``path``: where the
+    plain gradient descent. ``activation``: of the hidden layers, where the library does not tell it. A
+    copy is trained, or the model's weights are put back. ``path``: where the
     recording is to stay. InputError for what cannot be read.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -54,6 +60,7 @@ def hold(
             loss=loss,
             params=params,
             eta=eta,
+            activation=activation,
             epochs=epochs,
             batch_size=batch_size,
         )
@@ -70,13 +77,19 @@ def record_model(
     loss: Any = None,
     params: Any = None,
     eta: float | None = None,
+    activation: str | None = None,
     epochs: int = 3,
     batch_size: int = 32,
 ) -> None:
     """Train a model as :func:`hold` does and leave the recording at a path."""
     if epochs < 1 or batch_size < 1:
         raise InputError(f"epochs and batch_size: found {epochs}, {batch_size}; allowed: 1 or more")
-    recorder = _refusing(lambda: Recorder(path, x, y, name=_name(model)))
+    if hasattr(model, "steps") and hasattr(model, "named_steps"):  # a pipeline of scikit-learn
+        x, model = model[:-1].fit_transform(x, y), model[-1]
+    about: dict[str, Any] = {"name": _name(model), "activation": activation}
+    if type(model).__name__ == "MLPRegressor":
+        about["output"] = "identity"
+    recorder = _refusing(lambda: Recorder(path, x, y, **about))
     train = _training_of(model, optimizer, loss, params, eta)
     _refusing(lambda: train(recorder, epochs, batch_size))
 
@@ -137,10 +150,11 @@ def _train_keras(model: Any, recorder: Recorder, epochs: int, batch_size: int) -
     """A compiled Keras model, whose weights and optimiser are put back afterwards."""
     if getattr(model, "optimizer", None) is None:
         raise InputError("model: found a Keras model that is not compiled; allowed: a compiled one")
+    assert recorder.x is not None
     if not model.built:
-        assert recorder.x is not None
         model.build((None, recorder.x.shape[1]))
-    recorder.about |= {k: v for k, v in settings_of_keras(model).items() if v is not None}
+    steps = epochs * -(-len(recorder.x) // batch_size)
+    recorder.about |= {k: v for k, v in settings_of_keras(model, steps).items() if v is not None}
     before = [np.array(v) for v in model.get_weights()]
     model.optimizer.build(model.trainable_variables)
     state = [np.asarray(v.value).copy() for v in model.optimizer.variables]
@@ -150,38 +164,50 @@ def _train_keras(model: Any, recorder: Recorder, epochs: int, batch_size: int) -
         variable.assign(value)
 
 
-def settings_of_keras(model: Any) -> dict[str, Any]:
-    """What a compiled Keras model says of itself, as ``about`` has it."""
-    dense, lmbds = [], []
+def _keras_layers(model: Any) -> Iterator[Any]:
     for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _keras_layers(layer)
+        else:
+            yield layer
+
+
+def settings_of_keras(model: Any, steps: int) -> dict[str, Any]:
+    """What a compiled Keras model says of itself, as ``about`` has it, for a training of so many steps."""
+    dense, lmbds = [], []
+    for layer in _keras_layers(model):
         kind = type(layer).__name__
-        if kind in _RANDOM:
-            raise InputError(f"layer {layer.name}: found {kind}; allowed: layers that draw nothing")
         if kind == "Dense":
-            dense.append(layer.activation.__name__)
+            dense.append(_function_of_keras(layer))
             lmbds.append(_keras_penalty(layer))
-        elif kind in ("Activation", "ReLU", "Softmax", "ELU") and dense:
-            name = layer.activation.__name__ if kind == "Activation" else kind.lower()
-            dense[-1] = name
-    hidden = [_KERAS.get(name, name) for name in dense[:-1]]
+        elif kind in _KERAS_FUNCTIONS and dense:
+            dense[-1] = _function_of_keras(layer)
+        elif kind not in ("InputLayer", "Flatten"):
+            why = ", which draws at random" if kind in _RANDOM else ""
+            raise InputError(
+                f"layer {layer.name}: found {kind}{why}; allowed: Dense, Flatten and activations; what is "
+                "done to the data before is to be done to x"
+            )
     about: dict[str, Any] = {"library": "keras"}
-    if hidden:
+    hidden = dense[:-1]
+    if hidden and all(
+        name in HIDDEN_FUNCTIONS for name in hidden
+    ):  # others are found from the steps
         about["activation"] = hidden if len(set(hidden)) > 1 else hidden[0]
     about["lmbd"] = lmbds[0] if len(set(lmbds)) == 1 else lmbds
-    loss = model.loss
-    name = getattr(loss, "name", None) or getattr(loss, "__name__", None) or str(loss)
-    if "crossentropy" in name:
-        about["output"] = "logistic" if "binary" in name else "softmax"
-    elif name in ("mse", "mean_squared_error", "MeanSquaredError"):
-        about |= {"output": "identity", "cost_factor": 2 / model.layers[-1].units}
-    else:
-        raise InputError(f"loss: found {name}; allowed: a cross-entropy or the mean squared error")
+    about |= _loss_of_keras(model, dense[-1])
     given = model.optimizer.get_config()
     kind = type(model.optimizer).__name__
     if kind not in ("SGD", "Adam", "AdamW"):
         raise InputError(f"optimizer: found {kind}; allowed: SGD, Adam, AdamW")
-    if not isinstance(given["learning_rate"], dict):  # else a schedule
+    schedule = getattr(model.optimizer, "_learning_rate", None)
+    if callable(schedule):
+        about["eta"] = [float(schedule(step)) for step in range(steps)]
+    else:
         about["eta"] = _exact(given["learning_rate"])
+    about |= {
+        k: float(given[k]) for k in ("clipnorm", "clipvalue", "global_clipnorm") if given.get(k)
+    }
     if given.get("weight_decay"):
         if any(lmbds):
             raise InputError("weight_decay: found beside regularisers; allowed: one of the two")
@@ -193,6 +219,41 @@ def settings_of_keras(model: Any) -> dict[str, Any]:
     names = ("beta_1", "beta_2", "epsilon")
     about |= {"optimizer": "adam", **{name: float(given[name]) for name in names}}
     return about | ({"amsgrad": True} if given.get("amsgrad") else {})
+
+
+def _function_of_keras(layer: Any) -> str:
+    """The name of a layer's activation, with the slope that it has in this library."""
+    kind = type(layer).__name__
+    if kind == "LeakyReLU":
+        return _leaky(float(layer.negative_slope))
+    if kind == "ReLU":
+        return "relu6" if layer.max_value == 6 else "relu"
+    name = layer.activation.__name__ if hasattr(layer, "activation") else kind.lower()
+    return _KERAS.get(name, name)
+
+
+def _leaky(slope: float) -> str:
+    return "leaky_relu" if slope == 0.01 else f"leaky_relu with slope {slope:g}"
+
+
+def _loss_of_keras(model: Any, function: str) -> dict[str, Any]:
+    """What the loss of a compiled model says: the output function, how the cost is averaged, smoothing."""
+    loss, outputs = model.loss, model.layers[-1].output.shape[-1]
+    name = getattr(loss, "name", None) or getattr(loss, "__name__", None) or str(loss)
+    given = loss.get_config() if hasattr(loss, "get_config") else {}
+    about: dict[str, Any] = {"label_smoothing": float(given.get("label_smoothing") or 0) or None}
+    if given.get("reduction") == "sum":
+        about["cost"] = "sum"
+    if "crossentropy" in name and "focal" not in name:
+        about["output"] = "logistic" if "binary" in name else "softmax"
+        if "binary" in name and outputs > 1:
+            about["cost_factor"] = 1 / outputs
+    elif name in ("mse", "MSE", "mean_squared_error", "MeanSquaredError"):
+        output = {"softmax": "softmax", "sigmoid": "logistic"}.get(function, "identity")
+        about |= {"output": output, "cost_factor": 2 / outputs}
+    else:
+        raise InputError(f"loss: found {name}; allowed: a cross-entropy or the mean squared error")
+    return about
 
 
 def _keras_penalty(layer: Any) -> float:
@@ -231,7 +292,7 @@ def _train_torch(
     dtype = next(model.parameters()).dtype
     x = torch.as_tensor(np.array(recorder.x), dtype=dtype)
     y = torch.as_tensor(np.array(recorder.y))
-    if "CrossEntropy" not in type(loss).__name__:
+    if recorder.about["output"] != "softmax" or y.ndim > 1:
         y = y.to(dtype)
     before, state = deepcopy(model.state_dict()), deepcopy(optimizer.state_dict())
     model.train()
@@ -259,38 +320,24 @@ def settings_of_torch(model: Any, optimizer: Any, loss: Any) -> dict[str, Any]:
 
     Functions that are called in ``forward`` cannot be seen; they are found from the steps.
     """
-    kinds = [(name, type(module).__name__) for name, module in model.named_modules()]
-    for name, kind in kinds:
-        if kind in _RANDOM:
-            raise InputError(f"layer {name}: found {kind}; allowed: layers that draw nothing")
-    linear = sum(kind == "Linear" for _, kind in kinds)
-    functions = [_TORCH[kind] for _, kind in kinds if kind in _TORCH]
     about: dict[str, Any] = {"library": "torch"}
-    if len(functions) == linear - 1 and functions:
-        about["activation"] = functions if len(set(functions)) > 1 else functions[0]
-    kind = type(loss).__name__ if not hasattr(loss, "__name__") else loss.__name__
-    kind = kind.lower().replace("_", "")
-    if "crossentropy" in kind and "binary" not in kind:
-        about["output"] = "softmax"
-    elif kind in ("bcewithlogitsloss", "binarycrossentropywithlogits"):
-        about["output"] = "logistic"
-    elif kind in ("mseloss",):
-        about |= {"output": "identity"}
-        outputs = [m.out_features for m in model.modules() if hasattr(m, "out_features")][-1]
-        about["cost_factor"] = 2 / outputs
-    else:
-        raise InputError(
-            "loss: found "
-            f"{type(loss).__name__}; allowed: CrossEntropyLoss, BCEWithLogitsLoss, MSELoss"
-        )
-    if getattr(loss, "reduction", "mean") == "sum":
-        about["cost"] = "sum"
-        if about["output"] == "identity":
-            about["cost_factor"] = 2.0
+    hidden, outputs = _functions_of_torch(model)
+    if hidden and set(hidden) <= set(HIDDEN_FUNCTIONS):
+        about["activation"] = hidden if len(set(hidden)) > 1 else hidden[0]
+    about |= _loss_of_torch(loss, outputs)
     name = type(optimizer).__name__
     if name not in ("SGD", "Adam", "AdamW"):
         raise InputError(f"optimizer: found {name}; allowed: SGD, Adam, AdamW")
     groups = optimizer.param_groups
+    own = {id(p) for p in model.parameters()}
+    if not own & {id(p) for group in groups for p in group["params"]}:
+        raise InputError(
+            "optimizer: found none of the model's parameters in it; allowed: one of them"
+        )
+    if len({float(group["lr"]) for group in groups}) > 1 or groups[0].get("maximize"):
+        told = ", ".join(f"{float(group['lr']):g}" for group in groups)
+        what = "maximize=True" if groups[0].get("maximize") else f"lr {told}"
+        raise InputError(f"optimizer: found {what}; allowed: one lr, and to minimise")
     about["eta"] = float(groups[0]["lr"])
     matrices = [p for _, p in model.named_parameters() if p.dim() == 2]
     decay = {id(p): float(g["weight_decay"]) for g in groups for p in g["params"]}
@@ -309,6 +356,67 @@ def settings_of_torch(model: Any, optimizer: Any, loss: Any) -> dict[str, Any]:
     (beta_1, beta_2), epsilon = first["betas"], first["eps"]
     about |= {"optimizer": "adam", "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
     return about | ({"amsgrad": True} if first.get("amsgrad") else {})
+
+
+def _functions_of_torch(model: Any) -> tuple[list[str], int]:
+    """The functions between linear layers, where every gap has one that is seen; the number of outputs."""
+    gaps: list[list[str]] = []
+    outputs = 1
+    for name, module in model.named_modules():
+        kind = type(module).__name__
+        if kind == "Linear":
+            outputs = module.out_features
+            gaps.append([])
+        elif kind in _TORCH and gaps:
+            gaps[-1].append(_function_of_torch(module))
+        elif kind in _RANDOM or (
+            type(module).__module__.startswith("torch.nn.modules.activation")
+            and kind not in (*_TORCH, "Softmax", "LogSoftmax")
+        ):
+            why = ", which draws at random" if kind in _RANDOM else ""
+            raise InputError(
+                f"layer {name}: found {kind}{why}; allowed: Linear, Flatten, {', '.join(_TORCH)}"
+            )
+    hidden = gaps[:-1]
+    return [gap[0] for gap in hidden] if all(len(gap) == 1 for gap in hidden) else [], outputs
+
+
+def _loss_of_torch(loss: Any, outputs: int) -> dict[str, Any]:
+    """What a loss of torch says: the output function, how the cost is averaged, weights of classes."""
+    kind = getattr(loss, "__name__", type(loss).__name__).lower().replace("_", "")
+    kind = kind.removesuffix("loss").replace("binarycrossentropy", "bce")
+    about: dict[str, Any] = {}
+    if kind in _TORCH_CLASSES:
+        about["output"] = "softmax"
+    elif kind in ("bcewithlogits", "bce"):
+        about |= {"output": "logistic", "cost_factor": 1 / outputs if outputs > 1 else None}
+    elif kind == "mse":
+        about |= {"output": "identity", "cost_factor": 2 / outputs}
+    else:
+        name = getattr(loss, "__name__", type(loss).__name__)
+        raise InputError(
+            f"loss: found {name}; allowed: CrossEntropyLoss, NLLLoss, BCEWithLogitsLoss, BCELoss, MSELoss, "
+            "or these of torch.nn.functional; a loss of your own can be judged in a recording"
+        )
+    if getattr(loss, "pos_weight", None) is not None:
+        raise InputError("loss: found pos_weight; allowed: none")
+    if smoothing := getattr(loss, "label_smoothing", 0.0):
+        about["label_smoothing"] = float(smoothing)
+    if (weight := getattr(loss, "weight", None)) is not None:
+        about["class_weights"] = [float(w) for w in weight]
+    if getattr(loss, "reduction", "mean") == "sum":
+        about["cost"] = "sum"
+        about["cost_factor"] = 2.0 if kind == "mse" else None
+    return {key: value for key, value in about.items() if value is not None}
+
+
+def _function_of_torch(module: Any) -> str:
+    kind = type(module).__name__
+    if kind == "LeakyReLU":
+        return _leaky(float(module.negative_slope))
+    if kind == "GELU" and module.approximate == "tanh":
+        return "gelu by tanh"
+    return _TORCH[kind]
 
 
 def _train_jax(

@@ -33,6 +33,8 @@ def _tanh_gelu_slope(z: Array) -> Array:
     return cast(Array, 0.5 * (1 + np.tanh(inner)) + 0.5 * z * widening / np.cosh(inner) ** 2)
 
 
+_SELU, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer and others 2017
+
 # as TensorFlow and Keras hold it, whatever the dtype
 IN_SINGLE = "leaky_relu with the slope rounded to float32"
 
@@ -46,6 +48,10 @@ HIDDEN_FUNCTIONS: dict[str, tuple[Function, Function]] = {
     "elu": (
         lambda z: np.where(z > 0, z, ELU_ALPHA * np.expm1(np.minimum(z, 0))),
         lambda z: np.where(z > 0, 1.0, ELU_ALPHA * np.exp(np.minimum(z, 0))),
+    ),
+    "selu": (
+        lambda z: _SELU * np.where(z > 0, z, _SELU_ALPHA * np.expm1(np.minimum(z, 0))),
+        lambda z: _SELU * np.where(z > 0, 1.0, _SELU_ALPHA * np.exp(np.minimum(z, 0))),
     ),
     "gelu": (lambda z: 0.5 * z * (1 + erf(z / np.sqrt(2))), _gelu_slope),
     "gelu by tanh": (_tanh_gelu, _tanh_gelu_slope),

@@ -50,9 +50,10 @@ def cost_mistakes(rules: StepRules) -> Iterator[Mistake]:
         summed,
         {"cost": lambda scale, here, p: scale * len(here.batch.x) / rules.samples},
     )
-    yield Mistake(
-        "cost factor", "the cost is twice too large", group, where, {"cost": times_p}, 2.0
-    )
+    twice = "the cost is twice too large"
+    if not rules.network.classes:
+        twice += ": it is the squared error, not half of it"
+    yield Mistake("cost factor", twice, group, where, {"cost": times_p}, 2.0)
     yield Mistake(
         "cost factor",
         "the cost is half as large as it should be",
@@ -69,6 +70,12 @@ def cost_mistakes(rules: StepRules) -> Iterator[Mistake]:
         "cost factor", words, group, where, {"cost": times_p}, starts=(1.5, 10.0, 0.1, -1.0)
     )
     if not rules.network.classes:
+        words = (
+            "the targets are broadcast, (n,) against outputs of (n, 1), so that each output is held against "
+            "all of the minibatch's targets"
+        )
+        spread = {"targets": by(lambda t: np.broadcast_to(t.mean(axis=0), t.shape))}
+        yield Mistake("targets broadcast", words, "targets", "targets", spread)
         yield Mistake(
             "absolute error",
             "the cost is the absolute error, not half its square",
@@ -124,9 +131,50 @@ def cost_mistakes(rules: StepRules) -> Iterator[Mistake]:
         words = "each class has a logistic output of its own and its own cross-entropy"
         own = {"output": lambda output, here, p: expit(here.found[f"z{rules.network.layers}"])}
         yield Mistake("logistic outputs", words, "loss", "output", own)
+    yield from _logits_as_probabilities(rules)
+    if rules.network.output == "softmax":
+        words = (
+            "z of the output layer is taken for the logarithms of probabilities: log_softmax is missing "
+            "before the loss, as where PyTorch's NLLLoss is given z"
+        )
+        bare_log = {"cross-entropy": lambda delta, here, p: -here.found["targets"]}
+        yield Mistake("z taken for log-probabilities", words, "loss", "output", bare_log)
     words = f"there is no {rules.network.output}: z of the output layer is taken for the output"
     bare = {"output": lambda output, here, p: here.found[f"z{rules.network.layers}"]}
     yield Mistake("output function missing", words, "loss", "output", bare)
+
+
+def _logits_as_probabilities(rules: StepRules) -> Iterator[Mistake]:
+    """The cross-entropy of z itself, as Keras has it where ``from_logits`` was left out."""
+    words = (
+        "z of the output layer is taken for probabilities: the output function is missing, as where Keras's "
+        "loss is not told from_logits=True"
+    )
+    least = 1e-7  # that Keras clips at
+
+    def by_sum_of_clipped(delta: Array, here: Any, p: float) -> Array:
+        z = here.found[f"z{rules.network.layers}"]
+        q = np.clip(z, least, 1 - least)
+        inside = (z > least) & (z < 1 - least)
+        return inside * (q / q.sum(axis=1, keepdims=True) - here.found["targets"]) / q
+
+    def by_sum(delta: Array, here: Any, p: float) -> Array:
+        z, t = here.found[f"z{rules.network.layers}"], here.found["targets"]
+        whole = z.sum(axis=1, keepdims=True)
+        u = z / whole
+        inside = (u > least) & (u < 1 - least)
+        by_u = -(inside * t) / np.where(inside, u, 1.0)
+        return (by_u - (by_u * u).sum(axis=1, keepdims=True)) / whole
+
+    def of_each(delta: Array, here: Any, p: float) -> Array:
+        z = here.found[f"z{rules.network.layers}"]
+        q = np.clip(z, least, 1 - least)
+        return ((z > least) & (z < 1 - least)) * (q - here.found["targets"]) / (q * (1 - q))
+
+    forms = (of_each,) if rules.network.output == "logistic" else (by_sum_of_clipped, by_sum)
+    for form in forms:
+        changes: dict[str, Change] = {"cross-entropy": form}
+        yield Mistake("logits taken for probabilities", words, "loss", "output", changes)
 
 
 def _clipped(delta: Array, here: Any, p: float) -> Array:
@@ -162,13 +210,13 @@ def class_weight_mistakes(rules: StepRules) -> Iterator[Mistake]:
     if (counts > 0).all() and len(set(rules.per_class)) > 1:
         balanced = rules.samples / (len(counts) * counts)
         words = "samples are weighted by class, samples / (classes * samples of the class)"
-        yield Mistake("class weights", words, group, where, {"cross-entropy": _weighted(balanced)})
+        yield Mistake("class weights", words, group, where, {"cross-entropy": weighted(balanced)})
         yield Mistake(
             "class weights",
             f"{words}, and the sum is divided by the weights",
             group,
             where,
-            {"cross-entropy": _weighted(balanced, divided=True)},
+            {"cross-entropy": weighted(balanced, divided=True)},
         )
     for number in range(len(counts)):
 
@@ -185,7 +233,9 @@ def class_weight_mistakes(rules: StepRules) -> Iterator[Mistake]:
         )
 
 
-def _weighted(weights: NDArray[np.float64], divided: bool = False) -> Change:
+def weighted(weights: NDArray[np.float64], divided: bool = False) -> Change:
+    """Errors of samples weighted by class, ``divided`` by the mean of the minibatch's weights."""
+
     def change(delta: Array, here: Any, p: float) -> Array:
         own = weights[here.batch.y.astype(int)][:, None]
         return delta * own / (own.mean() if divided else 1.0)

@@ -125,6 +125,11 @@ def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
         last,
         {"gradients": lambda g, here, p: {k: v / (np.linalg.norm(v) or 1.0) for k, v in g.items()}},
     )
+    words = (
+        "gradients are never set to zero: each step takes the sum of all so far (optimizer.zero_grad() is "
+        "missing)"
+    )
+    yield Mistake("gradients accumulated", words, "accumulated", last, _accumulated())
     words = "the sign of the gradients is wrong: the cost is climbed"
     ascent: Change = lambda g, here, p: {k: -v for k, v in g.items()}  # noqa: E731
     yield Mistake("wrong sign", words, "clipping", last, {"gradients": ascent})
@@ -145,6 +150,21 @@ def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
             "z1",
             {"order": always("first to last")},
         )
+
+
+def _accumulated() -> dict[str, Change]:
+    """The cost's gradients summed over the steps; the penalty is the optimiser's and is not."""
+
+    def summed(g: Tensors, here: Any, p: float) -> Tensors:
+        total = {name: t + here.memory.get(name, {}).get("sum", 0.0) for name, t in g.items()}
+        here.found["accumulated"] = {n: t - here.found[f"penalty of {n}"] for n, t in total.items()}
+        return total
+
+    def stored(theta: Array, here: Any, p: float) -> Array:
+        here.kept[here.name]["sum"] = here.found["accumulated"][here.name]
+        return theta
+
+    return {"gradients": summed, "stored": stored}
 
 
 def _shape_mistakes(rules: StepRules) -> Iterator[Mistake]:
@@ -202,7 +222,7 @@ def storing_mistakes(rules: StepRules) -> Iterator[Mistake]:
         ("the weight matrices are", [name for name in everything if name[0] == "W"]),
         *((f"{name} is", [name]) for name in everything),
         ("the hidden layers are", everything[:-2]),
-        ("nothing is", everything),
+        ("all weights are", everything),
     ]
     told: set[tuple[str, ...]] = set()
     for words, names in frozen:
@@ -213,7 +233,7 @@ def storing_mistakes(rules: StepRules) -> Iterator[Mistake]:
                 f"{words} not updated",
                 group,
                 names[0],
-                {"change": _kept_still(tuple(names))},
+                {"change": kept_still(tuple(names))},
             )
     words = "what is given back is a moving average of the weights, {p} of the old and the rest new"
     for decay in (0.99, 0.999, 0.9):
@@ -223,7 +243,8 @@ def storing_mistakes(rules: StepRules) -> Iterator[Mistake]:
     yield Mistake("mean of the weights", words, "average", "W1", _averaged(mean=True))
 
 
-def _kept_still(names: tuple[str, ...]) -> Change:
+def kept_still(names: tuple[str, ...]) -> Change:
+    """No change of these tensors."""
     return lambda change, here, p: change * (here.name not in names)
 
 

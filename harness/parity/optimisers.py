@@ -82,11 +82,11 @@ def _adam(
     v = beta_2 * kept.get("v", squared) + (1 - beta_2) * g * g
     kept = {"m": m, "v": v} | {k: kept[k] for k in kept if k == "largest"}
     steps = max(t + later, 0)
-    if form == "corrected in float32":
+    if form in ("corrected in float32", "amsgrad of Keras"):
         beta_1, beta_2 = float(np.float32(beta_1)), float(np.float32(beta_2))
     correct_1 = 1 - beta_1**steps if first else 1.0
     correct_2 = 1 - beta_2**steps if second else 1.0
-    if form == "amsgrad":
+    if form in ("amsgrad", "amsgrad of Keras"):
         v = kept["largest"] = np.maximum(kept.get("largest", 0.0), v)
     if form == "nadam":
         m = beta_1 * m + (1 - beta_1) * g

@@ -12,9 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.recording import Recording
+from harness.document.words import series
 from harness.parity.effective_settings import Identified, Setting, fitted_settings, identified
 from harness.parity.explanation import Explanation, explain
+from harness.parity.initial_weights import start_as_said
+from harness.parity.known_mistakes import catalogue
 from harness.parity.mistake import Mistake
+from harness.parity.random_steps import dropout, gradient_noise
 from harness.parity.recorded_rules import (
     USUAL,
     after,
@@ -25,6 +29,7 @@ from harness.parity.recorded_rules import (
     rules_of,
     rules_with,
     single_correction,
+    squared_error,
     traced,
 )
 from harness.parity.reference_step import Batch, StepRules
@@ -135,12 +140,20 @@ def judge_recording(
         more = f"{len(trace)} of the recording's {recording.steps} steps were judged"
         blank = replace(blank, notes=(*blank.notes, more))
     said = {} if found else _said(recording, about, rules)
+    start = start_as_said(recording)
+    if start is None and "initial" in about:
+        held = f"nothing speaks against initial weights drawn as said, {about['initial']}"
+        blank = replace(blank, notes=(*blank.notes, held))
     if not wrong.any():
         settings, left = fitted_settings(trace, said | _said(recording, recording.about, rules))
         outcome = ParityOutcome.ROUND_OFF if checked.share else ParityOutcome.IDENTICAL
         if checked.chaotic:
             outcome = ParityOutcome.NOT_COMPARABLE
             blank = replace(blank, reason="between kept weights round-off alone grows too large")
+        elif start:
+            outcome = ParityOutcome.OTHER_OBJECTIVE
+            why = Explanation((start,), (), 0.0, 0.0, 1, len(trace))
+            blank = replace(blank, step=1, tensor=start.tensor, explanation=why)
         return replace(
             blank,
             outcome=outcome,
@@ -150,13 +163,29 @@ def judge_recording(
         )
     say(f"what explains {recording.name}")
     index = int(np.flatnonzero(wrong.any(axis=1))[0])
-    explanation = _other_start(trace, wrong, checked.size) or _explained(
-        recording, trace, steps_after, index, batches
-    )
+    explanation = _other_start(trace, wrong, checked.size)
+    explanation = explanation or _named(recording, trace, wrong, steps_after, batches)
+    if explanation is None and about.get("library") == "torch" and rules.lmbd:
+        # where weight_decay reaches all parameters, that hides what else was done
+        biases = next(m for m in catalogue(rules) if m.name == "penalised biases")
+        other = replace(trace, rules=rules_with(rules, biases))
+        rest = _checked(other).wrong
+        if rest.any():
+            explanation = _named(recording, other, rest, steps_after, batches)
+            explanation = explanation and explanation.beside(biases)
+    if start and explanation:
+        explanation = explanation.beside(start)
+    elif start:
+        blank = replace(blank, notes=(*blank.notes, str(start)))
     made = explanation.mistakes if explanation else ()
     structure = [m for m in made if m.group not in _SHOWN]
     settings, left = fitted_settings(trace, _said(recording, recording.about, rules), structure)
     tensor = explanation.tensor if explanation else _first_tensor(trace, wrong[index])
+    if found and not explanation:
+        guessed = (
+            f"{series(sorted(found))} not said and guessed: say them, and the mistake may be named"
+        )
+        blank = replace(blank, notes=(*blank.notes, guessed))
     outcome = ParityOutcome.UNEXPLAINED
     if explanation:
         rounding = explanation.kind == "rounding"
@@ -206,7 +235,7 @@ def _checked(trace: StepTrace) -> _Checked:
         for scale, step, seen, before in zip(scales, made, block.kept, befores, strict=True):
             for name, tensor in scale.items():
                 moved = float(np.abs(step[name] - before[name]).max())
-                whole = max(float(np.abs(seen[name]).max()), 1e-300)
+                whole = max(float(np.abs(t).max()) for t in (seen[name], step[name])) or 1.0
                 size = max(size, float(np.abs(seen[name] - step[name]).max()) / whole)
                 if block.weights[0] is None and moved:
                     spread = max(spread, float(np.sqrt(np.mean(tensor**2))) / moved)
@@ -237,6 +266,11 @@ def _under_conventions(
         checked = _checked(replace(trace, rules=exact))
         if not checked.wrong.any():
             return exact, checked
+    if plain.wrong.any() and about.get("library") == "jax" and "cost_factor" not in about:
+        squared = rules_with(rules, *([squared_error(rules)] if not rules.network.classes else []))
+        checked = _checked(replace(trace, rules=squared))
+        if not checked.wrong.any():
+            return squared, checked
     if not plain.wrong.any() or rules.training.optimizer != "adam":
         return rules, plain
     forms: list[tuple[Mistake, ...]] = [(corrected_root(),), (single_correction(),)]
@@ -294,6 +328,32 @@ def _other_start(trace: StepTrace, wrong: NDArray[np.bool_], size: float) -> Exp
     )
     start = Mistake("initial weights", words, "initial weights", "initial W1", {})
     return Explanation((start,), (), 0.0, size, 1, len(steps))
+
+
+def _named(
+    recording: Recording,
+    trace: StepTrace,
+    wrong: NDArray[np.bool_],
+    steps_after: Sequence[int],
+    batches: Sequence[Batch],
+) -> Explanation | None:
+    """What accounts for the wrong steps, to the last digit or by how they are spread."""
+    index = int(np.flatnonzero(wrong.any(axis=1))[0])
+    return (
+        _drawn_at_random([gradient_noise(trace)], wrong)
+        or _explained(recording, trace, steps_after, index, batches)
+        or _drawn_at_random(dropout(trace), wrong)
+    )
+
+
+def _drawn_at_random(
+    mistakes: Sequence[Mistake | None], wrong: NDArray[np.bool_]
+) -> Explanation | None:
+    """That something drawn at random goes into the steps; their spread tells it, not every digit of them."""
+    told = [(mistake,) for mistake in mistakes if mistake is not None]
+    if not told or not wrong.any(axis=1).all():
+        return None
+    return Explanation(told[0], tuple(told[1:]), 0.0, 0.0, 1, len(wrong))
 
 
 def _first_tensor(trace: StepTrace, wrong: NDArray[np.bool_]) -> str:
@@ -361,7 +421,8 @@ def _completed(
 def _said(recording: Recording, about: Mapping[str, Any], rules: StepRules) -> dict[str, Any]:
     """What the author says of each fitted setting."""
     training, layers = rules.training, rules.network.layers
-    said: dict[str, Any] = {"eta": about.get("eta")}
+    eta = about.get("eta")
+    said: dict[str, Any] = {"eta": eta[0] if isinstance(eta, list) else eta}
     if "lmbd" in about:
         lmbds = about["lmbd"] if isinstance(about["lmbd"], list) else [about["lmbd"]] * layers
         for layer, lmbd in enumerate(lmbds):

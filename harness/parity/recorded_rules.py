@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from backends.network import Activation, Array, Network, Output, Training
 from backends.recording import Recording
+from harness.document.words import series
 from harness.errors import InputError
+from harness.parity.known_cost_mistakes import weighted
+from harness.parity.known_gradient_mistakes import kept_still
 from harness.parity.known_mistakes import catalogue
 from harness.parity.mistake import Mistake, always, times_p
 from harness.parity.optimisers import adam_as, velocity_without_eta
@@ -27,6 +30,12 @@ USUAL: dict[str, Any] = {  # of what is not said and cannot be seen
     "epsilon": 1e-8,
     "cost": "mean",
     "penalised": "all",
+}
+_AMSGRAD = {"torch": "amsgrad of torch", "keras": "amsgrad of Keras"}
+_CLIPPING = {
+    "clipnorm": "clipping by a tensor's norm",
+    "global_clipnorm": "clipping by norm",
+    "clipvalue": "clipping by value",
 }
 _CORRECTED_ROOT = (
     "torch",
@@ -111,6 +120,8 @@ def rules_of(recording: Recording, about: Mapping[str, Any]) -> StepRules:
         penalised=said["penalised"],
         penalty_per_sample=bool(said.get("penalty_per_sample")),
     )
+    etas = said.get("eta") or 0.0
+    etas = [float(eta) for eta in etas] if isinstance(etas, list) else [float(etas)]
     first = cast(Activation, names[0] if names else "identity")
     network = Network(sizes[0], sizes[1:-1] or (1,), sizes[-1], first, output)
     if len(sizes) == 2:  # a network without hidden layers, which no backend trains
@@ -121,7 +132,7 @@ def rules_of(recording: Recording, about: Mapping[str, Any]) -> StepRules:
     rules = StepRules(
         network,
         training,
-        float(said.get("eta") or 0.0),
+        etas[0],
         lmbd,
         len(recording.x),
         tuple(counts),
@@ -129,6 +140,10 @@ def rules_of(recording: Recording, about: Mapping[str, Any]) -> StepRules:
         said.get("steps_per_epoch") or _steps_per_epoch(recording),
         tuple(names),
     )
+    if len(set(etas)) > 1:
+        rules = rules_with(rules, _schedule(etas))
+    biases = [] if recording.biases else [f"b{layer}" for layer in range(1, len(sizes))]
+    said["frozen"] = [*(said.get("frozen") or []), *biases]
     return rules_with(rules, *conventions_of(rules, said, lmbds))
 
 
@@ -147,14 +162,19 @@ def conventions_of(
     for key, name in (("penalised_biases", "penalised biases"), ("decoupled", "decoupled decay")):
         if said.get(key) and rules.lmbd:
             chosen.append(next(m for m in catalogue(rules) if m.name == name))
+    if smoothing := said.get("label_smoothing"):
+        smoothed = next(m for m in catalogue(rules) if m.name == "label smoothing")
+        chosen.append(replace(smoothed.of_size(smoothing), group="convention", starts=()))
+    if weights := said.get("class_weights"):
+        words = f"samples are weighted by class, {series([f'{w:g}' for w in weights])}, as said"
+        own = weighted(np.array(weights, float), divided=rules.training.cost == "mean")
+        chosen.append(Mistake(words, words, "convention", "cross-entropy", {"cross-entropy": own}))
     if factor := said.get("cost_factor"):
-        words = f"the cost has the factor {factor:g}"
-        scaled = {"cost": times_p}
-        chosen.append(Mistake("cost's factor", words, "convention", "dW1", scaled, float(factor)))
+        chosen.append(_factor(f"the cost has the factor {factor:g}", float(factor)))
     library = str(said.get("library") or "")
     if rules.training.optimizer == "adam":
         if said.get("amsgrad"):
-            form = adam_as("amsgrad of torch" if library == "torch" else "amsgrad")
+            form = adam_as(_AMSGRAD.get(library, "amsgrad"))
             chosen.append(_optimiser("AMSGrad, as said", form))
         elif library in _CORRECTED_ROOT:
             chosen.append(corrected_root())
@@ -170,7 +190,26 @@ def conventions_of(
     ):
         form = velocity_without_eta(float(said["dampening"]))
         chosen.append(_optimiser("momentum as PyTorch has it", form))
+    for key, name in _CLIPPING.items():
+        if size := said.get(key):
+            cut = next(m for m in catalogue(rules) if m.name == name)
+            chosen.append(replace(cut.of_size(size), group="convention", starts=()))
+    if names := said.get("frozen"):
+        words = f"{series(names)} not updated, as said"
+        chosen.append(
+            Mistake(words, words, "convention", "W1", {"change": kept_still(tuple(names))})
+        )
     return chosen
+
+
+def _factor(words: str, factor: float, group: str = "convention") -> Mistake:
+    return Mistake("cost's factor", words, group, "dW1", {"cost": times_p}, factor)
+
+
+def squared_error(rules: StepRules) -> Mistake:
+    """The mean squared error of libraries, over rows and outputs, in place of half its sum over outputs."""
+    words = "the cost is the mean squared error, without the half"
+    return _factor(words, 2 / rules.network.outputs, "found convention")
 
 
 def corrected_root() -> Mistake:
@@ -187,6 +226,15 @@ def single_correction() -> Mistake:
 
 def _optimiser(words: str, optimiser: Any) -> Mistake:
     return Mistake(words, words, "convention", "W1", {"optimiser": always(optimiser)})
+
+
+def _schedule(etas: Sequence[float]) -> Mistake:
+    """Another eta in each step; after the last that is said it stays."""
+
+    def change(eta: float, here: Any, p: float) -> float:
+        return eta * etas[min(here.step, len(etas) - 1)] / etas[0]
+
+    return Mistake("schedule", "eta changes as said", "convention", "W1", {"eta": change})
 
 
 def penalties(strengths: Mapping[str, float]) -> Mistake:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,10 +11,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 
+from backends.recording import Recording
 from harness.document.number_words import count
 from harness.document.plain import plain
 from harness.document.section import Section, Table
 from harness.document.words import series
+from harness.parity.initial_weights import laws_like
 from harness.parity.mistake import Mistake
 from harness.parity.parity import Parity
 from harness.parity.recorded_parity import RecordedParity
@@ -27,6 +30,7 @@ _METHOD = (
     "reference whose every result is perturbed in its last place. Where weights were kept rarely, that "
     "holds from one kept state to the next."
 )
+_COLUMNS = 4  # of what is around recordings, at most
 _STAGES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("initial weights", ("initial",), ""),
     ("data", ("rows", "targets"), "a^0 = x, t the targets of the same rows"),
@@ -67,17 +71,27 @@ def recorded_points(parity: RecordedParity) -> list[str]:
     said = []
     if parity.found:
         said.append(f"nobody said it; the weights do: this is {described(parity)}")
-    if parity.step and parity.looked_at:
+    if parity.step and not parity.wrong_steps:
+        said.append(
+            f"each of {count(parity.looked_at, 'step')} is the reference's: only the start is not"
+        )
+    elif parity.step and parity.looked_at:
         said.append(
             f"{count(parity.wrong_steps, 'step')} of {parity.looked_at} judged "
             f"{'is' if parity.wrong_steps == 1 else 'are'} wrong, up to {parity.size:.1e} of a tensor's "
             f"largest weight; in the first wrong one: {series(parity.wrong_tensors)}"
         )
-    if parity.explanation:
+    if parity.explanation and parity.explanation.of:
         why = parity.explanation
         said.append(
             f"with that the step's weights follow to {why.left:.1e}, where they differ by {why.of:.1e} "
             f"without; it holds in {count(why.steps, 'step')}"
+        )
+    names = {m.name for m in parity.explanation.mistakes} if parity.explanation else set()
+    if "penalised biases" in names and parity.recording.about.get("library") == "torch":
+        said.append(
+            "weight_decay of a torch optimizer reaches every parameter: give the biases a group of their "
+            'own, {"params": biases, "weight_decay": 0}'
         )
     differing = [one for one in parity.settings if one.differs]
     told = [f"{s.name} {s.rounded:.6g} (said: {s.said:.6g})" for s in differing]
@@ -145,13 +159,20 @@ def recorded_sections(parity: RecordedParity) -> list[Section]:
 
 
 def initial_weights_table(parity: RecordedParity) -> pd.DataFrame:
-    """Mean and standard deviation of each initial tensor, and what Glorot's uniform numbers have."""
+    """Mean and standard deviation of each initial tensor, what Glorot's numbers have, and laws that fit."""
     rows = []
     for name, tensor in parity.recording.weights(0).items():
         glorot = np.sqrt(2 / sum(tensor.shape)) if tensor.ndim == 2 else 0.0
         mean, spread = float(tensor.mean()), float(tensor.std())
+        laws = laws_like({name: tensor}, parity.recording.about) if name[0] == "W" else []
         rows.append(
-            {"tensor": name, "mean": mean, "standard deviation": spread, "Glorot": float(glorot)}
+            {
+                "tensor": name,
+                "mean": mean,
+                "standard deviation": spread,
+                "Glorot": float(glorot),
+                "may be drawn by": " or ".join(laws) or None,
+            }
         )
     return pd.DataFrame(rows)
 
@@ -234,10 +255,12 @@ def feedback_section(parity: RecordedParity) -> Section:
 
 
 def recordings_table(parities: Sequence[RecordedParity]) -> pd.DataFrame:
-    """One line for each recording."""
-    rows = []
+    """One line for each recording: its verdict, whose bits it has, what around it is not as around all."""
+    rows: list[dict[str, Any]] = []
+    differing = _differing([parity.recording for parity in parities])
+    bits: dict[bytes, str] = {}
     for parity in parities:
-        about, why = parity.recording.about, parity.explanation
+        why = parity.explanation
         rows.append(
             {
                 "recording": parity.name,
@@ -246,11 +269,38 @@ def recordings_table(parities: Sequence[RecordedParity]) -> pd.DataFrame:
                 "first in": tensor_words(parity.tensor) if parity.tensor else None,
                 "because": why.words if why else parity.reason or None,
                 "of allowed": f"{parity.share:.2g}",
-                "library": about.get("library"),
-                "machine": about.get("machine"),
+                "same bits as": bits.setdefault(_weights_digest(parity.recording), parity.name),
+                **{name: values[len(rows)] for name, values in differing.items()},
             }
         )
-    return pd.DataFrame(rows).astype(object)
+    table = pd.DataFrame(rows).astype(object)
+    return table.drop(columns="same bits as") if len(bits) == len(rows) else table
+
+
+def _weights_digest(recording: Recording) -> bytes:
+    digest = hashlib.sha256()
+    for tensor in (*recording.W, *recording.b):
+        digest.update(f"{tensor.dtype}{tensor.shape}".encode() + tensor.tobytes())
+    return digest.digest()
+
+
+def _differing(recordings: Sequence[Recording]) -> dict[str, list[str]]:
+    """What is around recordings and not the same in all of them, a few things at most."""
+    found: dict[str, list[str]] = {}
+    for key in ("library", "machine", "blas", "threads", "versions", "variables"):
+        own = [recording.about.get(key) for recording in recordings]
+        names = sorted({name for value in own if isinstance(value, dict) for name in value})
+        columns = {key: own}
+        if names:
+            columns = {
+                name: [value.get(name) if isinstance(value, dict) else None for value in own]
+                for name in names
+            }
+        for name, values in columns.items():
+            told = [", ".join(v) if isinstance(v, list) else str(v or "not said") for v in values]
+            if len(set(told)) > 1 and len(found) < _COLUMNS:
+                found[name] = told
+    return found
 
 
 def recordings_section(parities: Sequence[RecordedParity], feedback: bool = False) -> Section:
