@@ -60,7 +60,8 @@ def atlas_section(atlas: Atlas) -> Section:
             index=False
         )
     ]
-    makers = list(dict.fromkeys(atlas.columns["made_by"]))
+    trained = atlas.columns[atlas.columns["library"] != ROUND_OFF_ALONE]
+    makers = list(dict.fromkeys(trained["made_by"]))
     tables = [
         Table(
             _library_table(atlas), "Library by library; what is said of settings is the newest's"
@@ -258,8 +259,11 @@ def draw_atlas(atlas: Atlas) -> Figure:
         times = _times_round_off(atlas, library, version)
         for setting, factor in times.items():
             values[ATLAS_SETTINGS.index(setting), x] = factor
-    figure = Figure(figsize=(2.6 + 0.152 * width, 1.9 + 0.152 * len(ATLAS_SETTINGS)))
-    figure.subplots_adjust(left=1.35 / (2.6 + 0.152 * width), right=0.995, top=0.9, bottom=0.17)
+    across, down = 2.4 + 0.152 * width, 1.7 + 0.152 * len(ATLAS_SETTINGS)
+    figure = Figure(figsize=(across, down))
+    figure.subplots_adjust(
+        left=1.75 / across, right=1 - 0.55 / across, top=1 - 0.35 / down, bottom=1.1 / down
+    )
     axes = figure.subplots()
     axes.pcolormesh(
         np.ma.masked_invalid(np.where(np.isinf(values), 1e300, values)),
@@ -280,10 +284,10 @@ def draw_atlas(atlas: Atlas) -> Figure:
     axes.legend(
         handles=legend,
         loc="upper left",
-        bbox_to_anchor=(0.0, -0.135),
+        bbox_to_anchor=(-0.01, -0.13),
         ncols=len(legend),
         frameon=False,
-        fontsize=7.5,
+        fontsize=8,
         handlelength=1.2,
         handletextpad=0.4,
         columnspacing=1.2,
