@@ -95,6 +95,15 @@ def test_a_neighbour_that_another_program_made_is_trained_again(listed):
     assert columns_to_train(atlas, listed[:1], listed, fresh=True) == listed[:1]
 
 
+def test_a_column_that_cannot_be_trained_again_stays(listed):
+    folder, told = RunFolder("out"), []
+    train_columns(folder, listed[:1])
+    broken = listed[0]._replace(backend=listed[0].backend.replace("HOW=1", "HOW=4"))
+    atlas = train_columns(folder, [broken], told.append)
+    assert atlas.trained("switched") == ["1"]
+    assert "not of this version" in told[-1]
+
+
 def test_bits_of_another_program_leave_the_version_unblamed(listed):
     atlas = train_columns(RunFolder("out"), [listed[0], listed[2]])
     atlas.columns.loc[atlas.columns["version"] == "1", "made_by"] = "another program"
@@ -145,6 +154,7 @@ def test_the_stored_atlas_is_whole(tmp_path):
     assert tried >= {(c.library, c.version) for c in listed_columns()}
     assert {len(p.bits) for name in atlas.libraries for v in atlas.trained(name)
             for p in atlas.of(name, v).values()} == {4 * 4 * len(ATLAS_STEPS)}  # fmt: skip
+    RunFolder(str(STORED)).refuse_foreign(["columns.csv", "settings.csv"])
     write_atlas(RunFolder(str(tmp_path)), atlas)
     for name in ("columns.csv", "settings.csv"):
         assert (tmp_path / name).read_text() == (STORED / name).read_text()

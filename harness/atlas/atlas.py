@@ -269,19 +269,22 @@ def train_columns(
 ) -> Atlas:
     """Train columns one after the other; each is in the folder when it is done. The whole atlas."""
     atlas = read_atlas(folder)
+    folder.claim([COLUMNS_FILE, SETTINGS_FILE])
     if columns and ROUND_OFF_ALONE not in set(atlas.settings["library"]):
         say("how far round-off alone carries each setting")
         atlas = atlas.with_column(*_round_off())
     for number, column in enumerate(columns, 1):
         say(f"{column.library} {column.version} ({number} of {len(columns)})")
-        atlas = atlas.with_column(*_train_column(column, say))
+        line, settings = _train_column(column)
+        if not len(settings) and column.version in atlas.trained(column.library):
+            say(f"what is there of it stays, because now: {line['status'].iloc[0]}")
+            continue
+        atlas = atlas.with_column(line, settings)
         write_atlas(folder, atlas)
     return atlas
 
 
-def _train_column(
-    column: AtlasColumn, say: Callable[[str], None]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _train_column(column: AtlasColumn) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The column's line, and its settings."""
     rows, faults, installed, status = [], [], "", ""
     try:
@@ -437,7 +440,6 @@ def read_atlas(folder: RunFolder) -> Atlas:
 
 def write_atlas(folder: RunFolder, atlas: Atlas) -> None:
     """Both tables as CSV; a training with the bits of the version before is stored as an = sign."""
-    folder.claim([COLUMNS_FILE, SETTINGS_FILE])
     settings = atlas.settings.copy()
     before = settings.groupby(["library", *_KEY], sort=False)["bits"].shift()
     same = (settings["bits"] == before) & (settings["bits"] != "")
