@@ -81,6 +81,11 @@ class KerasBackend(Backend):
             "a Python float is rounded to float32",
         ),
         Convention(
+            "float64 on PyTorch and JAX",
+            "matrix products by einsum, which stay in float64; tanh on JAX is left as it is, in float32",
+            "since Keras 3.12 ops.matmul and Dense (PyTorch) and tanh (JAX) compute in float32",
+        ),
+        Convention(
             "leaky_relu slope",
             f"{LEAKY_SLOPE:g}; ours: written out, because keras.activations.leaky_relu holds the slope "
             "in float32 whatever the dtype",
