@@ -13,7 +13,7 @@ def atlas_command(
     columns: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[COLUMN]...",
+            metavar="COLUMN",
             help="A library of the list, or PACKAGE==VERSION, listed or not; all of the list if left out.",
             show_default=False,
         ),
