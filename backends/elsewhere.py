@@ -158,6 +158,16 @@ class Elsewhere(Backend):
             raise CannotStart(hello["unusable"])
         self._versions = {"python": hello["python"], **hello["versions"]}
 
+    def end(self) -> None:
+        """End the other process, if it runs; it is started again when it is asked again."""
+        if self._process is None or self._owner != os.getpid():
+            return
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process.wait()
+        self._process = None
+
     def _surroundings(self) -> dict[str, str]:
         """The other process's environment."""
         variables = dict(os.environ)

@@ -36,7 +36,7 @@ def main(name: str) -> None:
     except (UnusableBackend, KeyError) as error:
         reason = error.reason if isinstance(error, UnusableBackend) else str(error.args[0])
         send(answers, {"unusable": reason})
-        return
+        os._exit(0)  # the thread that listens would be told of on the way out
     send(answers, {"versions": backend.versions(), "python": platform.python_version()})
     data: dict[str, Any] = {}
     while True:

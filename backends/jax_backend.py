@@ -127,7 +127,9 @@ class JaxBackend(Backend):
 
 def _precision(dtype: str) -> AbstractContextManager[Any]:
     """JAX computes in float32 unless it is told otherwise; afterwards it is as before."""
-    return load("jax").enable_x64(dtype == "float64")  # type: ignore[no-any-return]
+    jax, older = load("jax"), load("jax.experimental")  # where it lies before JAX 0.8
+    switch = jax.enable_x64 if hasattr(jax, "enable_x64") else older.enable_x64
+    return switch(dtype == "float64")  # type: ignore[no-any-return]
 
 
 def _rates(training: Training, steps: int) -> Array:

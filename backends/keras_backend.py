@@ -1,6 +1,6 @@
 """Keras: a Sequential trained by fit.
 
-The stack of cells is one Sequential of stock ``EinsumDense`` layers, each holding the dense layers of
+The stack of cells is one Sequential of ``StackDense`` layers of our own, each holding the dense layers of
 all cells side by side. eta and lmbd differ from cell to cell and live in variables, so one compiled
 model serves the whole grid; it is built in :mod:`backends.keras_stack`, which imports Keras. What Keras
 has for one network only (a number as learning rate, as penalty) has a subclass there.
@@ -22,7 +22,7 @@ from backends.plan import Plan
 
 
 class KerasBackend(Backend):
-    """keras.Sequential of EinsumDense layers, keras.optimizers with an eta for each cell, model.fit."""
+    """keras.Sequential of all cells side by side, keras.optimizers with an eta for each, model.fit."""
 
     name = "keras"
     library = "keras"
@@ -35,7 +35,7 @@ class KerasBackend(Backend):
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
             "layers",
-            "keras.layers.EinsumDense, the dense layers of all cells side by side",
+            "ours: StackDense, the dense layers of all cells side by side, by keras.ops.einsum",
             "keras.layers.Dense, a model for each cell",
         ),
         Convention(
@@ -79,6 +79,11 @@ class KerasBackend(Backend):
             "momentum, beta_1, beta_2, epsilon in float64",
             "given as NumPy's float64, which stay exact",
             "a Python float is rounded to float32",
+        ),
+        Convention(
+            "float64 on PyTorch and JAX",
+            "matrix products by einsum, which stay in float64; tanh on JAX is left as it is, in float32",
+            "since Keras 3.12 ops.matmul and Dense (PyTorch) and tanh (JAX) compute in float32",
         ),
         Convention(
             "leaky_relu slope",

@@ -27,6 +27,51 @@ STEPS_PER_EXECUTION = 50
 ROWS_AT_ONCE = 1024  # samples in one call of the model when predicting
 
 
+class StackDense(keras.layers.Layer):
+    """The dense layers of all cells, each with weights as (outputs, inputs).
+
+    Gives (groups, cells, outputs, rows) of what such a layer gave, or of inputs (groups, rows, features),
+    which the cells of a group share: all of them are one product then. Nothing has to be moved in memory;
+    keras.layers.EinsumDense, whose input comes first, takes a third more time. By einsum and not matmul,
+    which since Keras 3.12 computes in float32 whatever it is given, on all engines but TensorFlow.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        outputs: int,
+        activation: Any,
+        kernel_regularizer: StackL2 | None,
+        dtype: str,
+    ) -> None:
+        super().__init__(dtype=dtype)
+        self.shape, self.outputs = shape, outputs
+        self.kernel_regularizer = kernel_regularizer
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape: Sequence[int]) -> None:
+        inputs = input_shape[-1] if len(input_shape) == 3 else input_shape[-2]
+        self.kernel = self.add_weight(
+            shape=(*self.shape, self.outputs, inputs),
+            initializer="zeros",
+            regularizer=self.kernel_regularizer,
+            name="kernel",
+        )
+        self.bias = self.add_weight(
+            shape=(*self.shape, self.outputs, 1), initializer="zeros", name="bias"
+        )
+
+    def call(self, a: Any) -> Any:
+        if len(a.shape) == 3:
+            groups, cells, outputs, inputs = self.kernel.shape
+            side_by_side = ops.reshape(self.kernel, (groups, cells * outputs, inputs))
+            z = ops.einsum("gof,gnf->gon", side_by_side, a)
+            z = ops.reshape(z, (groups, cells, outputs, -1))
+        else:
+            z = ops.einsum("gcoi,gcin->gcon", self.kernel, a)
+        return self.activation(z + self.bias)
+
+
 class StackL2(keras.regularizers.Regularizer):
     """regularizers.L2 with a factor of its own for every cell, in a variable: l * sum(W^2)."""
 
@@ -45,7 +90,8 @@ class StackLoss(keras.losses.Loss):
         self.network = network
 
     def call(self, y: Any, z: Any) -> Any:
-        """y (groups, rows), logits z (groups, cells, rows, outputs); gives (groups, rows)."""
+        """y (groups, rows), logits z (groups, cells, outputs, rows); gives (groups, rows)."""
+        z = ops.swapaxes(z, 2, 3)
         y = ops.broadcast_to(y[:, None], ops.shape(z)[:-1])
         if self.network.output == "softmax":
             cost = keras.losses.sparse_categorical_crossentropy(y, z, from_logits=True)
@@ -140,17 +186,15 @@ class Stack:
             steps_per_execution=1 if keras.config.backend() == "torch" else STEPS_PER_EXECUTION,
         )
 
-    def _layer(self, layer: int) -> keras.layers.EinsumDense:
+    def _layer(self, layer: int) -> StackDense:
         network, last = self.network, self.network.layers - 1
         penalised = self.training.penalised == "all" or layer < last
-        dense = keras.layers.EinsumDense(
-            "gnf,gcfh->gcnh" if layer == 0 else "gcnf,gcfh->gcnh",
-            output_shape=(self.shape[1], None, network.sizes[layer + 1]),
-            bias_axes="gch",
-            activation=None if layer == last else _activation(network.activation),
-            kernel_initializer="zeros",
-            kernel_regularizer=StackL2(self.l2) if penalised else None,
-            dtype=self.training.dtype,
+        dense = StackDense(
+            self.shape,
+            network.sizes[layer + 1],
+            None if layer == last else _activation(network.activation),
+            StackL2(self.l2) if penalised else None,
+            self.training.dtype,
         )
         dense.l2 = self.l2  # a variable of the model's, or JAX would take its value for a constant
         return dense
@@ -189,7 +233,7 @@ class Stack:
             ops.convert_to_numpy(self.model(x[None, start : start + ROWS_AT_ONCE])[0])
             for start in range(0, len(x), ROWS_AT_ONCE)
         ]
-        z = np.concatenate(blocks, axis=1)
+        z = np.ascontiguousarray(np.concatenate(blocks, axis=2).swapaxes(1, 2))
         if self.network.output == "identity":
             return z
         if self.network.output == "softmax":
@@ -221,15 +265,15 @@ class Stack:
         cells = self.shape[0] * self.shape[1]
         tensors = [ops.convert_to_numpy(v) for v in self.model.trainable_variables]
         return Weights(
-            tuple(W.reshape(cells, *W.shape[2:]) for W in tensors[0::2]),
-            tuple(b.reshape(cells, b.shape[-1]) for b in tensors[1::2]),
+            tuple(W.reshape(cells, *W.shape[2:]).swapaxes(1, 2) for W in tensors[0::2]),
+            tuple(b.reshape(cells, b.shape[2]) for b in tensors[1::2]),
         )
 
     def _set_weights(self, weights: Weights, *, cells: bool = False) -> None:
         """Give each cell weights of its own, or, by default, the cells of each group the same."""
         tensors = []
         for W, b in zip(weights.W, weights.b, strict=True):
-            for tensor in (W, b[:, None]):
+            for tensor in (W.swapaxes(1, 2), b[..., None]):
                 stacked = tensor[None] if cells else tensor[:, None]
                 tensors.append(np.broadcast_to(stacked, (*self.shape, *tensor.shape[1:])))
         for variable, tensor in zip(self.model.trainable_variables, tensors, strict=True):

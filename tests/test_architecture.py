@@ -31,16 +31,18 @@ HARNESS = (
     "lecture",
     "check",
     "upgrade",
+    "atlas",
     "bench",
     "api",
     "cli",
     "__main__",
 )
-VERBS = ("report", "parity", "compare", "lecture", "check", "upgrade", "bench")
+VERBS = ("report", "parity", "compare", "lecture", "check", "upgrade", "atlas", "bench")
 MAY_USE = {
     ("check", "parity"),
     ("upgrade", "parity"),
     ("upgrade", "compare"),
+    ("atlas", "parity"),
     ("bench", "lecture"),
 }  # of the verbs, nobody else another
 BACKENDS = (

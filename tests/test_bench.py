@@ -7,8 +7,11 @@ import json
 import numpy as np
 import pytest
 
+from backends.distance import furthest
+from backends.network import Cells
 from backends.registry import usable
-from harness.bench.benchmark import benchmark
+from harness.bench.benchmark import PEER, benchmark
+from harness.bench.jax_program import JaxProgram, not_written_for
 from harness.bench.notes_programs import seconds_as_written, seconds_like_for_like
 from harness.bench.phases import gemm_rate
 from harness.bench.section import bench_section, draw_bench
@@ -127,3 +130,30 @@ def test_another_optimiser_has_no_notebook_program():
 def test_a_backend_without_a_notebook_program_has_no_time():
     prepared = prepare(SMALL, load_dataset(SMALL), "numpy", [0])
     assert np.isnan(seconds_like_for_like("another", prepared, SMALL.recipe("numpy"), 0.1, 0.01))
+
+
+@pytest.mark.parametrize("hidden", [(50,), (100, 50)])
+def test_the_program_by_hand_trains_what_the_stacks_train(hidden):
+    pytest.importorskip("jax")
+    experiment = SMALL.model_copy(update={"hidden": hidden, "epochs": 1})
+    prepared = prepare(experiment, load_dataset(experiment), "numpy", [0])
+    cells = Cells.grid(experiment.eta, experiment.lmbd)
+    assert not_written_for(prepared) == ""
+    ours = JaxProgram(prepared).train(cells)
+    p = prepared
+    stack = usable("numpy").train(p.x, p.y, p.network, p.training, cells, p.plan).weights
+    assert furthest(ours, stack, p.plan.initial).max() < 1e-6
+
+
+def test_what_the_program_by_hand_does_not_know_is_no_ratio():
+    experiment = SMALL.model_copy(update={"momentum": 0.9, "backends": ("numpy",)})
+    prepared = prepare(experiment, load_dataset(experiment), "numpy", [0])
+    assert "plain gradient descent" in not_written_for(prepared)
+
+
+def test_stacks_are_measured_beside_jax_by_hand_and_elsewhere(measured):
+    what = {ratio["what"]: ratio["measured"] for ratio in measured["ratios"]}
+    row = measured["backends"]["numpy"]
+    assert what["numpy: all cells elsewhere over here"] == row["elsewhere"] / row["stack"]
+    if PEER not in measured["skipped"]:
+        assert what[f"numpy: all cells over {PEER}"] > 0

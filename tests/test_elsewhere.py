@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -203,9 +204,22 @@ def test_all_stays_the_four_and_every_is_everybody():
     assert {"torch", "jax", "keras@jax", "keras@torch"} <= set(taken_by_every())
 
 
-def test_keras_on_jax_takes_the_references_path():
-    there = usable("keras@jax")
+@pytest.mark.parametrize("engine", ["jax", "torch"])
+def test_keras_on_its_other_engines_takes_the_references_path_in_float64(engine):
+    if importlib.util.find_spec(engine) is None:
+        pytest.skip(f"{engine} is not installed")
+    there = usable(f"keras@{engine}")
     assert isinstance(there, Elsewhere)
     expected = find("numpy").train(*task()).weights
     for a, b in zip(there.train(*task()).weights.W, expected.W, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-13)
+
+
+def test_a_process_that_is_ended_is_gone_and_is_started_again_when_it_is_asked():
+    there = usable("numpy@threads=1")
+    before = set(psutil.Process().children())
+    first = there.train(*task()).weights
+    there.end()
+    assert set(psutil.Process().children()) < before
+    for a, b in zip(there.train(*task()).weights.W, first.W, strict=True):
+        np.testing.assert_array_equal(a, b)

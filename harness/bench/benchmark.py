@@ -18,6 +18,7 @@ from typing import Any
 from pebble import ProcessPool
 
 from backends.frameworks import set_threads
+from harness.bench.jax_program import open_jax_program, time_jax_program
 from harness.bench.large_data import large_experiment, measure_large_data
 from harness.bench.notes_programs import open_program, time_plain_fit, time_program
 from harness.bench.phases import GROWTH, measure_growth, open_backend, time_phases
@@ -33,6 +34,7 @@ from harness.results.manifest import machine, now, versions
 from harness.runner import plan_work
 from harness.training.run_unit import peak_memory
 
+PEER = "JAX by hand"
 # what a stack should gain: over its own loop of single cells, over the notes' fresh models
 _STACK_TARGETS = {
     "numpy": ("at least 2.5", ""),
@@ -69,11 +71,14 @@ def benchmark(
     with ExitStack() as stack:
         stacks = {name: stack.enter_context(_Process(threads)) for name in names}
         notebooks = {name: stack.enter_context(_Process(threads)) for name in names}
+        by_hand = stack.enter_context(_Process(threads))
         opened = {}
         for name in names:
             say(f"{name}: importing, building")
-            opened[name] = stacks[name].call(open_backend, name, experiment)
+            opened[name] = stacks[name].call(open_backend, name, experiment, threads)
             notebooks[name].call(open_program, name, experiment)
+        no_peer = by_hand.call(open_jax_program, experiment) if names else "there is no backend"
+        peer: list[float] = []
         rounds: dict[str, list[dict[str, float]]] = {name: [] for name in names}
         for number in range(repetitions):
             for name in names:
@@ -81,6 +86,9 @@ def benchmark(
                 ours = stacks[name].call(time_phases, name, experiment, sample, threads)
                 theirs = notebooks[name].call(time_program, name, experiment, sample)
                 rounds[name].append(ours | theirs)
+            if not no_peer:
+                say(f"{PEER}: repetition {number + 1} of {repetitions}")
+                peer.append(by_hand.call(time_jax_program))
         for name in names:
             memory = stacks[name].call(peak_memory)
             rows[name] = _row(opened[name], rounds[name], memory, cells)
@@ -107,6 +115,8 @@ def benchmark(
     ratios = [
         *_whole_run_ratios(rows, seconds, cells),
         *_stack_ratios(rows),
+        *_peer_ratios(rows, statistics.median(peer) if peer else float("nan")),
+        *_elsewhere_ratios(rows),
         *_growth_ratios(growths),
         *_large_ratios(large),
         *_recorder_ratios(recorded),
@@ -128,7 +138,8 @@ def benchmark(
         "experiment": experiment.model_dump(mode="json"),
         # JSON has no NaN: what a backend has no number for is left out
         "backends": {n: {k: v for k, v in row.items() if v == v} for n, row in rows.items()},
-        "skipped": {name: f"{status}: {reason}" for name, (status, reason) in work.reasons.items()},
+        "skipped": {name: f"{status}: {reason}" for name, (status, reason) in work.reasons.items()}
+        | ({PEER: no_peer} if no_peer and names else {}),
         "whole": seconds,
         "ratios": [{"what": w, "measured": m, "target": t} for w, m, t in ratios if m == m],
     }
@@ -149,6 +160,7 @@ def _row(
         "per_epoch": per_step * steps / opened["epochs"],
         "evaluation": took["evaluation"],
         "stack": stack,
+        "elsewhere": took["elsewhere"],
         "one_at_a_time": took["one_at_a_time"],
         "notebook": took["notebook"],
         "as_written": took["as_written"],
@@ -193,6 +205,26 @@ def _stack_ratios(rows: dict[str, dict[str, float]]) -> list[Ratio]:
         ratio = row["speed_up_over_notebook"]
         ratios.append((f"{name}: the notes' program over the stack", ratio, notebook))
     return ratios
+
+
+def _peer_ratios(rows: dict[str, dict[str, float]], seconds: float) -> list[Ratio]:
+    """Each stack over the grid written out in JAX by hand; of scikit-learn, which has none, its loop."""
+    return [
+        (
+            f"{name}: all cells over {PEER}",
+            row["stack"] / seconds,
+            "" if name == "sklearn" else "at most 1",
+        )
+        for name, row in rows.items()
+    ]
+
+
+def _elsewhere_ratios(rows: dict[str, dict[str, float]]) -> list[Ratio]:
+    """What it costs to have another process train, which was started before."""
+    return [
+        (f"{name}: all cells elsewhere over here", row["elsewhere"] / row["stack"], "at most 1.1")
+        for name, row in rows.items()
+    ]
 
 
 def _growth_ratios(growths: dict[str, dict[str, dict[str, float]]]) -> list[Ratio]:

@@ -38,13 +38,12 @@ class _Session:
     backend: Backend
     prepared: Prepared
     cells: Cells
+    elsewhere: Backend | None  # the same in a process of its own
 
-    def train(self, cells: Cells, plan: Plan) -> float:
-        """Seconds of one training."""
-        p = self.prepared
-        return wall_seconds(
-            lambda: self.backend.train(p.x, p.y, p.network, p.training, cells, plan)
-        )
+    def train(self, cells: Cells, plan: Plan, backend: Backend | None = None) -> float:
+        """Seconds of one training, here unless another backend is given."""
+        p, own = self.prepared, backend or self.backend
+        return wall_seconds(lambda: own.train(p.x, p.y, p.network, p.training, cells, plan))
 
 
 _sessions: dict[str, _Session] = {}  # of this process, by backend
@@ -62,8 +61,8 @@ def sample_cells(cells: Cells, count: int) -> Cells:
     return cells[np.linspace(0, len(cells) - 1, count).round().astype(int)]
 
 
-def open_backend(name: str, experiment: Experiment) -> dict[str, float]:
-    """Import the backend, build and trace its models: what happens once.
+def open_backend(name: str, experiment: Experiment, threads: int) -> dict[str, float]:
+    """Import the backend, build and trace its models: what happens once, here and elsewhere.
 
     Gives ``import`` and ``build`` in seconds, and of one training of the whole grid ``steps``, ``epochs``
     and ``flop``, the floating-point operations of its matrix products.
@@ -76,10 +75,13 @@ def open_backend(name: str, experiment: Experiment) -> dict[str, float]:
     imported = time.perf_counter() - begun
     prepared = prepare(experiment, load_dataset(experiment), name, [0])
     plan, network, cells = prepared.plan, prepared.network, len(experiment.cells)
-    session = _Session(backend, prepared, Cells.grid(experiment.eta, experiment.lmbd))
+    elsewhere = None if "@" in name else usable(f"{name}@threads={threads}")
+    session = _Session(backend, prepared, Cells.grid(experiment.eta, experiment.lmbd), elsewhere)
     one = plan.first(1)
     cold, warm = session.train(session.cells, one), session.train(session.cells, one)
     session.train(session.cells[:1], one)  # builds the model of a single cell
+    if elsewhere:
+        session.train(session.cells, one, elsewhere)
     _sessions[name] = session
     return {
         "import": imported,
@@ -100,9 +102,12 @@ def time_phases(name: str, experiment: Experiment, sample: int, threads: int) ->
     picked = sample_cells(cells, sample)
     weights = session.backend.train(p.x, p.y, p.network, p.training, cells, one).weights
     loop = sum(session.train(picked[i : i + 1], p.plan) for i in range(sample))
+    stack = session.train(cells, p.plan)
+    elsewhere = session.train(cells, p.plan, session.elsewhere) if session.elsewhere else np.nan
     return {
         "first_step": session.train(cells, one),
-        "stack": session.train(cells, p.plan),
+        "stack": stack,
+        "elsewhere": elsewhere,
         "one_at_a_time": loop / sample,
         "evaluation": wall_seconds(lambda: session.backend.predict_proba(p.x, p.network, weights)),
         "gemm": gemm_rate(experiment.dtype, threads),

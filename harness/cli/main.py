@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import typer
 
 from harness.cli import (
+    atlas,
     baseline,
     bench,
     check,
@@ -42,6 +43,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "compare": compare.compare_command,
     "check": check.check_command,
     "upgrade": upgrade.upgrade_command,
+    "atlas": atlas.atlas_command,
     "bench": bench.bench_command,
     "lecture": lecture.lecture_command,
     "list": listing.list_command,

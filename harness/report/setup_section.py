@@ -215,7 +215,11 @@ def networks_section(material: Material) -> Section:
         frame.columns = pd.Index(
             ["backend", "quantity", "told the library here", "its own default"]
         )
-        caption = "Conventions: how the canonical quantities reach each library"
+        caption = (
+            "Conventions: how the canonical quantities reach each library. The numbers of this report are of "
+            "what stands here, ours included; each library as its own documentation teaches it is the stock "
+            "program, which parity --stock judges"
+        )
         if any(_departs(side.result.experiment.recipe(side.backend)) for side in material.sides):
             caption += "; where the fixed hyperparameters above depart from them, those hold"
         tables.append(Table(frame, caption))
