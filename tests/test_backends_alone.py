@@ -19,10 +19,8 @@ OWN = {
     "sklearn_backend": {"sklearn"},
     "estimator": {"sklearn"},
     "keras_stack": {"keras"},
-    "recording": {
-        "keras",
-        "threadpoolctl",
-    },  # inside a hook; and where it is there, to tell the BLAS
+    # inside the hooks of these libraries; and where it is there, to tell the BLAS
+    "recording": {"keras", "sklearn", "threadpoolctl"},
     "testing": {"pytest"},  # inside the class that is a pytest test
 }
 # of the standard library, what Python 3.10 does not have
