@@ -73,7 +73,7 @@ class JaxBackend(Backend):
         plan: Plan,
     ) -> list[tuple[Sequence[Array], Sequence[Array]]]:
         """As JAX's tutorials write it: a compiled step, and a loop in Python."""
-        with _precision(training.dtype):
+        with jax_precision(training.dtype):
             step_of = _step(network, training)
             number = np.dtype(training.dtype).type
             order, _ = rectangle(plan)
@@ -93,7 +93,7 @@ class JaxBackend(Backend):
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
     ) -> Fit:
-        with _precision(training.dtype):
+        with jax_precision(training.dtype):
             streams, per_group = cells.layout()
             order, _ = rectangle(plan.select(streams))
             shape = (len(streams), per_group)
@@ -121,11 +121,11 @@ class JaxBackend(Backend):
         return Fit(tuple(path))
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
-        with _precision(np.dtype(x.dtype).name):
+        with jax_precision(np.dtype(x.dtype).name):
             return np.asarray(_probabilities(network)((list(weights.W), list(weights.b)), x))
 
 
-def _precision(dtype: str) -> AbstractContextManager[Any]:
+def jax_precision(dtype: str) -> AbstractContextManager[Any]:
     """JAX computes in float32 unless it is told otherwise; afterwards it is as before."""
     jax, older = load("jax"), load("jax.experimental")  # where it lies before JAX 0.8
     switch = jax.enable_x64 if hasattr(jax, "enable_x64") else older.enable_x64

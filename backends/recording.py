@@ -22,6 +22,7 @@ import math
 import mmap
 import os
 import platform
+import re
 import struct
 import sys
 import threading
@@ -545,7 +546,7 @@ def _of_torch(model: Any, frozen: list[str]) -> tuple[Layers, Layers]:
 def _of_keras(model: Any, frozen: list[str]) -> tuple[Layers, Layers]:
     W: Layers = []
     b: Layers = []
-    for layer in _keras_layers(model):
+    for layer in keras_layers(model):
         kernel = getattr(layer, "kernel", None)
         if type(layer).__name__ != "Dense" or kernel is None or len(kernel.shape) != 2:
             if not layer.trainable_weights:
@@ -562,11 +563,11 @@ def _of_keras(model: Any, frozen: list[str]) -> tuple[Layers, Layers]:
     return W, b
 
 
-def _keras_layers(model: Any) -> Iterator[Any]:
+def keras_layers(model: Any) -> Iterator[Any]:
     """The layers of a model, those of models in it as well."""
     for layer in model.layers:
         if hasattr(layer, "layers"):
-            yield from _keras_layers(layer)
+            yield from keras_layers(layer)
         else:
             yield layer
 
@@ -966,10 +967,15 @@ def checked_about(about: dict[str, Any]) -> dict[str, Any]:
             number = isinstance(value, bool) and bool not in allowed
             good = isinstance(value, allowed) and not number
             words = " or ".join(kind.__name__ for kind in allowed)
-        if good and float in allowed and not isinstance(value, str):
+        if good and (float in allowed or key == "class_weights") and not isinstance(value, str):
             numbers = value if isinstance(value, list) else [value]
             good = bool(numbers) and all(type(n) in _NUMBER and math.isfinite(n) for n in numbers)
             words = "finite numbers" if isinstance(value, list) else "a finite number"
+        if good and key == "initial_bias" and isinstance(value, str):
+            good, words = value == "as_weights", "a number or 'as_weights'"
+        if good and key == "frozen":
+            good = all(isinstance(name, str) and re.fullmatch(r"[Wb]\d+", name) for name in value)
+            words = "names of tensors, as in ['W1', 'b1']"
         if not good:
             raise RecordingError(f"{key} of about: found {value!r}; allowed: {words}")
     activation = about.get("activation", [])

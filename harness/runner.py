@@ -254,10 +254,8 @@ def _check_folder(folder: RunFolder, work: Work, execution: Execution) -> None:
                 f"name: {folder.address!r} holds another experiment ({key} {old!r}, now {new!r}); "
                 "choose another --name, or --fresh to discard what is there"
             )
-    manifest, _ = _manifest_there(
-        folder
-    )  # without one, parts of other data are found by their digests
-    if not manifest:
+    manifest, _ = _manifest_there(folder)
+    if not manifest:  # parts of other data are told by their digests
         return
     before = manifest["dataset"].get("sha256", "")
     if before != work.dataset.sha256:

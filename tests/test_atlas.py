@@ -86,6 +86,13 @@ def test_a_column_is_kept_and_held_against_the_one_before(listed, capsys):
     assert "atlas:" in capsys.readouterr().out
 
 
+def test_one_at_a_time_trains_in_a_folder(listed):
+    folder = RunFolder("out")
+    with folder.lock(), pytest.raises(InputError, match="another run is writing"):
+        train_columns(RunFolder("out"), listed[:1])
+    assert not folder.exists("columns.csv")
+
+
 def test_a_neighbour_that_another_program_made_is_trained_again(listed):
     folder = RunFolder("out")
     atlas = train_columns(folder, listed[:1])
@@ -130,9 +137,12 @@ def test_one_new_version_is_one_more_column_for_each_engine(asked, libraries):
 def test_what_the_atlas_does_not_know_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"'left-pad==1'.*allowed: numpy"):
         chosen_columns(["left-pad==1"], listed_columns())
-    (tmp_path / "list.toml").write_text("[numpy]\nversions = ['1']\n")
-    with pytest.raises(InputError, match="allowed: the keys backend, where"):
-        listed_columns(tmp_path / "list.toml")
+    whole = {"backend": "'numpy'", "where": "'numpy=={version}'", "versions": "['1']"}
+    for key, value in (("backend", ""), ("where", "1"), ("where", "'1'"), ("versions", "'1.0'")):
+        lines = [f"{k} = {v}" for k, v in (whole | {key: value}).items() if v]
+        (tmp_path / "list.toml").write_text("\n".join(["[numpy]", *lines]))
+        with pytest.raises(InputError, match="allowed: the keys backend, where"):
+            listed_columns(tmp_path / "list.toml")
     (tmp_path / "columns.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="has the columns a, b"):
         read_atlas(RunFolder(str(tmp_path)))

@@ -153,6 +153,33 @@ def test_the_notes_own_program_sums_where_the_objective_averages(tmp_path):
     assert not any(one.differs for one in parity.settings)
 
 
+def test_an_eta_for_each_step_may_begin_at_0(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 12)), rng.integers(0, 3, 60)
+    etas, W, b = [0.0, 0.05, 0.1, 0.1, 0.02], rng.normal(size=(12, 3)), np.zeros(3)
+    path, batches = [([W], [b])], [rng.choice(60, 10, replace=False) for _ in etas]
+    for eta, rows in zip(etas, batches, strict=True):
+        e = np.exp(x[rows] @ W + b)
+        delta = (e / e.sum(axis=1, keepdims=True) - np.eye(3)[y[rows]]) / 10
+        W, b = W - eta * x[rows].T @ delta, b - eta * delta.sum(axis=0)
+        path.append(([W], [b]))
+    file = tmp_path / "s.npz"
+    told = {"lmbd": 0.0, "optimizer": "sgd"}
+    write_recording(file, x, y, batches, path, eta=etas, **told)
+    assert judge_recording(read_recording(file)).agrees
+    write_recording(file, x, y, batches, path, eta=[0.0, 0.05, 0.1, 0.1, 0.1], **told)
+    parity = judge_recording(read_recording(file))
+    assert (parity.exit_code, parity.step) == (1, 5)
+
+
+def test_class_weights_are_one_a_class(tmp_path):
+    path = told_again(made(tmp_path), tmp_path / "b.npz", class_weights=[1.0, 2.0])
+    with pytest.raises(
+        InputError, match=r"class_weights of about: found 2; allowed: 3, one a class"
+    ):
+        judge_recording(read_recording(path))
+
+
 # ------------------------------------------------------------------ the start
 
 LAWS = {

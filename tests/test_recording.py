@@ -322,6 +322,12 @@ def members_of(path):
         ("about", np.array('{"format": "other"}'), "format 'other'"),
         ("about", np.array('{"version": 2}'), "version 2"),
         ("about", np.array('{"activation": "rely"}'), "activation of about: found 'rely'"),
+        ("about", np.array('{"eta": [0.1, "big"]}'), "eta of about: found [0.1, 'big']"),
+        ("about", np.array('{"eta": []}'), "eta of about: found []"),
+        ("about", np.array('{"class_weights": ["a"]}'), "class_weights of about: found ['a']"),
+        ("about", np.array('{"frozen": [1]}'), "frozen of about: found [1]"),
+        ("about", np.array('{"initial": "normal:-1"}'), "initial of about: found 'normal:-1'"),
+        ("about", np.array('{"initial_bias": "zero"}'), "initial_bias of about: found 'zero'"),
         ("loss", np.zeros(3), "loss: found"),
     ],
 )

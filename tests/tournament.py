@@ -511,8 +511,9 @@ KINDS = [
     kind("beta_1 0.8", "Adam's beta_1", "W1", "adam", betas=const((0.8, 0.999))),
     kind("moments reset", "memory reset", "W1", "adam", memory=reset),
     # eta
-    # with a momentum of 0.9 the same steps as those of a dampening of 0.9
-    kind("eta tenth", "eta factor|dampening", "W1", rate=times(0.1)),
+    kind("eta tenth", "eta factor", "W1", "sgd|nesterov|adam", rate=times(0.1)),
+    # the same steps as those of a dampening of 0.9
+    kind("eta tenth of momentum", "eta factor|dampening", "W1", "momentum", rate=times(0.1)),
     kind("eta half", "eta factor", "W1", rate=times(0.5)),
     kind("eta 0.7", "eta factor", "W1", rate=times(0.7)),
     kind("decay 1/(1+kt)", "decay of eta", "W1", rate=lambda s, e: e / (1 + 0.01 * s.step)),

@@ -54,7 +54,7 @@ OPTIMISERS_OF: dict[str, dict[str, Any]] = {
     "Adam": {"optimizer": "adam", "eta": [0.01]},
 }
 _TENSORS = ("W1", "b1", "W2", "b2")  # in the order of computation
-_PROBLEM = {
+ATLAS_PROBLEM = {
     "dataset": "wine",
     "scale": "standard",
     "backends": ["numpy"],
@@ -183,14 +183,22 @@ def listed_columns(path: str | Path = LISTED) -> list[AtlasColumn]:
         raise InputError(f"versions: {str(path)!r} cannot be read ({error})") from None
     columns = []
     for library, table in libraries.items():
-        told = isinstance(table, dict) and {"backend", "where", "versions"} == set(table)
-        if not told or "{version}" not in table["where"]:
+        if not _is_library(table):
             raise InputError(
                 f"versions: [{library}] of {str(path)!r}; allowed: the keys backend, where (with "
-                "{version} in it) and versions"
+                "{version} in it) and versions, a list of texts"
             )
-        columns += [_column(library, table, str(version)) for version in table["versions"]]
+        columns += [_column(library, table, version) for version in table["versions"]]
     return columns
+
+
+def _is_library(table: Any) -> bool:
+    """Whether a table of the list has what it must, and nothing else."""
+    if not isinstance(table, dict) or set(table) != {"backend", "where", "versions"}:
+        return False
+    backend, where, versions = table["backend"], table["where"], table["versions"]
+    texts = isinstance(versions, list) and all(isinstance(v, str) for v in versions)
+    return isinstance(backend, str) and isinstance(where, str) and "{version}" in where and texts
 
 
 def _column(library: str, table: dict[str, str], version: str) -> AtlasColumn:
@@ -267,20 +275,24 @@ def train_columns(
     columns: Sequence[AtlasColumn],
     say: Callable[[str], None] = lambda doing: None,
 ) -> Atlas:
-    """Train columns one after the other; each is in the folder when it is done. The whole atlas."""
-    atlas = read_atlas(folder)
-    folder.claim([COLUMNS_FILE, SETTINGS_FILE])
-    if columns and ROUND_OFF_ALONE not in set(atlas.settings["library"]):
-        say("how far round-off alone carries each setting")
-        atlas = atlas.with_column(*_round_off())
-    for number, column in enumerate(columns, 1):
-        say(f"{column.library} {column.version} ({number} of {len(columns)})")
-        line, settings = _train_column(column)
-        if not len(settings) and column.version in atlas.trained(column.library):
-            say(f"what is there of it stays, because now: {line['status'].iloc[0]}")
-            continue
-        atlas = atlas.with_column(line, settings)
-        write_atlas(folder, atlas)
+    """Train columns one after the other; each is in the folder when it is done. The whole atlas.
+
+    InputError if somebody else is writing to the folder, or has files of these names in it.
+    """
+    with folder.lock():
+        atlas = read_atlas(folder)
+        folder.claim([COLUMNS_FILE, SETTINGS_FILE])
+        if columns and ROUND_OFF_ALONE not in set(atlas.settings["library"]):
+            say("how far round-off alone carries each setting")
+            atlas = atlas.with_column(*_round_off())
+        for number, column in enumerate(columns, 1):
+            say(f"{column.library} {column.version} ({number} of {len(columns)})")
+            line, settings = _train_column(column)
+            if not len(settings) and column.version in atlas.trained(column.library):
+                say(f"what is there of it stays, because now: {line['status'].iloc[0]}")
+                continue
+            atlas = atlas.with_column(line, settings)
+            write_atlas(folder, atlas)
     return atlas
 
 
@@ -337,7 +349,7 @@ def trials() -> dict[AtlasSetting, tuple[Trial, tuple[Weights, ...]]]:
     made = {}
     for setting in ATLAS_SETTINGS:
         experiment = experiment_from(
-            _PROBLEM | OPTIMISERS_OF[setting.optimiser] | {"activation": setting.activation}
+            ATLAS_PROBLEM | OPTIMISERS_OF[setting.optimiser] | {"activation": setting.activation}
         )
         dataset = dataset or load_dataset(experiment)
         both = [

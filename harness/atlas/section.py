@@ -15,6 +15,7 @@ from matplotlib.patches import Patch
 
 from harness.atlas.atlas import (
     ATLAS_DTYPES,
+    ATLAS_PROBLEM,
     ATLAS_SETTINGS,
     ATLAS_STEPS,
     OPTIMISERS_OF,
@@ -76,6 +77,7 @@ def atlas_section(atlas: Atlas) -> Section:
             render(
                 _SENTENCES,
                 "how",
+                problem=ATLAS_PROBLEM,
                 steps=ATLAS_STEPS[-1],
                 looked_at=ATLAS_STEPS,
                 round_off=ROUND_OFF_ALONE,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends.frameworks import load
+from backends.jax_backend import jax_precision
 from backends.network import Cells, Training, Weights
 from backends.registry import UnusableBackend, usable
 from harness.bench.phases import wall_seconds
@@ -19,7 +20,6 @@ from harness.experiment.experiment import Experiment
 from harness.training.prepare import Prepared, prepare
 
 _ACTIVATIONS = ("sigmoid", "tanh", "relu")
-
 
 _opened: list[tuple[JaxProgram, Cells]] = []  # of this process
 
@@ -87,11 +87,11 @@ class JaxProgram:
 
     def train(self, cells: Cells) -> Weights:
         """The weights of all cells after the last step; leading axis cells."""
-        jax, p = load("jax"), self.prepared
+        p = self.prepared
         plan, dtype = p.plan, p.training.dtype
         start = list(zip(*plan.start(), strict=True))
         batches = plan.order[0].reshape(plan.steps, -1)
-        with jax.enable_x64(dtype == "float64"):
+        with jax_precision(dtype):
             eta, lmbd = cells.eta.astype(dtype), cells.lmbd.astype(dtype)
             trained = self.train_grid(start, eta, lmbd, p.x, p.y, batches)
             tensors = [(np.asarray(W), np.asarray(b)) for W, b in trained]

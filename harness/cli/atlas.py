@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -59,7 +60,7 @@ def atlas_command(
     )
     from harness.atlas.section import atlas_section, write_atlas_report
     from harness.cli.console import console
-    from harness.cli.sections import show_section
+    from harness.cli.sections import show_section, tell_faults
     from harness.errors import ExitCode
     from harness.results.run_folder import RunFolder
 
@@ -82,5 +83,6 @@ def atlas_command(
     page = write_atlas_report(atlas, folder)
     show_section(atlas_section(atlas), out)
     out.print(f"atlas: {page}", highlight=False, soft_wrap=True)
-    untrained = [c for c in chosen if c.version not in atlas.trained(c.library)]
-    raise typer.Exit(ExitCode.UNFINISHED if untrained and train else ExitCode.DONE)
+    lacking = tell_faults(page.faults, f"atlas --no-train --output {quote(output)}")
+    untrained = train and any(c.version not in atlas.trained(c.library) for c in chosen)
+    raise typer.Exit(ExitCode.UNFINISHED if untrained else lacking)

@@ -46,6 +46,7 @@ def upgrade_command(
     Exit codes: 0 nothing but round-off, or the same accuracy; 1 another accuracy; 3 inconclusive.
     """
     from harness.cli.console import console
+    from harness.cli.sections import tell_faults
     from harness.errors import ExitCode, InputError
     from harness.experiment.config import sort_settings
     from harness.experiment.execution import Execution
@@ -81,5 +82,5 @@ def upgrade_command(
 
         show_section(upgrade_section(result, cells), out)
         out.print(f"upgrade: {page}", highlight=False, soft_wrap=True)
-    code = int(result.exit_code)
+    code = int(result.exit_code or tell_faults(page.faults, "upgrade, with the same versions"))
     raise typer.Exit(_INCONCLUSIVE_TO_BISECT if bisect and code == ExitCode.UNFINISHED else code)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from backends.recording import Recorder, RecordingError, read_recording
+from backends.recording import Recorder, RecordingError, keras_layers, read_recording
 from harness.errors import InputError
 from harness.parity.hidden_functions import HIDDEN_FUNCTIONS
 from harness.parity.recorded_parity import RecordedParity, judge_recording
@@ -164,18 +164,10 @@ def _train_keras(model: Any, recorder: Recorder, epochs: int, batch_size: int) -
         variable.assign(value)
 
 
-def _keras_layers(model: Any) -> Iterator[Any]:
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from _keras_layers(layer)
-        else:
-            yield layer
-
-
 def settings_of_keras(model: Any, steps: int) -> dict[str, Any]:
     """What a compiled Keras model says of itself, as ``about`` has it, for a training of so many steps."""
     dense, lmbds = [], []
-    for layer in _keras_layers(model):
+    for layer in keras_layers(model):
         kind = type(layer).__name__
         if kind == "Dense":
             dense.append(_function_of_keras(layer))

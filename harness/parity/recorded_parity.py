@@ -28,6 +28,7 @@ from harness.parity.recorded_rules import (
     penalties,
     rules_of,
     rules_with,
+    said_eta,
     single_correction,
     squared_error,
     traced,
@@ -421,8 +422,7 @@ def _completed(
 def _said(recording: Recording, about: Mapping[str, Any], rules: StepRules) -> dict[str, Any]:
     """What the author says of each fitted setting."""
     training, layers = rules.training, rules.network.layers
-    eta = about.get("eta")
-    said: dict[str, Any] = {"eta": eta[0] if isinstance(eta, list) else eta}
+    said: dict[str, Any] = {"eta": said_eta(about.get("eta"))}
     if "lmbd" in about:
         lmbds = about["lmbd"] if isinstance(about["lmbd"], list) else [about["lmbd"]] * layers
         for layer, lmbd in enumerate(lmbds):

@@ -120,19 +120,24 @@ def rules_of(recording: Recording, about: Mapping[str, Any]) -> StepRules:
         penalised=said["penalised"],
         penalty_per_sample=bool(said.get("penalty_per_sample")),
     )
-    etas = said.get("eta") or 0.0
-    etas = [float(eta) for eta in etas] if isinstance(etas, list) else [float(etas)]
     first = cast(Activation, names[0] if names else "identity")
     network = Network(sizes[0], sizes[1:-1] or (1,), sizes[-1], first, output)
     if len(sizes) == 2:  # a network without hidden layers, which no backend trains
         object.__setattr__(network, "hidden", ())
     numbers = targets_in(recording)[1]
     counts = np.bincount(numbers, minlength=network.classes).tolist() if network.classes else []
+    weights = said.get("class_weights")
+    if weights is not None and len(weights) != network.classes:
+        raise InputError(
+            f"{recording.path}: class_weights of about: found {len(weights)}; allowed: "
+            f"{network.classes}, one a class"
+        )
     lengths = np.diff(recording.bounds)
+    eta = said_eta(said.get("eta"))
     rules = StepRules(
         network,
         training,
-        etas[0],
+        eta or 0.0,
         lmbd,
         len(recording.x),
         tuple(counts),
@@ -140,8 +145,8 @@ def rules_of(recording: Recording, about: Mapping[str, Any]) -> StepRules:
         said.get("steps_per_epoch") or _steps_per_epoch(recording),
         tuple(names),
     )
-    if len(set(etas)) > 1:
-        rules = rules_with(rules, _schedule(etas))
+    if isinstance(said.get("eta"), list) and eta:
+        rules = rules_with(rules, _schedule(said["eta"], eta))
     biases = [] if recording.biases else [f"b{layer}" for layer in range(1, len(sizes))]
     said["frozen"] = [*(said.get("frozen") or []), *biases]
     return rules_with(rules, *conventions_of(rules, said, lmbds))
@@ -228,11 +233,18 @@ def _optimiser(words: str, optimiser: Any) -> Mistake:
     return Mistake(words, words, "convention", "W1", {"optimiser": always(optimiser)})
 
 
-def _schedule(etas: Sequence[float]) -> Mistake:
-    """Another eta in each step; after the last that is said it stays."""
+def said_eta(eta: float | Sequence[float] | None) -> float | None:
+    """The eta of ``about``; of one for each step the first that is not 0, as after a warm-up from 0."""
+    if isinstance(eta, Sequence):
+        return float(next((value for value in eta if value), 0.0))
+    return None if eta is None else float(eta)
+
+
+def _schedule(etas: Sequence[float], first: float) -> Mistake:
+    """Another eta in each step, in place of the ``first``; after the last that is said it stays."""
 
     def change(eta: float, here: Any, p: float) -> float:
-        return eta * etas[min(here.step, len(etas) - 1)] / etas[0]
+        return eta * etas[min(here.step, len(etas) - 1)] / first
 
     return Mistake("schedule", "eta changes as said", "convention", "W1", {"eta": change})
 
