@@ -81,7 +81,7 @@ def atlas_command(
             folder, todo, lambda what: err.print(f"{what} ...", highlight=False, soft_wrap=True)
         )
     page = write_atlas_report(atlas, folder)
-    show_section(atlas_section(atlas), out)
+    show_section(atlas_section(atlas), out, folded=False)
     out.print(f"atlas: {page}", highlight=False, soft_wrap=True)
     lacking = tell_faults(page.faults, f"atlas --no-train --output {quote(output)}")
     untrained = train and any(c.version not in atlas.trained(c.library) for c in chosen)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 STYLES = {"verdict": "bold", "warning": "yellow", "plain": ""}
 
 
-def show_section(section: Section, out: Console) -> None:
-    """Words, points and tables of a section; pictures are left to the files."""
+def show_section(section: Section, out: Console, *, folded: bool = True) -> None:
+    """Words, points and tables of a section; pictures and, if not ``folded``, long tables stay in files."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -26,6 +26,8 @@ def show_section(section: Section, out: Console) -> None:
     for point in section.points:
         out.print(Padding(Text(f"• {point}"), (0, 0, 0, 2)), highlight=False)
     for table in section.tables:
+        if table.folded and not folded:
+            continue
         show_table(out, table.header, table.rows, table.numeric, table.caption)
     for paragraph in rest:
         out.print(paragraph, style="dim", markup=False, highlight=False)
