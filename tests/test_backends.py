@@ -172,10 +172,13 @@ def test_an_unusable_backend_travels_between_processes_with_its_reason():
     )
 
 
-def test_every_built_in_backend_states_its_conventions():
-    for name in known():
+@pytest.mark.parametrize("name", known())
+def test_every_built_in_backend_states_its_conventions(name):
+    try:
         backend = find(name)
-        assert "penalty" in [c.quantity for c in backend.conventions], name
+    except UnusableBackend as reason:
+        pytest.skip(str(reason))
+    assert "penalty" in [c.quantity for c in backend.conventions]
 
 
 def here(name):
