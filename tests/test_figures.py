@@ -138,6 +138,21 @@ def test_numbers_stand_out_on_every_colour(cmap):
     plt.close(figure)
 
 
+@pytest.mark.parametrize("limits", [(1e-4, 1e3), (2, 7)])
+def test_a_logarithmic_axis_names_its_ticks_in_plain_text(limits):
+    with canvas.style():
+        figure, axes = plt.subplots()
+        axes.set_yscale("log")
+        axes.set_ylim(*limits)
+        drawn = canvas.figure_file(figure, "svg").decode()
+        names = [t.get_text() for t in axes.get_yticklabels(which="both")]
+        plt.close(figure)
+    assert any(names)
+    assert "$" not in "".join(names)
+    assert "mathdefault" not in drawn
+    assert ("10⁻²" in names) == (limits[0] < 1)
+
+
 def luminance(colour):
     c = np.asarray(colour)[:3]
     linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)

@@ -16,9 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import LogFormatterMathtext, LogFormatterSciNotation
 
 from backends.frameworks import garbage_waits
 from harness.document.foreign_text import visible
+from harness.document.number_words import tick
 
 Format = Literal["svg", "png"]
 FORMATS: tuple[Format, ...] = ("svg", "png")
@@ -109,8 +111,21 @@ def bar_axes(figure: Figure, frame: Frame) -> Axes:
     return figure.add_axes(box)
 
 
+class _Powers(LogFormatterSciNotation):
+    """Names of the ticks of a logarithmic axis, 10⁻³, where matplotlib writes mathematics, which is off."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return tick(x) if super().__call__(x, pos) else ""
+
+
 def figure_file(figure: Figure, kind: Format) -> bytes:
     """The figure as a file. Call it inside :func:`style`."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+                axis.set_major_formatter(_Powers())
+            if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
+                axis.set_minor_formatter(_Powers(labelOnlyBase=False))
     for text in figure.findobj(Text):
         text.set_text(visible(text.get_text()))  # type: ignore[attr-defined]
     stream = io.BytesIO()
