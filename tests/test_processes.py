@@ -207,3 +207,26 @@ def test_a_signal_is_one_line_and_exit_code_3(which, tmp_path):
     code, output = campaign.end(process)
     assert (code, output.count("stopped")) == (3, 1)
     assert "Traceback" not in output
+
+
+# a signal that hits a callback of Python's own, out of which no exception can come
+SWALLOWED = """
+import os, signal, time, weakref
+from harness.cli.interruption import stop_on_signals
+stop_on_signals()
+class Gone: pass
+gone = Gone()
+kept = weakref.ref(gone, lambda _: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(1)))
+try:
+    del gone
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interruption_that_python_swallows_comes_again():
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")

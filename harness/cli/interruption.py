@@ -6,6 +6,7 @@ ended. Further ones change nothing, and a command that cannot let go is ended al
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import signal
@@ -22,6 +23,7 @@ _leave = os._exit  # which is kept from a backend's code while that runs
 
 def stop_on_signals() -> None:
     """Have the signals that end a command interrupt it; those that its caller ignores stay ignored."""
+    sys.unraisablehook = _raised_where_nothing_can_be
     for number in _signals():
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
@@ -62,6 +64,18 @@ def _stop(_signal: int, _frame: Any) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)
     _in_any_case(_stop_now)
     raise KeyboardInterrupt
+
+
+def _raised_where_nothing_can_be(lost: Any) -> None:
+    """Interrupt once more, if Python could not let the first interruption through.
+
+    It hits a weak reference's callback or a ``__del__`` as well as any other line, which Python tells of
+    and goes on: ``import`` has such callbacks.
+    """
+    if lost.exc_type is not KeyboardInterrupt:
+        return sys.__unraisablehook__(lost)
+    signal.signal(signal.SIGINT, _stop)
+    threading.Timer(0.001, _thread.interrupt_main).start()
 
 
 def _stop_now() -> NoReturn:
