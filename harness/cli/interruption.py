@@ -72,10 +72,21 @@ def _raised_where_nothing_can_be(lost: Any) -> None:
     It hits a weak reference's callback or a ``__del__`` as well as any other line, which Python tells of
     and goes on: ``import`` has such callbacks.
     """
-    if lost.exc_type is not KeyboardInterrupt:
-        return sys.__unraisablehook__(lost)
-    signal.signal(signal.SIGINT, _stop)
-    threading.Timer(0.001, _thread.interrupt_main).start()
+    if lost.exc_type is KeyboardInterrupt:
+        signal.signal(signal.SIGINT, _stop)
+        threading.Timer(0.001, _interrupt_main_thread).start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _interrupt_main_thread() -> None:
+    main = threading.main_thread().ident
+    if main is not None and hasattr(
+        signal, "pthread_kill"
+    ):  # which wakes it from a system call too
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def _stop_now() -> NoReturn:
