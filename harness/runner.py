@@ -249,6 +249,7 @@ def _check_folder(folder: RunFolder, work: Work, execution: Execution) -> None:
         if key == "choose_by":  # the same trainings, another choice among them
             continue
         grows = key in ("backends", "eta", "lmbd") and set(new) >= set(old)
+        grows = grows or (key == "variants" and new.items() >= old.items())
         if not (grows or (key == "repeats" and new > old)):
             raise InputError(
                 f"name: {folder.address!r} holds another experiment ({key} {old!r}, now {new!r}); "

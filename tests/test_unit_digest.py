@@ -64,8 +64,8 @@ def test_an_edited_backend_gives_new_numbers(tmp_path):
     losses = [float(r["test_loss"].iloc[0]) for r in (first, result.records, fresh)]
     assert losses[0] != losses[1]
     assert losses[1] == losses[2]
-    assert "mine:Mine is trained again; what has changed: code of the backend" in said
-    assert result.manifest["trained_again"] == {"mine:Mine": ["code of the backend"]}
+    assert "mine is trained again; what has changed: code of the backend" in said
+    assert result.manifest["trained_again"] == {"mine": ["code of the backend"]}
     assert result.manifest["taken_over"] == {"units": 0, "finished": ""}
 
 

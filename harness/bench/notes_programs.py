@@ -28,7 +28,7 @@ _prepared: dict[str, Prepared] = {}  # of this process, by backend
 
 def open_program(name: str, experiment: Experiment) -> None:
     """Import what the notes' program needs as a notebook does, with the library's own settings."""
-    backend = find(name)
+    backend = find(experiment.place(name))
     for module in backend.modules if isinstance(backend, Backend) else ():
         importlib.import_module(module)
     _prepared[name] = prepare(experiment, load_dataset(experiment), name, [0])

@@ -69,13 +69,14 @@ def open_backend(name: str, experiment: Experiment, threads: int) -> dict[str, f
     """
     begun = time.perf_counter()
     try:
-        backend = usable(name)
+        backend = usable(experiment.place(name))
     except UnusableBackend as error:
         raise RuntimeError(str(error)) from None  # what another process can read
     imported = time.perf_counter() - begun
     prepared = prepare(experiment, load_dataset(experiment), name, [0])
     plan, network, cells = prepared.plan, prepared.network, len(experiment.cells)
-    elsewhere = None if "@" in name else usable(f"{name}@threads={threads}")
+    place = experiment.place(name)
+    elsewhere = None if "@" in place else usable(f"{place}@threads={threads}")
     session = _Session(backend, prepared, Cells.grid(experiment.eta, experiment.lmbd), elsewhere)
     one = plan.first(1)
     cold, warm = session.train(session.cells, one), session.train(session.cells, one)

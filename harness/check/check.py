@@ -52,7 +52,9 @@ def check(
         )
     goes_on = run is None if until_decided is None else until_decided
     rules = rules or CheckRules()
-    if run is None and (reasons := [*changed_data(baseline), *unusable_reasons(names)]):
+    if run is None and (
+        reasons := [*changed_data(baseline), *unusable_reasons(baseline.experiment, names)]
+    ):
         return CheckVerdict(baseline, names, rules, obstacles=tuple(reasons))
     redrawn = redrawn_backends(baseline, names)
     if run is None:
@@ -148,15 +150,15 @@ def changed_data(baseline: Baseline) -> list[str]:
     return []
 
 
-def unusable_reasons(backends: Sequence[str]) -> list[str]:
-    """Why some of these backends cannot run here, in words; none if all can."""
+def unusable_reasons(experiment: Experiment, backends: Sequence[str]) -> list[str]:
+    """Why some of these backends of an experiment cannot run here, in words; none if all can."""
     reasons = []
-    tell_imports(backends)
+    tell_imports(map(experiment.place, backends))
     for name in backends:
         try:
-            find(name)
+            find(experiment.place(name))
         except UnusableBackend as missing:
-            reasons.append(str(missing))
+            reasons.append(f"{name}: {missing.reason}")
     return reasons
 
 

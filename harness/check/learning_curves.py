@@ -76,7 +76,7 @@ def _curves(baseline: Baseline, backend: str, cells: pd.DataFrame) -> pd.DataFra
     recipe = experiment.recipe(backend)
     epochs = curve_epochs(recipe.epochs)
     points = [epoch * (prepared.plan.steps // recipe.epochs) for epoch in epochs]
-    fit = guarded_backend(usable(backend)).train(
+    fit = guarded_backend(usable(experiment.place(backend))).train(
         prepared.x,
         prepared.y,
         prepared.network,

@@ -212,11 +212,16 @@ def merge(
     from harness.experiment.config import read_config
     from harness.experiment.execution import Execution
     from harness.experiment.overrides import layered, parse_overrides
+    from harness.experiment.variants import parse_variants
 
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     if "overrides" in given:
         given["overrides"] = parse_overrides(given["overrides"])
+    if "variants" in given:
+        given["variants"] = parse_variants(given["variants"])
     settings = layered(read_config(config), given) if config is not None else given
+    if "variants" in given:
+        settings = _with_variants(settings, given["variants"])
     for name in settings:
         if name in Execution.model_fields and Execution not in models:
             raise InputError(
@@ -225,6 +230,17 @@ def merge(
             )
     _overrides_are_used(given.get("overrides", {}), settings.get("backends"))
     return settings
+
+
+def _with_variants(settings: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The settings with the variants of flags among the backends: who names one wants it."""
+    from harness.experiment.setting import comma_separated
+
+    chosen = comma_separated(settings.get("backends"))
+    if not isinstance(chosen, list):
+        return settings
+    there = {str(name).partition("@")[0] for name in chosen}
+    return settings | {"backends": [*chosen, *(name for name in names if name not in there)]}
 
 
 def _overrides_are_used(overrides: Iterable[str], backends: Any) -> None:

@@ -39,9 +39,9 @@ def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
     from distributed import KilledWorker, as_completed
 
     with ExitStack() as stack:
-        require_main_guard(job.units)
+        require_main_guard(job.places.values())
         stack.enter_context(
-            script_hidden(job.units)
+            script_hidden(job.places.values())
         )  # a lost worker may be started again at any time
         client = _client(job, stack)
         with warnings.catch_warnings():

@@ -23,3 +23,9 @@ class Job:
     dataset: Dataset
     execution: Execution
     log: str | None = None
+
+    @property
+    def places(self) -> dict[str, str]:
+        """What the units' backends are looked up by, by their names."""
+        names = dict.fromkeys(unit.backend for unit in self.units)
+        return {name: self.experiment.place(name) for name in names}

@@ -33,8 +33,8 @@ BEGUN = "begun"  # what a worker says of a unit before it sends the outcome
 
 def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
     """Outcomes as units finish; at most ``jobs`` at once, each library imported by few workers."""
-    require_main_guard(job.units)
-    modules = {name: _modules(name) for name in {unit.backend for unit in job.units}}
+    require_main_guard(job.places.values())
+    modules = {name: _modules(place) for name, place in job.places.items()}
     # long ones first, of these the slow starters
     pending = sorted(job.units, key=lambda u: (-u.size, -len(modules[u.backend])))
     tries = dict.fromkeys(job.units, 0)
@@ -94,7 +94,7 @@ class _Worker:
         data = MappedDataset.of(job.dataset)
         given = (end, job.execution.threads, job.log, job.experiment, data)
         self.process = context.Process(target=_carry_out_units, args=given)  # type: ignore[attr-defined]
-        with script_hidden(job.units):
+        with script_hidden(job.places.values()):
             self.process.start()
         end.close()
 
@@ -156,9 +156,9 @@ def _choose(
     return (ready or fresh or pending)[0]
 
 
-def _modules(name: str) -> tuple[str, ...]:
+def _modules(place: str) -> tuple[str, ...]:
     try:
-        return find(name).modules
+        return find(place).modules
     except UnusableBackend:
         return ()
 

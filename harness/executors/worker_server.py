@@ -18,12 +18,8 @@ from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from harness.errors import InputError
-
-if TYPE_CHECKING:
-    from harness.training.units import Unit
 
 _OF_SCRIPT = "__main__:"
 NEEDED_BY_ALL = "harness.executors.worker_imports"
@@ -68,12 +64,12 @@ def worker_context() -> BaseContext:
     return context
 
 
-def require_main_guard(units: Iterable[Unit]) -> None:
+def require_main_guard(places: Iterable[str]) -> None:
     """Refuse a backend of the caller's script where that has no main guard: each worker would run it again.
 
     :class:`~harness.errors.InputError` with the remedy.
     """
-    own = next((unit.backend for unit in units if unit.backend.startswith(_OF_SCRIPT)), None)
+    own = next((place for place in places if place.startswith(_OF_SCRIPT)), None)
     file = getattr(sys.modules["__main__"], "__file__", None)
     if own is None or file is None or "__name__" in Path(file).read_text(errors="replace"):
         return
@@ -84,13 +80,13 @@ def require_main_guard(units: Iterable[Unit]) -> None:
 
 
 @contextmanager
-def script_hidden(units: Iterable[Unit]) -> Iterator[None]:
+def script_hidden(places: Iterable[str]) -> Iterator[None]:
     """Start processes inside without their running the caller's script, which might have no main guard.
 
     They need nothing of it, unless a backend is defined there.
     """
     script = sys.modules["__main__"]
-    if not any(unit.backend.startswith(_OF_SCRIPT) for unit in units):
+    if not any(place.startswith(_OF_SCRIPT) for place in places):
         sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from backends.base import Backend
 from backends.registry import UnusableBackend, find, known, taken_by_all, taken_by_every
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
+from harness.experiment.variants import is_variant_name
 
 _log = logging.getLogger(__name__)
 
@@ -18,31 +20,65 @@ _log = logging.getLogger(__name__)
 def resolve(experiment: Experiment) -> tuple[Experiment, dict[str, Backend], dict[str, str]]:
     """The experiment with ``all`` and ``every`` spelled out, its backends, and why the missing ones are.
 
-    Environments that are made for backends elsewhere are told of in the log.
+    A plug-in given as ``module:Class`` is called by the ``name`` that its class says, from here on: the
+    experiment's ``variants`` have its place. Environments that are made for backends elsewhere are told of
+    in the log.
     :class:`~harness.errors.InputError` for a name that no backend has, be it of a module or of its class.
     """
     names: list[str] = []
     for name in experiment.backends:
         names.extend(_taken(name))
     names = list(dict.fromkeys(names))
-    tell_imports(name.partition("@")[0] for name in names)
+    tell_imports(map(experiment.place, names))
     usable: dict[str, Backend] = {}
     missing: dict[str, str] = {}
     for name in names:
         try:
-            usable[name] = find(name, _log.warning)
+            usable[name] = find(experiment.place(name), _log.warning)
         except UnusableBackend as error:
-            _require_spelt(name.partition("@")[0], error.__cause__)
+            _require_spelt(experiment.place(name).partition("@")[0], error.__cause__)
             missing[name] = error.reason
         except KeyError as error:
-            if ":" in name:
+            base = experiment.place(name).partition("@")[0]
+            if ":" in base:
                 raise InputError(error.args[0]) from None
-            base = name.partition("@")[0]
-            allowed = [*known(), "all", "every", "package.module:Class"]
+            allowed = [*known(), *experiment.variants, "all", "every", "package.module:Class"]
             raise unknown("backend", base, allowed) from None
         except ValueError as error:
             raise InputError(str(error)) from None
-    return experiment.model_copy(update={"backends": tuple(names)}), usable, missing
+    called = _names_of_plugins(experiment, usable)
+    names = list(dict.fromkeys(_called(name, called) for name in names))
+    variants = experiment.variants | {
+        name: place for place, name in called.items() if name != place
+    }
+    experiment = experiment.model_copy(update={"backends": tuple(names), "variants": variants})
+    usable = {_called(name, called): backend for name, backend in usable.items()}
+    return experiment, usable, missing
+
+
+def _names_of_plugins(experiment: Experiment, backends: Mapping[str, Backend]) -> dict[str, str]:
+    """What the plug-ins given by their places are called, by place.
+
+    By the name in the class's own body (an inherited one is another's); by their place where there is
+    none, or where another backend has it.
+    """
+    taken, own = known() | experiment.variants, {}
+    for name, backend in backends.items():
+        place = name.partition("@")[0]
+        if ":" in place and place not in experiment.variants:
+            own[place] = str(vars(backend.program).get("name", ""))
+    times = Counter(own.values())
+    return {
+        place: name
+        if is_variant_name(name) and times[name] == 1 and taken.get(name, place) == place
+        else place
+        for place, name in own.items()
+    }
+
+
+def _called(name: str, called: Mapping[str, str]) -> str:
+    base, at, where = name.partition("@")
+    return f"{called.get(base, base)}{at}{where}"
 
 
 def _taken(name: str) -> Iterable[str]:
@@ -56,7 +92,8 @@ def tell_imports(names: Iterable[str]) -> None:
 
     The name may come from a file that somebody else wrote, and importing a module runs it.
     """
-    for module in dict.fromkeys(name.partition(":")[0] for name in names if ":" in name):
+    bases = [name.partition("@")[0] for name in names]
+    for module in dict.fromkeys(base.partition(":")[0] for base in bases if ":" in base):
         top = module.partition(".")[0]
         if module not in sys.modules and (spec := importlib.util.find_spec(top)) is not None:
             place = spec.origin or next(iter(spec.submodule_search_locations or ()), "")

@@ -17,7 +17,8 @@ from harness.experiment.experiment import Experiment
 from harness.experiment.memory_data import DATA_FILE, MEMORY
 from harness.experiment.setting import unknown_setting
 
-_FLAGS_NAMES = {"backend": "backends", "override": "overrides"}  # which a file may use as well
+# which a file may use as well
+_FLAGS_NAMES = {"backend": "backends", "override": "overrides", "variant": "variants"}
 
 
 def read_config(path: Path) -> dict[str, Any]:

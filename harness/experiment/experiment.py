@@ -32,6 +32,7 @@ from harness.experiment.setting import (
     setting,
     unknown_setting,
 )
+from harness.experiment.variants import place_of_backend, variant_places
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,7 @@ def _column_names(value: Any) -> Any:
 
 
 # settings that were added after the first runs were kept
-_LATER = ("test_file", "features", "drop", "missing", "missing_indicator", "header")
+_LATER = ("test_file", "features", "drop", "missing", "missing_indicator", "header", "variants")
 ColumnNames = Annotated[tuple[str, ...], BeforeValidator(_column_names)]
 
 
@@ -86,6 +87,16 @@ class Experiment(Recipe):
         metavar="NAMES",
         shown="all",
         min_length=1,
+    )
+    variants: Annotated[dict[str, str], BeforeValidator(variant_places)] = setting(
+        {},
+        "A backend under a name of its own, such as old=sklearn@scikit-learn==1.5.2. Repeatable; "
+        "variants.NAME in a file, with backend, packages, python, environment, threads, engine.",
+        WHAT,
+        flag="--variant",
+        metavar="NAME=BACKEND@WHERE",
+        shown="",
+        allowed="tables or texts by name",
     )
     overrides: dict[str, dict[str, Any]] = setting(
         {},
@@ -214,12 +225,14 @@ class Experiment(Recipe):
             settings |= {"dataset": table, "target": target}
         if settings.get("folds") not in (None, "none"):
             settings.setdefault("repeats", settings["folds"])  # each fold tests once
+        if settings.get("variants") and "backends" not in settings:
+            settings["backends"] = ("all", *settings["variants"])
         return settings
 
     @model_validator(mode="after")
     def _overrides_are_recipes(self) -> Self:
         for backend, changes in self.overrides.items():
-            _is_backend(backend, self.backends)
+            _is_backend(backend, [*self.backends, *map(self.place, self.backends)])
             for key in changes:
                 if key not in Recipe.model_fields:
                     raise _no_override(backend, key)
@@ -296,10 +309,15 @@ class Experiment(Recipe):
             )
         return self.dataset.frame
 
+    def place(self, backend: str) -> str:
+        """What the backend of this name is looked up by: its name, or what a variant stands for."""
+        return place_of_backend(backend, self.variants)
+
     def recipe(self, backend: str) -> Recipe:
         """What one backend is to do: the common settings with this backend's own over them."""
         common = {name: getattr(self, name) for name in Recipe.model_fields}
-        return Recipe(**(common | self.overrides.get(backend, {})))
+        own = self.overrides.get(backend, self.overrides.get(self.place(backend), {}))
+        return Recipe(**(common | own))
 
     def network(self, backend: str, features: int, classes: int) -> Network:
         """The network of one backend for this many features and classes (0 classes: regression)."""
@@ -369,9 +387,14 @@ def experiment_from(given: Mapping[str, Any]) -> Experiment:
 
 
 def experiment_kept(settings: Mapping[str, Any]) -> Experiment:
-    """An experiment from its own settings, as a run folder keeps them: none of them is the preset's."""
+    """An experiment from its own settings, as a run folder keeps them: none of them is the preset's.
+
+    Backends are called as they were, also where a plug-in has got a name since.
+    """
     nothing = {name: None for name, f in Experiment.model_fields.items() if f.default is None}
-    return Experiment(**{**nothing, "overrides": {}, **settings})
+    bases = [str(name).partition("@")[0] for name in settings.get("backends", ())]
+    places = {base: base for base in bases if ":" in base}
+    return Experiment(**{**nothing, "overrides": {}, "variants": places, **settings})
 
 
 def _no_override(backend: str, key: str) -> InputError:

@@ -12,7 +12,7 @@ def layered(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any
     """The settings of two layers, the upper over the lower.
 
     What the upper gives for all backends wins over what the lower gives to one. Settings of one backend
-    add to each other.
+    add to each other, and so do variants.
     """
     below, own = lower.get("overrides", {}), upper.get("overrides", {})
     for wrong in (layer for layer in (own, below) if not _are_tables(layer)):
@@ -24,6 +24,9 @@ def layered(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any
     for backend, changes in own.items():
         overrides[backend] = {**overrides.get(backend, {}), **changes}
     both = {**lower, **upper}
+    named = [layer["variants"] for layer in (lower, upper) if "variants" in layer]
+    if len(named) == 2 and all(isinstance(variants, Mapping) for variants in named):
+        both["variants"] = {**named[0], **named[1]}
     return both | {"overrides": overrides} if "overrides" in both else both
 
 

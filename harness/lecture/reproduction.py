@@ -205,7 +205,12 @@ def unseeded_section(result: Result) -> Section | None:
 def _of_the_notes(result: Result) -> bool:
     """Whether the run is the notes' own grid on their data."""
     notes = experiment_from({"preset": "lecture"})
-    return not set(result.experiment.differences(notes)) - {"backends", "repeats", "vary"}
+    return not set(result.experiment.differences(notes)) - {
+        "backends",
+        "variants",
+        "repeats",
+        "vary",
+    }
 
 
 def _first_repeat(result: Result, backend: str) -> pd.DataFrame:

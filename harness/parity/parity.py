@@ -137,7 +137,7 @@ def parity(
     )
     notes = []
     if reference:
-        _usable_reference(reference)
+        _usable_reference(experiment.place(reference))
         alone = parity(
             experiment.model_copy(update={"backends": (reference,)}),
             steps=steps,
@@ -148,10 +148,13 @@ def parity(
         if not alone.agreeing:
             (verdict,) = alone.verdicts
             notes.append(
-                f"{reference} does not take the path of the written-out reference ({verdict.outcome}"
+                f"{verdict.backend} does not take the path of the written-out reference ({verdict.outcome}"
                 f"{': ' if verdict.reason else ''}{verdict.reason}), which took its place"
             )
             task = replace(task, reference="")
+        else:
+            experiment = experiment.model_copy(update={"variants": alone.experiment.variants})
+            task = replace(task, experiment=experiment, reference=alone.experiment.backends[0])
     task, missing, comparison = _side_by_side(task, chosen, dtypes)
     comparison, kinks = grant_kinks(task, comparison) if locate else (comparison, [])
     divergences = []
@@ -286,7 +289,10 @@ def _compared(
         except UnusableBackend as reason:
             missing[name] = reason.reason
     reference = task.reference
-    extra = {reference: guarded_backend(_usable_reference(reference))} if reference else {}
+    extra = {}
+    if reference:
+        there = _usable_reference(task.experiment.place(reference))
+        extra = {reference: guarded_backend(there)}
     task = replace(task, backends=backends | extra)
     names = [name for name in task.experiment.backends if name in backends]
     groups = recipes(task.experiment, names)

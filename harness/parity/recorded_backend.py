@@ -18,6 +18,7 @@ from harness.errors import InputError
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.experiment import Experiment
 from harness.parity.recorded_rules import rules_of, targets_in
+from harness.results.file_names import file_name
 from harness.roundoff.trial import Trial, trial
 
 
@@ -118,5 +119,7 @@ def record_backends(
             own = trial(experiment, dataset, name, dtype, steps).of(middle)
             if not backend.unsupported(own.network, own.training):
                 import_library(backend)
-                written.append(record_backend(backend, own, Path(folder) / f"{name}-{dtype}.npz"))
+                written.append(
+                    record_backend(backend, own, Path(folder) / file_name(f"{name}-{dtype}.npz"))
+                )
     return written

@@ -133,7 +133,7 @@ def _between(material: Material) -> Iterator[str]:
     """What differs between runs that are set side by side; one line for each kind of thing."""
     first, first_name = material.results[0], material.names[0]
     for result, name in zip(material.results[1:], material.names[1:], strict=True):
-        different = run_differences(first, result, ignore={"backends"})
+        different = run_differences(first, result, ignore={"backends", "variants"})
         for kind in dict.fromkeys(d.kind for d in different):
             own = [d for d in different if d.kind == kind]
             if kind in ("data", "split"):

@@ -196,10 +196,11 @@ def networks_section(material: Material) -> Section:
     rows, conventions = [], []
     for side in material.sides:
         about = side.result.manifest["backends"].get(side.backend, {})
-        stacks = about.get("stacks")
+        stacks, place = about.get("stacks"), about.get("place", side.backend)
         rows.append(
             {
                 "backend": side.label,
+                **({"stands for": place} if place != side.backend else {}),
                 "network": about.get("network"),
                 "parameters": about.get("parameters"),
                 "library": about.get("library"),

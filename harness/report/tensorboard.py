@@ -83,7 +83,7 @@ def _write_graphs(tf: Any, result: Result, directory: str) -> None:
     experiment, about = result.experiment, result.manifest["dataset"]
     for name in result.backends:
         try:
-            backend = usable(name)
+            backend = usable(experiment.place(name))
         except (KeyError, UnusableBackend):  # of a run on another machine
             continue
         network = experiment.network(name, about["features"], len(about["classes"]))

@@ -176,7 +176,10 @@ def _dataset(dataset: Dataset, split: Split, inputs: int) -> dict[str, Any]:
 def _backend(
     name: str, backend: Backend, experiment: Experiment, network: Network
 ) -> dict[str, Any]:
+    there = {"versions": backend.versions()} if backend.surroundings() else {}
     return {
+        "place": experiment.place(name),
+        **there,
         "library": backend.library,
         "version": version(backend),
         "network": str(network),

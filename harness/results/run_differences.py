@@ -11,7 +11,7 @@ from harness.results.result import Result
 
 DifferenceKind = Literal["data", "split", "setting", "version", "machine", "threads"]
 # settings that only say how much of the same thing was run, or by whom
-EXTENT = frozenset({"preset", "backends", "repeats", "eta", "lmbd", "dataset"})
+EXTENT = frozenset({"preset", "backends", "variants", "repeats", "eta", "lmbd", "dataset"})
 MACHINE = ("platform", "cpu")
 
 
@@ -49,6 +49,10 @@ def _settings(first: Result, second: Result, ignore: Collection[str]) -> Iterato
     for name, (one, two) in first.experiment.differences(second.experiment).items():
         if name not in ignore:
             yield RunDifference("setting", name, one, two)
+    for name in first.backends:
+        one, two = (run.experiment.place(name) for run in (first, second))
+        if name in second.backends and one != two:
+            yield RunDifference("setting", f"variants.{name}", one, two)
 
 
 def _around(first: Result, second: Result) -> Iterator[RunDifference]:

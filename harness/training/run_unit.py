@@ -54,7 +54,7 @@ def run_unit(
 def _trained_unit(unit: Unit, experiment: Experiment, dataset: Dataset) -> UnitOutcome:
     begun = time.perf_counter()
     try:
-        backend = usable(unit.backend)
+        backend = usable(experiment.place(unit.backend))
     except UnusableBackend as error:
         return UnitOutcome(
             unit,

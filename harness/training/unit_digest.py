@@ -30,7 +30,7 @@ _OWN_CODE = ("data", "training", "experiment/experiment.py", "experiment/recipe.
 # whose versions count for every backend: scikit-learn splits the data
 _ALWAYS = ("numpy", "scipy", "scikit-learn")
 # how much of an experiment is run, and by whom; a unit says that for itself
-_EXTENT = ("preset", "backends", "overrides", "eta", "lmbd", "repeats")
+_EXTENT = ("preset", "backends", "variants", "overrides", "eta", "lmbd", "repeats")
 _AFTERWARDS = ("choose_by",)  # what is done with results
 
 
@@ -93,6 +93,8 @@ def unit_digest(unit: Unit, experiment: Experiment, data_hash: str, around: dict
         "data": data_hash,
         "surroundings": around,
     }
+    if (place := experiment.place(unit.backend)) != unit.backend:
+        defining["place"] = place
     if experiment.draws == "notebook":  # what is drawn depends on all that was drawn before
         defining["stream"] = experiment.digest("preset", "backends", "repeats")
     return hashlib.sha256(json.dumps(defining, sort_keys=True).encode()).hexdigest()[:20]

@@ -14,11 +14,12 @@ import numpy as np
 
 from backends.distance import errors
 from backends.network import Weights
-from backends.registry import BUILT_IN, ON_REQUEST, UnusableBackend, find, known, usable
+from backends.registry import BUILT_IN, ON_REQUEST, UnusableBackend, find, usable
 from backends.where import Where
 from harness.compare.comparison import Comparison, compare
 from harness.data.dataset import load_dataset
 from harness.errors import ExitCode, InputError, unknown
+from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.parity.parity import Parity, parity
@@ -149,8 +150,9 @@ def upgrade(
     sought by bisection, and it is judged against the one before it. ``say`` is told what is being done.
     Raises :class:`~harness.errors.InputError` for versions that cannot be had.
     """
-    if base and ":" not in base and base not in known():
-        raise unknown("backend", base, known())
+    if base:
+        experiment, _, _ = resolve(experiment.model_copy(update={"backends": (base,)}))
+        (base,) = experiment.backends
     names = upgraded_backends(versions, base)
     paths = _Paths(experiment, say)
     low, high = 0, len(names) - 1
@@ -168,7 +170,7 @@ def upgrade(
     told = Upgrade(
         tuple(versions),
         (old, new),
-        (find(old).versions(), find(new).versions()),
+        (find(experiment.place(old)).versions(), find(experiment.place(new)).versions()),
         tuple(paths.partings(old, new)),
     )
     if not told.partings:
@@ -198,7 +200,7 @@ class _Paths:
         if (name, dtype) not in self.kept:
             self.say(f"training {name}, {dtype}")
             try:
-                backend = usable(name)
+                backend = usable(self.experiment.place(name))
             except UnusableBackend as error:
                 raise InputError(f"upgrade: {error}") from None
             whole = self.trials[dtype]
