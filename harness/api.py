@@ -14,7 +14,7 @@ from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.lecture.sections import lecture_sections
 from harness.parity.held_model import hold
-from harness.report.report import write_results
+from harness.report.report import report_sections, write_results
 from harness.results.result import Result, load_result
 from harness.results.run_folder import RunFolder
 from harness.roundoff.disputed_cells import add_disputes
@@ -86,14 +86,9 @@ def write_report(
     ``extra`` sections stand after the results; the report on one run has its preset's own before them.
     """
     several = [results] if isinstance(results, Result) else list(results)
-    own = SECTIONS.get(several[0].experiment.preset) if len(several) == 1 else None
 
     def write() -> PageAddress:
-        before: Sequence[Section] = ()
-        if own:
-            preset = several[0].experiment.preset
-            before = attempt_sections(f"Preset {preset}", lambda: own(several[0]))
-        return write_results(several, address, [*before, *extra])
+        return write_results(several, address, [*_preset_sections(several), *extra])
 
     if held or not several:
         return write()
@@ -101,6 +96,20 @@ def write_report(
     with folder.lock():
         _same_as_read(several, folder)
         return write()
+
+
+def report_content(results: Sequence[Result]) -> list[Section]:
+    """The sections of the report on one run or several, as :func:`write_report` writes them."""
+    return report_sections(results, _preset_sections(results))
+
+
+def _preset_sections(results: Sequence[Result]) -> list[Section]:
+    """What a preset adds to the report on one of its runs."""
+    own = SECTIONS.get(results[0].experiment.preset) if len(results) == 1 else None
+    if own is None:
+        return []
+    preset = results[0].experiment.preset
+    return attempt_sections(f"Preset {preset}", lambda: own(results[0]))
 
 
 def _same_as_read(results: Sequence[Result], folder: RunFolder) -> None:

@@ -15,6 +15,14 @@ def report_command(
         str | None,
         typer.Option(help="Folder to write to. Default: the first run's.", show_default=False),
     ] = None,
+    anonymous: Annotated[
+        bool,
+        typer.Option(
+            "--anonymous",
+            help="Leave out machine, commit and folders, for reviewers who must not know whose it is.",
+            show_default=False,
+        ),
+    ] = False,
     debug: DEBUG = False,
 ) -> None:
     """Write figures, report.md and report.html again, from one run folder or several side by side."""
@@ -28,6 +36,12 @@ def report_command(
 
     out = console()
     with told(out):
-        page = write_report([load_result(address) for address in runs], output)
+        results = [load_result(address) for address in runs]
+        if anonymous:
+            from harness.report.anonymous import anonymous_result
+
+            results = [anonymous_result(result) for result in results]
+        page = write_report(results, output)
     out.print(f"report: {page}", highlight=False, soft_wrap=True)
-    raise typer.Exit(tell_faults(page.faults, " ".join(["report", *map(quote, runs)])))
+    again = [*map(quote, runs), *(["--anonymous"] if anonymous else [])]
+    raise typer.Exit(tell_faults(page.faults, " ".join(["report", *again])))
