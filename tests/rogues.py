@@ -13,6 +13,7 @@ import warnings
 from typing import NoReturn
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from backends.base import Backend
 
@@ -200,6 +201,7 @@ class TurnsTheTables(_Rogue):
         sys.path.clear()
         warnings.simplefilter("error")
         sys.setrecursionlimit(200)
+        threadpool_limits(3)
         sys.stdout = sys.stderr = None
 
     def train(self, *args):
