@@ -6,7 +6,9 @@ import ctypes
 import os
 import random
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -110,6 +112,16 @@ class Crashes(_Rogue):
 
 class Killed(_Rogue):
     def misbehave(self, x, y) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class LeavesFiles(_Rogue):
+    """Is killed before it can remove its temporary files, as a framework is by a time limit."""
+
+    def misbehave(self, x, y) -> None:
+        tempfile.mkstemp()
+        tempfile.mkdtemp()
+        subprocess.run([sys.executable, "-c", "import tempfile; tempfile.mkstemp()"], check=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
