@@ -15,12 +15,11 @@ import psutil
 from backends.base import Backend, UnsupportedPlan
 from backends.error_words import error_words, one_line, whole_error
 from backends.network import Cells
-from backends.process_state import kept_process_state
 from backends.registry import UnusableBackend, usable
 from harness.data.dataset import Dataset
 from harness.data.notebook_stream import NotebookStream, draws_in_turn, train_in_turn
 from harness.experiment.experiment import Experiment
-from harness.training.contract import check_fit, fingerprint
+from harness.training.contract import check_fit, fingerprint, undisturbed_process
 from harness.training.evaluate import (
     PARTS,
     curve_columns,
@@ -42,7 +41,7 @@ def run_unit(
     The process is left as it was. The whole of an error goes to the file ``log``.
     """
     try:
-        with kept_process_state():
+        with undisturbed_process():
             return _trained_unit(unit, experiment, dataset)
     except BaseException as error:  # noqa: BLE001 (whatever a backend raises is its unit's alone)
         if log is not None:
