@@ -143,9 +143,10 @@ class Backend(ABC):
 
         What depends on the plan alone, ``train`` refuses with :class:`UnsupportedPlan`.
         """
-        if network.activation not in self.activations:
-            known = ", ".join(self.activations)
-            return f"{self.name} has no activation {network.activation!r} (it has {known})"
+        for activation in network.activations:
+            if activation not in self.activations:
+                known = ", ".join(self.activations)
+                return f"{self.name} has no activation {activation!r} (it has {known})"
         if training.optimizer not in self.optimizers:
             known = ", ".join(self.optimizers)
             return f"{self.name} has no optimizer {training.optimizer!r} (it has {known})"

@@ -145,10 +145,9 @@ def forward(
     x (..., samples, features), W[l] (..., inputs, outputs), b[l] (..., 1, outputs). ``out`` are arrays
     for a^1, ..., a^L.
     """
-    functions = [network.activation] * len(network.hidden) + [network.output]
     out = out or [None] * len(W)
     a = [x]
-    for function, W_l, b_l, a_l in zip(functions, W, b, out, strict=True):
+    for function, W_l, b_l, a_l in zip(network.functions, W, b, out, strict=True):
         z = product(a[-1], W_l, out=a_l)
         z += b_l
         a.append(ACTIVATE[function](z, out=z))
@@ -163,7 +162,7 @@ def logits(x: Array, network: Network, weights: Weights) -> Array:
     for layer, (W, b) in enumerate(zip(weights.W, weights.b, strict=True)):
         z = a @ W
         z += b[:, None, :]
-        a = z if layer == last else ACTIVATE[network.activation](z, out=z)
+        a = z if layer == last else ACTIVATE[network.activations[layer]](z, out=z)
     return a
 
 

@@ -153,18 +153,18 @@ def _state(weights: tuple[Sequence[Array], Sequence[Array]], training: Training)
 def _logits(network: Network, weights: Any, x: Any) -> Any:
     """Of one network, (rows, outputs)."""
     nn, jnp = load("jax.nn"), load("jax.numpy")
-    activate: Callable[[Any], Any] = {
+    activate: dict[str, Callable[[Any], Any]] = {
         "identity": lambda z: z,
         "sigmoid": nn.sigmoid,
         "tanh": jnp.tanh,
         "relu": nn.relu,
         "leaky_relu": partial(nn.leaky_relu, negative_slope=LEAKY_SLOPE),
         "elu": nn.elu,
-    }[network.activation]
+    }
     W, b = weights
     a = x
     for layer in range(network.layers - 1):
-        a = activate(a @ W[layer] + b[layer])
+        a = activate[network.activations[layer]](a @ W[layer] + b[layer])
     return a @ W[-1] + b[-1]
 
 

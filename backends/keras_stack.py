@@ -192,7 +192,7 @@ class Stack:
         dense = StackDense(
             self.shape,
             network.sizes[layer + 1],
-            None if layer == last else _activation(network.activation),
+            None if layer == last else _activation(network.activations[layer]),
             StackL2(self.l2) if penalised else None,
             self.training.dtype,
         )
@@ -301,7 +301,7 @@ def stock_path(
     layers = [
         keras.layers.Dense(
             network.sizes[layer + 1],
-            activation=None if layer == last else _activation(network.activation),
+            activation=None if layer == last else _activation(network.activations[layer]),
             kernel_regularizer=_stock_penalty(training, lmbd, plan.batch_size, layer, network),
             dtype=dtype,
         )

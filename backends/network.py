@@ -23,6 +23,7 @@ from backends.settings import check_hidden, check_nesterov, check_setting
 
 Array = NDArray[np.floating]
 Output = Literal["softmax", "logistic", "identity"]
+Activations = Activation | tuple[Activation, ...]
 
 ACTIVATIONS: tuple[Activation, ...] = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu")
 OPTIMIZERS: tuple[Optimizer, ...] = ("sgd", "adam")
@@ -33,22 +34,34 @@ class Network:
     """A fully connected network.
 
     ``output`` fixes the cost: ``softmax`` (three or more classes) and ``logistic`` (two classes, one
-    unit) go with the cross-entropy, ``identity`` (regression) with half the squared error. ValueError for
-    a hidden layer without units; what activations there are is for a backend to say.
+    unit) go with the cross-entropy, ``identity`` (regression) with half the squared error. Without hidden
+    layers it is logistic (softmax, linear) regression. ``activation``: of all hidden layers, or a tuple
+    with one for each. ValueError for a hidden layer without units, or as many activations as there are
+    not layers; what activations there are is for a backend to say.
     """
 
     features: int
     hidden: tuple[int, ...]
     outputs: int
-    activation: Activation = "sigmoid"
+    activation: Activations = "sigmoid"
     output: Output = "softmax"
 
     def __post_init__(self) -> None:
         check_hidden(self.hidden)
+        if isinstance(self.activation, str):
+            return
+        names = tuple(self.activation)
+        if len(names) != len(self.hidden):
+            raise ValueError(
+                f"activation: found {len(names)}; allowed: one for all, or one for each of "
+                f"{len(self.hidden)} hidden layers"
+            )
+        # the same for all is one network, however it is written
+        object.__setattr__(self, "activation", names[0] if len(set(names)) == 1 else names)
 
     @classmethod
     def classifier(
-        cls, features: int, hidden: Sequence[int], classes: int, activation: Activation = "sigmoid"
+        cls, features: int, hidden: Sequence[int], classes: int, activation: Activations = "sigmoid"
     ) -> Network:
         """The network for ``classes`` classes: two classes need one logistic unit, more a softmax."""
         if classes == 2:
@@ -57,10 +70,22 @@ class Network:
 
     @classmethod
     def regressor(
-        cls, features: int, hidden: Sequence[int], activation: Activation = "sigmoid"
+        cls, features: int, hidden: Sequence[int], activation: Activations = "sigmoid"
     ) -> Network:
         """The network for one real-valued target: one identity output."""
         return cls(features, tuple(hidden), 1, activation, "identity")
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """The activation of each hidden layer."""
+        if isinstance(self.activation, str):
+            return (self.activation,) * len(self.hidden)
+        return self.activation
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The function of each layer: the hidden layers' activations, then the output's."""
+        return (*self.activations, self.output)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -97,7 +122,10 @@ class Network:
         return 2 * rows * (3 * sum(products) - products[0])
 
     def __str__(self) -> str:
-        return f"{'-'.join(map(str, self.sizes))} {self.activation}/{self.output}"
+        one = isinstance(self.activation, str) and bool(self.hidden)
+        names = [str(self.activation)] if one else [",".join(self.activations)]
+        functions = "/".join(name for name in (*names, self.output) if name)
+        return f"{'-'.join(map(str, self.sizes))} {functions}"
 
 
 @dataclass(frozen=True)

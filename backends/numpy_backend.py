@@ -82,9 +82,7 @@ class NumPyBackend(Backend):
             ]
             a = [x[rows]]
             for layer in range(network.layers):
-                last = layer == network.layers - 1
-                function = network.output if last else network.activation
-                a.append(ACTIVATE[function](a[-1] @ W[layer] + b[layer]))
+                a.append(ACTIVATE[network.functions[layer]](a[-1] @ W[layer] + b[layer]))
             dW_db = gradients(a, t[rows], network, W, p, training.cost_scale(n))
             update(step, [g.reshape(theta.shape) for g, theta in zip(dW_db, [*W, *b], strict=True)])
         return W, b
@@ -199,7 +197,9 @@ def gradients(
         db.insert(0, sum_samples(delta))
         if layer:
             back = np.matmul(delta, W[layer].swapaxes(-1, -2), out=space.delta[layer - 1])
-            delta = times_derivative(network.activation, a[layer], back, space.slope[layer - 1])
+            delta = times_derivative(
+                network.activations[layer - 1], a[layer], back, space.slope[layer - 1]
+            )
     return [*dW, *db]
 
 

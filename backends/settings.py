@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
@@ -128,11 +128,25 @@ def check_setting(name: str, value: Any) -> None:
 
 
 def check_hidden(hidden: Any) -> None:
-    """Refuse what is no list of units of hidden layers; ValueError as of :func:`check_setting`."""
-    if not isinstance(hidden, Collection) or isinstance(hidden, str) or not len(hidden):
+    """Refuse what is no list of units of hidden layers, which may be empty; ValueError."""
+    if not isinstance(hidden, Collection) or isinstance(hidden, str):
         raise ValueError(f"hidden: found {hidden!r}; allowed: a whole number for each layer")
     for units in hidden:
         check_setting("hidden", units)
+
+
+def check_activations(activation: Any, layers: int) -> None:
+    """Refuse what is neither one activation nor one for each of so many hidden layers; ValueError."""
+    one = isinstance(activation, str)
+    if not one and not isinstance(activation, Sequence):
+        raise ValueError(f"activation: found {activation!r}; allowed: a name, or one a layer")
+    for name in [activation] if one else activation:
+        check_setting("activation", name)
+    if not one and len(activation) != layers:
+        raise ValueError(
+            f"activation: found {len(activation)} ({', '.join(activation)}) for {layers} hidden "
+            f"layer{'' if layers == 1 else 's'}; allowed: one for all, or one for each"
+        )
 
 
 def check_nesterov(nesterov: bool, momentum: float) -> None:

@@ -293,7 +293,7 @@ class _Program:
         with tf.GradientTape() as tape:
             z = x
             for layer, (W, b) in enumerate(zip(self.W, self.b, strict=True)):
-                a = z if layer == 0 else _activation(tf, self.network.activation)(z)
+                a = z if layer == 0 else _activation(tf, self.network.activations[layer - 1])(z)
                 z = tf.matmul(a, W) + b
             objective = tf.reduce_sum(_cost(tf, z, y, self.network)) * scale
             for layer, W in enumerate(self.W):
@@ -349,14 +349,13 @@ def _forward(tf: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence[An
 
     W[l] (groups, cells, outputs, inputs), b[l] (groups, cells, outputs, 1).
     """
-    activate = _activation(tf, network.activation)
     groups, cells, units, features = W[0].shape
     with tf.name_scope("layer_1"):
         z = tf.matmul(tf.reshape(W[0], (groups, cells * units, features)), x, transpose_b=True)
         z = tf.reshape(z, (groups, cells, units, tf.shape(x)[1])) + b[0]
     for layer, (W_l, b_l) in enumerate(zip(W[1:], b[1:], strict=True), start=2):
         with tf.name_scope(f"layer_{layer}"):
-            z = tf.matmul(W_l, activate(z)) + b_l
+            z = tf.matmul(W_l, _activation(tf, network.activations[layer - 2])(z)) + b_l
     return tf.linalg.matrix_transpose(z)
 
 

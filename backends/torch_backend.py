@@ -230,12 +230,11 @@ class _Stack:
 def _sequential(torch: Any, network: Network, dtype: str) -> Any:
     """``nn.Linear`` layers, the activation between them; the last gives logits."""
     layers: list[Any] = []
-    for inputs, outputs in network.shapes:
-        layers += [
-            torch.nn.Linear(inputs, outputs, dtype=getattr(torch, dtype)),
-            _module(torch, network.activation),
-        ]
-    return torch.nn.Sequential(*layers[:-1])
+    for layer, (inputs, outputs) in enumerate(network.shapes):
+        layers.append(torch.nn.Linear(inputs, outputs, dtype=getattr(torch, dtype)))
+        if layer < len(network.hidden):
+            layers.append(_module(torch, network.activations[layer]))
+    return torch.nn.Sequential(*layers)
 
 
 def _module(torch: Any, activation: str) -> Any:
@@ -269,14 +268,13 @@ def _forward(torch: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence
 
     W[l] (groups, cells, outputs, inputs), b[l] (groups, cells, outputs).
     """
-    activate = _module(torch, network.activation)
     groups, cells, units, features = W[0].shape
     side_by_side = W[0].reshape(groups, cells * units, features)
     bias = b[0].reshape(groups, cells * units, 1)
     z = torch.baddbmm(bias, side_by_side, x.transpose(1, 2))
     z = z.reshape(groups, cells, units, x.shape[1])
-    for W_l, b_l in zip(W[1:], b[1:], strict=True):
-        z = torch.matmul(W_l, activate(z)) + b_l[..., None]
+    for activation, W_l, b_l in zip(network.activations, W[1:], b[1:], strict=True):
+        z = torch.matmul(W_l, _module(torch, activation)(z)) + b_l[..., None]
     return z
 
 

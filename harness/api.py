@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from harness.document.attempt import attempt, attempt_sections
 from harness.document.section import Section
@@ -12,6 +13,7 @@ from harness.errors import InputError
 from harness.executors.by_name import prepare_executor
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
+from harness.experiment.study import Study
 from harness.lecture.sections import lecture_sections
 from harness.parity.held_model import hold
 from harness.report.report import report_sections, write_results
@@ -19,8 +21,22 @@ from harness.results.result import Result, load_result
 from harness.results.run_folder import RunFolder
 from harness.roundoff.disputed_cells import add_disputes
 from harness.runner import Progress, plan_work, train_and_save
+from harness.study.page import write_study
+from harness.study.study import StudyResult, load_study, plan_study, train_study
 
-__all__ = ["Execution", "Experiment", "Result", "hold", "load_result", "run", "write_report"]
+__all__ = [
+    "Execution",
+    "Experiment",
+    "Result",
+    "StudyResult",
+    "hold",
+    "load_result",
+    "load_study",
+    "run",
+    "run_study",
+    "write_report",
+    "write_study",
+]
 
 _logger = logging.getLogger(__name__)
 
@@ -58,6 +74,26 @@ def run(
         return looked
 
     return train_and_save(work, execution, progress=progress, add=add, finish=finish)
+
+
+def run_study(
+    settings: Mapping[str, Any],
+    over: Mapping[str, Any],
+    execution: Execution | None = None,
+    *,
+    zipped: bool = False,
+    progress: Progress | None = None,
+) -> StudyResult:
+    """Run a grid at every point of outer axes, or finish that; the tables of all points, also on disk.
+
+    ``settings`` are an experiment's by name, ``over`` the values of each axis: ``{"hidden": [50, (100,
+    50)], "activation": ["tanh", "relu"]}``; the points are their product, or, ``zipped``, their values
+    together. Every point is a run in a folder of its own. Raises as :func:`run` does.
+    """
+    execution = execution or Execution(executor="serial")
+    prepare_executor(execution.executor)
+    plan = plan_study(Study.of(settings, over, zipped=zipped))
+    return train_study(plan, execution, progress=progress)
 
 
 def _follow(experiment: Experiment, repeat: int, cells: Sequence[int]) -> str:

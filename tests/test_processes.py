@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -62,6 +63,16 @@ def test_in_this_process_a_backend_can_neither_end_it_nor_change_its_targets(nam
     result = run(experiment, Execution(executor="serial", output=str(tmp_path), name="run"))
     assert set(result.of(backend)["status"]) == {"failed"}
     assert set(result.of("numpy")["status"]) == {"ok", "diverged"}
+
+
+def test_temporary_files_of_killed_workers_are_removed(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    experiment = SMALL.model_copy(update={"backends": ("rogues:LeavesFiles",)})
+    given = Execution(jobs=1, output=str(tmp_path), name="run")
+    assert set(run(experiment, given).records["status"]) == {"failed"}
+    assert not any(temporary.iterdir())
 
 
 def test_a_backend_leaves_the_process_as_it_was(tmp_path):

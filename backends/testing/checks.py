@@ -110,6 +110,21 @@ def every_activation_follows_the_reference(backend: Backend) -> Checked:
         yield from _compared(backend, activation, network, Training(dtype="float64"))
 
 
+def each_layer_may_have_an_activation_of_its_own(backend: Backend) -> Checked:
+    """Two hidden layers with two activations, in the order given."""
+    network = replace(network_of(), activation=("relu", "tanh"))
+    yield from _compared(backend, "relu, tanh", network, Training(dtype="float64"))
+
+
+def there_may_be_no_hidden_layer(backend: Backend) -> Checked:
+    """Logistic regression with a softmax, with one logistic output, and linear regression."""
+    for kind in ("several", "two", "regression"):
+        network = network_of(kind, layers=0)
+        yield from _compared(
+            backend, f"{kind}, no hidden layer", network, Training(dtype="float64")
+        )
+
+
 def two_classes_have_one_logistic_output(backend: Backend) -> Checked:
     """Two classes: one output unit, not a softmax of two."""
     yield from _compared(backend, "two classes", network_of("two"), Training(dtype="float64"))
@@ -272,6 +287,8 @@ def what_cannot_be_done_is_said(backend: Backend) -> Checked:
 CHECKS: tuple[Check, ...] = (
     every_optimizer_follows_the_reference,
     every_activation_follows_the_reference,
+    each_layer_may_have_an_activation_of_its_own,
+    there_may_be_no_hidden_layer,
     two_classes_have_one_logistic_output,
     regression_follows_the_reference,
     a_short_last_minibatch_is_penalised_as_the_others,

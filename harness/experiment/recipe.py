@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from backends.settings import (
     Activation,
@@ -12,6 +12,7 @@ from backends.settings import (
     InitialWeights,
     Minibatches,
     Optimizer,
+    check_activations,
     check_momentum,
     check_nesterov,
 )
@@ -23,8 +24,25 @@ from harness.experiment.setting import (
     CommaSeparated,
     Settings,
     Switch,
+    comma_separated,
     setting,
 )
+
+
+def _layers(value: Any) -> Any:
+    """Units layer by layer; text ``none`` for no layer, which no other text is."""
+    layers = comma_separated(value)
+    if layers == ["none"]:
+        return []
+    if layers == [] and value != [] and value != ():
+        raise InputError(f"found {value!r}; allowed: a whole number for each layer, or none")
+    return layers
+
+
+def _one_or_each(value: Any) -> Any:
+    """A name as it is, several as a list; a list of one is that one."""
+    names = comma_separated(value)
+    return names[0] if isinstance(names, list | tuple) and len(names) == 1 else names
 
 
 class Recipe(Settings):
@@ -35,15 +53,19 @@ class Recipe(Settings):
     between the split and its grid: ``BACKEND weights``, ``BACKEND network`` or ``BACKEND grid``.
     """
 
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], CommaSeparated] = setting(
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_layers)] = setting(
         (50,),
-        "Units of the hidden layers, such as 100,50.",
+        "Units of the hidden layers, such as 100,50; none: logistic regression.",
         NETWORK,
         shown="50",
         metavar="UNITS",
-        min_length=1,
+        allowed="a whole number, 1 or above, for each layer, or none",
     )
-    activation: Activation = setting("sigmoid", "Of the hidden layers: {choices}.", NETWORK)
+    activation: Annotated[Activation | tuple[Activation, ...], BeforeValidator(_one_or_each)] = (
+        setting(
+            "sigmoid", "Of all hidden layers, or one each, such as relu,tanh: {choices}.", NETWORK
+        )
+    )
     optimizer: Optimizer = setting("sgd", "{choices}.", GRID)
     momentum: float = setting(0.0, "Momentum of sgd.", GRID, ge=0, lt=1)
     nesterov: Switch = setting(False, "Nesterov's form of the momentum.", GRID)
@@ -116,6 +138,8 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _optimizer_uses_what_is_given(self) -> Self:
+        if not isinstance(self.activation, str):
+            check_activations(self.activation, len(self.hidden))
         check_momentum(self.momentum, self.optimizer)
         check_nesterov(self.nesterov, self.momentum)
         if self.tol and self.patience is None:

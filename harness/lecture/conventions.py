@@ -23,6 +23,12 @@ _MINIBATCHES = {
 }
 
 
+def _activation(recipe: Recipe) -> str:
+    if not recipe.hidden:
+        return "none"
+    return recipe.activation if isinstance(recipe.activation, str) else ", ".join(recipe.activation)
+
+
 def _cost(recipe: Recipe) -> str:
     return "sum over the minibatch" if recipe.cost == "sum" else "mean over the minibatch"
 
@@ -74,7 +80,8 @@ def _after_grid(recipe: Recipe) -> bool:
 
 
 _CONVENTIONS: dict[str, Callable[[Recipe], str]] = {
-    "hidden layers": lambda recipe: ", ".join(map(str, recipe.hidden)),
+    "hidden layers": lambda recipe: ", ".join(map(str, recipe.hidden)) or "none",
+    "activation": _activation,
     "cost": _cost,
     "gradient of the penalty": _penalty,
     "optimiser": lambda recipe: {"sgd": "SGD", "adam": "Adam"}[recipe.optimizer],

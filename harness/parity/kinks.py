@@ -112,7 +112,7 @@ def _kinks(task: ParityTask, errors: pd.DataFrame, verdict: BackendVerdict) -> I
     weights = beyond[beyond["tensor"] != "output"]
     first_steps = weights.groupby("cell")["step"].min()
     whole = task.trial(verdict.backend, verdict.dtype)
-    if whole.network.activation not in KINKED or len(weights) < len(beyond):
+    if set(KINKED).isdisjoint(whole.network.activations) or len(weights) < len(beyond):
         return
     cells = zip(first_steps.index.tolist(), first_steps.tolist(), strict=True)
     for number, last in list(cells)[:MOST_KINKS]:

@@ -120,10 +120,8 @@ def rules_of(recording: Recording, about: Mapping[str, Any]) -> StepRules:
         penalised=said["penalised"],
         penalty_per_sample=bool(said.get("penalty_per_sample")),
     )
-    first = cast(Activation, names[0] if names else "identity")
-    network = Network(sizes[0], sizes[1:-1] or (1,), sizes[-1], first, output)
-    if len(sizes) == 2:  # a network without hidden layers, which no backend trains
-        object.__setattr__(network, "hidden", ())
+    first = cast(Activation, names[0] if names else "sigmoid")
+    network = Network(sizes[0], sizes[1:-1], sizes[-1], first, output)
     numbers = targets_in(recording)[1]
     counts = np.bincount(numbers, minlength=network.classes).tolist() if network.classes else []
     weights = said.get("class_weights")

@@ -54,8 +54,8 @@ class StepRules:
 
     ``samples``: in the training set, ``per_class`` of them with each class number. ``batch_size``: of a
     full minibatch. ``steps_per_epoch``: None if nobody counts epochs. ``activations``: of each hidden layer,
-    where they differ. ``conventions``: what is done otherwise and meant so; mistakes come on top of them.
-    ``noise``: perturbs every result in its last place (Monte Carlo arithmetic).
+    where they are not the network's. ``conventions``: what is done otherwise and meant so; mistakes come on
+    top of them. ``noise``: perturbs every result in its last place (Monte Carlo arithmetic).
     """
 
     network: Network
@@ -95,7 +95,7 @@ class StepRules:
 
     def activation(self, layer: int) -> str:
         """The activation of a hidden layer, counted from 1."""
-        return self.activations[layer - 1] if self.activations else self.network.activation
+        return (self.activations or self.network.activations)[layer - 1]
 
     def at(self, stage: str, value: Any, here: Here) -> Any:
         """What a stage gives, with the mistakes that are made at it."""

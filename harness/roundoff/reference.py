@@ -147,10 +147,9 @@ def passed_forward(
 
     x (1 or cells, n, features), W[l] (cells, inputs, outputs), b[l] (cells, 1, outputs).
     """
-    functions = [network.activation] * len(network.hidden) + [network.output]
     zs: list[Array] = []
     activations = [x]
-    for name, W_l, b_l in zip(functions, W, b, strict=True):
+    for name, W_l, b_l in zip(network.functions, W, b, strict=True):
         z = activations[-1] @ W_l
         z += b_l
         zs.append(rounded(z))
@@ -183,7 +182,7 @@ def gradients_of(
         dW[layer] += rounded(p * W[layer])
         db[layer] = rounded(delta.sum(axis=-2, keepdims=True))
         if layer:
-            slope = DERIVATIVES[network.activation](z[layer - 1], a[layer])
+            slope = DERIVATIVES[network.activations[layer - 1]](z[layer - 1], a[layer])
             delta = delta @ W[layer].swapaxes(-1, -2)
             delta *= slope
             rounded(delta)

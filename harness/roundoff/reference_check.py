@@ -100,11 +100,11 @@ def _calm_point(trial: Trial) -> tuple[list[Array], list[Array], Array]:
         b: list[Array] = [rng.normal(size=s[1]) / 10 for s in network.shapes]
         x: Array = rng.normal(size=(_ROWS, network.features))
         near, a = np.inf, x
-        for W_l, b_l in zip(W[:-1], b[:-1], strict=True):
+        for name, W_l, b_l in zip(network.activations, W[:-1], b[:-1], strict=True):
             z = a @ W_l + b_l
             reach = _H * (np.abs(a).sum(axis=1, keepdims=True) + 1)
             near = min(near, float((np.abs(z) / reach).min()))
-            a = FUNCTIONS_OF_Z[network.activation](z, EXACT)
+            a = FUNCTIONS_OF_Z[name](z, EXACT)
         if near > 100:
             break
     return W, b, x
@@ -142,7 +142,8 @@ def objective_value(
     a = x.astype(_Extended)
     for layer in range(layers):
         z = a.dot(tensors[layer].astype(_Extended)) + tensors[layers + layer]
-        a = _activation(network.activation, z)
+        if layer < layers - 1:
+            a = _activation(network.activations[layer], z)
     if network.output == "softmax":
         top = z.max(axis=1)
         costs = top + np.log(np.exp(z - top[:, None]).sum(axis=1)) - z[np.arange(len(y)), y]

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from backends.base import Backend, UnsupportedPlan
 from backends.error_words import error_words, one_line, place_of
@@ -75,6 +76,14 @@ def fingerprint(*arrays: NDArray[Any]) -> int:
     for array in arrays:
         checksum = zlib.crc32(array.ravel(order="K").data.cast("B"), checksum)
     return checksum
+
+
+@contextmanager
+def undisturbed_process() -> Iterator[None]:
+    """Afterwards the process is set as it was before, the threads of its linear algebra among that."""
+    # no limit: nothing changes on entering, on leaving every library has the threads it had
+    with threadpool_limits(None), kept_process_state():
+        yield
 
 
 class BackendFault(Exception):
@@ -150,7 +159,7 @@ class _Guarded(Backend):
         return outputs
 
     def _call(self, task: Callable[[], Gives]) -> Gives:
-        with kept_process_state():
+        with undisturbed_process():
             result, error = own_thread(task)
         if isinstance(error, UnsupportedPlan):
             raise error
