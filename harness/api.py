@@ -16,6 +16,7 @@ from harness.experiment.experiment import Experiment
 from harness.experiment.study import Study
 from harness.lecture.sections import lecture_sections
 from harness.parity.held_model import hold
+from harness.report.notebook_views import VIEWS
 from harness.report.report import report_sections, write_results
 from harness.results.result import Result, load_result
 from harness.results.run_folder import RunFolder
@@ -40,6 +41,10 @@ __all__ = [
 
 _logger = logging.getLogger(__name__)
 
+# figures and tables as methods, so that results, far below reports, need not know them
+for _name, _view in VIEWS.items():
+    setattr(Result, _name, _view)
+
 # what a preset adds to the report on one of its runs
 SECTIONS: dict[str, Callable[[Result], list[Section]]] = {"lecture": lecture_sections}
 
@@ -48,19 +53,22 @@ def run(
     experiment: Experiment,
     execution: Execution | None = None,
     *,
+    backends: Sequence[str] | str | None = None,
     progress: Progress | None = None,
     finish: Callable[[Result], None] = lambda result: None,
 ) -> Result:
     """Run an experiment, or finish one that was interrupted; the result, also on disk.
 
-    Without ``execution`` units run one after the other in this process and results land in
-    ``results/``. Cells that are not labelled alike are looked at again (:mod:`harness.roundoff`), and
-    where round-off does not account for that, followed to step and tensor. ``finish`` is called with the
-    result while the folder is still this run's alone. Raises
+    ``backends`` take the place of the experiment's. Without ``execution`` units run one after the other in
+    this process and results land in ``results/``. Cells that are not labelled alike are looked at again
+    (:mod:`harness.roundoff`), and where round-off does not account for that, followed to step and tensor.
+    ``finish`` is called with the result while the folder is still this run's alone. Raises
     :class:`~harness.errors.InputError` for what cannot be run, before anything is written;
     KeyboardInterrupt leaves all finished units in the folder.
     """
     execution = execution or Execution(executor="serial")
+    if backends is not None:
+        experiment = experiment.changed(backends=backends)
     prepare_executor(execution.executor)
     work = plan_work(experiment)
 

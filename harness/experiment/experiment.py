@@ -333,6 +333,16 @@ class Experiment(Recipe):
         """All pairs (eta, lmbd), lmbd running fastest."""
         return [(eta, lmbd) for eta in self.eta for lmbd in self.lmbd]
 
+    def changed(self, **settings: Any) -> Experiment:
+        """The same experiment but for these settings, checked as ever."""
+        return experiment_kept(
+            {name: getattr(self, name) for name in type(self).model_fields} | settings
+        )
+
+    def cell(self, eta: float, lmbd: float) -> Experiment:
+        """The experiment of one cell alone."""
+        return self.changed(eta=(eta,), lmbd=(lmbd,))
+
     @property
     def what_varies(self) -> str:
         """What differs between repeats, in words: what their spread is the spread of."""
