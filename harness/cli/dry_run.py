@@ -33,6 +33,8 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
     about = f" ({dataset.source}): {parts}; {inputs} features"
     out.print(Text.assemble((dataset.name, "bold"), about))
     header = ["backend", "network", "weights", "networks", "steps each", "units", "GFLOP"]
+    from backends.settings import rows_of_batch
+
     rows = []
     steps = work.steps
     for name in experiment.backends:
@@ -41,7 +43,7 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
             rows.append([name, f"{status}: {reason}", *[""] * 5])
             continue
         network = experiment.network(name, inputs, len(dataset.classes))
-        batch = min(experiment.recipe(name).batch_size, len(split.train))
+        batch = rows_of_batch(experiment.recipe(name).batch_size, len(split.train))
         units = [unit for unit in work.units if unit.backend == name]
         networks = sum(unit.size for unit in units)
         flop = network.step_flop(batch) * steps[name] * networks
