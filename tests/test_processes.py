@@ -20,6 +20,7 @@ from backends.error_words import error_words, whole_error
 from backends.process_state import kept_process_state
 from backends.registry import UnusableBackend, find
 from harness.api import run
+from harness.executors.by_name import prepare_executor
 from harness.experiment.execution import Execution
 from harness.parity.parity import parity
 from harness.parity.verdict import ParityOutcome
@@ -68,6 +69,7 @@ def test_in_this_process_a_backend_can_neither_end_it_nor_change_its_targets(nam
 def test_temporary_files_of_killed_workers_are_removed(tmp_path, monkeypatch):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
+    prepare_executor("processes")  # whose socket lives as long as this process
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     experiment = SMALL.model_copy(update={"backends": ("rogues:LeavesFiles",)})
     given = Execution(jobs=1, output=str(tmp_path), name="run")
