@@ -77,6 +77,21 @@ def test_temporary_files_of_killed_workers_are_removed(tmp_path, monkeypatch):
     assert not any(temporary.iterdir())
 
 
+def test_a_backend_that_never_answers_is_given_up(tmp_path, monkeypatch):
+    import rogues  # noqa: F401 (before the limit is so short)
+
+    (tmp_path / "rogue_sleeps.py").write_text("import time; time.sleep(10_000)")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HARNESS_LOAD_SECONDS", "1")
+    names = ("rogues:NeverDecides", "rogues:WithASleepingLibrary")
+    experiment = SMALL.model_copy(update={"backends": (*names, "numpy")})
+    result = run(experiment, Execution(executor="serial", output=str(tmp_path), name="run"))
+    reasons = [result.of(name)["reason"].iloc[0] for name in names]
+    assert "unsupported has not come back after 1 s" in reasons[0]
+    assert "its import has not come back after 1 s" in reasons[1]
+    assert set(result.of("numpy")["status"]) == {"ok", "diverged"}
+
+
 def test_a_backend_leaves_the_process_as_it_was(tmp_path):
     before = (dict(os.environ), os.getcwd(), list(sys.path), np.geterr(), random.getstate())
     experiment = SMALL.model_copy(update={"backends": ("rogues:TurnsTheTables", "numpy")})
@@ -133,9 +148,12 @@ def test_a_misspelt_place_is_no_backend_at_all(name):
     [
         ("WithArguments", "cannot be made without arguments"),
         ("WithModulesInAString", "modules is 'numpy'; it must be a tuple of str"),
+        ("KnowsNoVersions", "versions raises LookupError: no versions"),
+        ("LooksForVersions", "has not loaded after 2 s"),
     ],
 )
-def test_a_class_that_is_no_backend_says_why(name, reason):
+def test_a_class_that_is_no_backend_says_why(name, reason, monkeypatch):
+    monkeypatch.setenv("HARNESS_LOAD_SECONDS", "2" if name.startswith("Looks") else "60")
     with pytest.raises(UnusableBackend) as refused:
         find(f"rogues:{name}")
     assert reason in refused.value.reason
