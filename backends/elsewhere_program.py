@@ -26,7 +26,6 @@ from backends.messages import (
 )
 from backends.registry import UnusableBackend, usable
 
-
 _leave = os._exit  # which is kept from a plug-in's code while that runs
 
 

@@ -212,7 +212,7 @@ def _load_error(backend: Backend) -> BaseException | None:
         return own_thread(backend.load, load_limit())[1]
     try:
         backend.load()
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (told by who asked)
         return error
     return None
 
