@@ -20,9 +20,9 @@ _LEAST_SECONDS = {True: 10e-6, False: 80e-6}
 
 def show_work(work: Work, execution: Execution, out: Console) -> None:
     """Backends with their networks, units and floating-point operations, and where results would go."""
+    from backends.settings import rows_of_batch
     from harness.cli.progress import grid_words
     from harness.cli.tables import show_table
-    from backends.settings import rows_of_batch
     from harness.data.encoding import inputs_of
     from harness.data.split import split_rows
     from harness.runner import address_of
@@ -34,8 +34,6 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
     about = f" ({dataset.source}): {parts}; {inputs} features"
     out.print(Text.assemble((dataset.name, "bold"), about))
     header = ["backend", "network", "weights", "networks", "steps each", "units", "GFLOP"]
-    from backends.settings import rows_of_batch
-
     rows = []
     steps = work.steps
     for name in experiment.backends:
