@@ -146,12 +146,11 @@ def _without_markers(
     markers: dict[Hashable, list[str]] = {column: [] for column in frame.columns}
     for entry in experiment.missing_values:
         name, in_one_column, value = entry.rpartition("=")
+        asked = [c for c in markers if c != survey.target or experiment.task == "regression"]
         if in_one_column:
-            markers[named_columns(frame, [name], "missing_values", survey.name)[0]].append(value)
-            continue
-        for column in frame.columns:
-            if column != survey.target or experiment.task == "regression":
-                markers[column].append(value)
+            asked = named_columns(frame, [name], "missing_values", survey.name)
+        for column in asked:
+            markers[column].append(value)
     changed, counts = {}, {}
     for column, texts in markers.items():
         gone = _is_one_of(frame[column], texts)
