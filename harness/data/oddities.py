@@ -126,7 +126,10 @@ def _one_to_one(values: NDArray[Any], y: NDArray[Any]) -> bool:
     """Whether there is one value for each class and one class for each value."""
     if not len(y):
         return False
-    classes, distinct = np.unique(y), np.unique(values)
+    classes = np.unique(y)
+    if len(np.unique(values[:_LOOKED_AT])) > len(classes):  # sooner than going through all
+        return False
+    distinct = np.unique(values)
     if len(classes) < 2 or len(classes) != len(distinct):
         return False
     pairs = np.unique(np.stack([values.astype(float), y.astype(float)]), axis=1)

@@ -156,8 +156,9 @@ def _without_markers(
         gone = _is_one_of(frame[column], texts)
         if gone.any():
             values = frame[column].mask(gone)
-            whole = values.dtype == object and column_kind(values) == "number"
-            changed[column] = pd.to_numeric(values) if whole else values
+            text = not pd.api.types.is_numeric_dtype(values.dtype)
+            numbers = text and column_kind(values) == "number"
+            changed[column] = pd.to_numeric(values) if numbers else values
             counts[column] = int(gone.sum())
     said = listed_names(f"{n} in {column}" for column, n in counts.items()) or "found nowhere"
     survey.decisions.append(
