@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from inspect import signature
 from numbers import Integral
@@ -29,6 +29,7 @@ from backends.network import Array, Cells, Network, Training, Weights
 from backends.plan import Plan
 from backends.registry import UnusableBackend, usable
 from backends.settings import (
+    check_activations,
     check_hidden,
     check_momentum,
     check_nesterov,
@@ -76,7 +77,7 @@ class _MLPBackend(BaseEstimator):
         backend: str = "numpy",
         hidden: int | tuple[int, ...] = (50,),
         *,
-        activation: str = "relu",
+        activation: str | Sequence[str] = "relu",
         eta: float = 0.01,
         lmbd: float = 1e-4,
         optimizer: str = "adam",
@@ -104,12 +105,13 @@ class _MLPBackend(BaseEstimator):
 
     def _check(self) -> None:
         """Refuse parameters as an experiment's settings are refused, before the data are looked at."""
-        for name in ("activation", "eta", "lmbd", "optimizer", "momentum", "epochs", "batch_size"):
+        check_hidden(self._hidden)
+        check_activations(self.activation, len(self._hidden))
+        for name in ("eta", "lmbd", "optimizer", "momentum", "epochs", "batch_size"):
             check_setting(name, getattr(self, name))
         check_setting("dtype", self.dtype)
         for name in ("nesterov", "keep_last_batch"):
             check_switch(name, getattr(self, name))
-        check_hidden(self._hidden)
         check_momentum(self.momentum, self.optimizer)
         check_nesterov(self.nesterov, self.momentum)
 
@@ -199,8 +201,9 @@ _PARAMETERS = """
     backend : str
         ``numpy``, ``sklearn``, ``tensorflow``, ``keras``, an installed one, or ``module:Class``.
     hidden : int or tuple of int
-        Units of the hidden layers; a number is a single one.
-    activation : {"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"}
+        Units of the hidden layers; a number is a single one, () none: logistic (linear) regression.
+    activation : {"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"}, or a tuple of them
+        Of all hidden layers, or one for each.
     eta, lmbd : float
         Learning rate; L2 strength of the canonical objective (:mod:`backends.base`).
     optimizer : {"sgd", "adam"}

@@ -50,6 +50,15 @@ def set_threads(threads: int) -> None:
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 
+def keep_temporary_files_in(folder: str) -> None:
+    """Have what this process and its children write for a while land in a folder, for its owner to remove.
+
+    TensorFlow, PyTorch and Dask leave files behind when their process is killed.
+    """
+    os.environ["TMPDIR"] = folder
+    tempfile.tempdir = None  # as if nobody had asked before
+
+
 def keras_engine() -> str:
     """What Keras is to run on: what this process is there for, else the first engine that is installed."""
     installed = [name for name in KERAS_ENGINES if importlib.util.find_spec(name) is not None]

@@ -16,7 +16,8 @@ from harness.experiment.experiment import Experiment
 from harness.experiment.study import Study
 from harness.lecture.sections import lecture_sections
 from harness.parity.held_model import hold
-from harness.report.report import write_results
+from harness.report.notebook_views import VIEWS
+from harness.report.report import report_sections, write_results
 from harness.results.result import Result, load_result
 from harness.results.run_folder import RunFolder
 from harness.roundoff.disputed_cells import add_disputes
@@ -40,6 +41,10 @@ __all__ = [
 
 _logger = logging.getLogger(__name__)
 
+# figures and tables as methods, so that results, far below reports, need not know them
+for _name, _view in VIEWS.items():
+    setattr(Result, _name, _view)
+
 # what a preset adds to the report on one of its runs
 SECTIONS: dict[str, Callable[[Result], list[Section]]] = {"lecture": lecture_sections}
 
@@ -48,19 +53,22 @@ def run(
     experiment: Experiment,
     execution: Execution | None = None,
     *,
+    backends: Sequence[str] | str | None = None,
     progress: Progress | None = None,
     finish: Callable[[Result], None] = lambda result: None,
 ) -> Result:
     """Run an experiment, or finish one that was interrupted; the result, also on disk.
 
-    Without ``execution`` units run one after the other in this process and results land in
-    ``results/``. Cells that are not labelled alike are looked at again (:mod:`harness.roundoff`), and
-    where round-off does not account for that, followed to step and tensor. ``finish`` is called with the
-    result while the folder is still this run's alone. Raises
+    ``backends`` take the place of the experiment's. Without ``execution`` units run one after the other in
+    this process and results land in ``results/``. Cells that are not labelled alike are looked at again
+    (:mod:`harness.roundoff`), and where round-off does not account for that, followed to step and tensor.
+    ``finish`` is called with the result while the folder is still this run's alone. Raises
     :class:`~harness.errors.InputError` for what cannot be run, before anything is written;
     KeyboardInterrupt leaves all finished units in the folder.
     """
     execution = execution or Execution(executor="serial")
+    if backends is not None:
+        experiment = experiment.changed(backends=backends)
     prepare_executor(execution.executor)
     work = plan_work(experiment)
 
@@ -122,14 +130,9 @@ def write_report(
     ``extra`` sections stand after the results; the report on one run has its preset's own before them.
     """
     several = [results] if isinstance(results, Result) else list(results)
-    own = SECTIONS.get(several[0].experiment.preset) if len(several) == 1 else None
 
     def write() -> PageAddress:
-        before: Sequence[Section] = ()
-        if own:
-            preset = several[0].experiment.preset
-            before = attempt_sections(f"Preset {preset}", lambda: own(several[0]))
-        return write_results(several, address, [*before, *extra])
+        return write_results(several, address, [*_preset_sections(several), *extra])
 
     if held or not several:
         return write()
@@ -137,6 +140,20 @@ def write_report(
     with folder.lock():
         _same_as_read(several, folder)
         return write()
+
+
+def report_content(results: Sequence[Result]) -> list[Section]:
+    """The sections of the report on one run or several, as :func:`write_report` writes them."""
+    return report_sections(results, _preset_sections(results))
+
+
+def _preset_sections(results: Sequence[Result]) -> list[Section]:
+    """What a preset adds to the report on one of its runs."""
+    own = SECTIONS.get(results[0].experiment.preset) if len(results) == 1 else None
+    if own is None:
+        return []
+    preset = results[0].experiment.preset
+    return attempt_sections(f"Preset {preset}", lambda: own(results[0]))
 
 
 def _same_as_read(results: Sequence[Result], folder: RunFolder) -> None:

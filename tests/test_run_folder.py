@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_runner import SMALL
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from backends.process_state import kept_process_state
 from harness.api import run, write_report
 from harness.check.baseline import load_baseline, save_baseline
 from harness.errors import InputError
@@ -29,6 +29,7 @@ from harness.results.run_folder import (
     parquet_bytes,
     parquet_frame,
 )
+from harness.training.contract import undisturbed_process
 
 ROOT = Path(__file__).parents[1]
 FORGERIES = {
@@ -236,10 +237,12 @@ def test_what_a_backend_does_to_the_process_ends_with_its_unit(tmp_path, monkeyp
     np.random.seed(1)  # noqa: NPY002
     random.seed(1)
     drawn = [np.random.random(), random.random()]  # noqa: NPY002
+    threads = [library["num_threads"] for library in threadpool_info()]
     np.random.seed(1)  # noqa: NPY002
     random.seed(1)
-    with kept_process_state():
+    with undisturbed_process():
         np.seterr(all="raise")
+        threadpool_limits(max(threads) + 1)  # never entered: holds until somebody sets it back
         np.random.seed(7)  # noqa: NPY002
         random.seed(7)
         os.environ["OMP_NUM_THREADS"] = "64"
@@ -250,6 +253,7 @@ def test_what_a_backend_does_to_the_process_ends_with_its_unit(tmp_path, monkeyp
     assert [np.random.random(), random.random()] == drawn  # noqa: NPY002
     assert (np.geterr(), sys.path, dict(os.environ)) == (errors, path, environment)
     assert os.getcwd() == str(tmp_path)
+    assert [library["num_threads"] for library in threadpool_info()] == threads
 
 
 # what is imported

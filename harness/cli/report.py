@@ -17,6 +17,14 @@ def report_command(
         str | None,
         typer.Option(help="Folder to write to. Default: the first run's.", show_default=False),
     ] = None,
+    anonymous: Annotated[
+        bool,
+        typer.Option(
+            "--anonymous",
+            help="Leave out machine, commit and folders, for reviewers who must not know whose it is.",
+            show_default=False,
+        ),
+    ] = False,
     maps: Annotated[
         list[str] | None,
         typer.Option(
@@ -45,11 +53,19 @@ def report_command(
     studies = [address for address in runs if RunFolder(address).is_study()]
     if (studies or maps) and (len(runs) > 1 or not studies):
         raise InputError("report: a study, and --map, go alone; allowed: one study, or runs")
+    if studies and anonymous:
+        raise InputError("anonymous: found beside a study; allowed: with runs")
     with told(out):
         if studies:
             pairs = [map_axes(text) for text in maps or []]
             page = write_study(load_study(runs[0]), output, maps=pairs)
         else:
-            page = write_report([load_result(address) for address in runs], output)
+            results = [load_result(address) for address in runs]
+            if anonymous:
+                from harness.report.anonymous import anonymous_result
+
+                results = [anonymous_result(result) for result in results]
+            page = write_report(results, output)
     out.print(f"report: {page}", highlight=False, soft_wrap=True)
-    raise typer.Exit(tell_faults(page.faults, " ".join(["report", *map(quote, runs)])))
+    again = [*map(quote, runs), *(["--anonymous"] if anonymous else [])]
+    raise typer.Exit(tell_faults(page.faults, " ".join(["report", *again])))

@@ -29,7 +29,7 @@ def _section(section: Section) -> Iterator[str]:
         fence = "`" * max(3, _longest_run(section.code) + 1)
         yield from ("", f"{fence}sh", visible(section.code), fence)
     for table in section.tables:
-        yield from ("", *_table(table))
+        yield from ("", *table_lines(table))
     yield from _pictures(section.pictures)
 
 
@@ -42,7 +42,8 @@ def _longest_run(code: str) -> int:
     return longest
 
 
-def _table(table: Table) -> Iterator[str]:
+def table_lines(table: Table) -> Iterator[str]:
+    """A table's lines, its caption before them."""
     if table.caption:
         yield from (f"**{escaped(table.caption)}**", "")
     yield _row(table.header)

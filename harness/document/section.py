@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NOTHING = "–"
-NUMBER = re.compile(r"[−+-]?\d+(\.\d+)?(e[−+-]?\d+)?( (%|points|s|min|h|MiB|GiB))?")
+NUMBER = re.compile(
+    r"[−+-]?\d+(\.\d+)?(e[−+-]?\d+)?(\(\d+(\.\d+)?\))?( (%|points|s|min|h|MiB|GiB))?"
+)
 
 
 class Link(str):
@@ -43,11 +45,13 @@ class Table:
     """A table: the columns of ``frame`` in their order, the first one naming the rows.
 
     The frame's index is not shown. ``folded`` tables are closed at first where the medium can.
+    ``name`` is what an export asks for it by, and needs saying where the caption is long.
     """
 
     frame: pd.DataFrame
     caption: str = ""
     folded: bool = False
+    name: str = ""
 
     @property
     def header(self) -> list[str]:

@@ -12,11 +12,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from tempfile import TemporaryDirectory
 
-from backends.frameworks import collect_less, set_threads
+from backends.frameworks import collect_less, keep_temporary_files_in, set_threads
 from backends.registry import UnusableBackend, find
 from harness.data.dataset import Dataset
 from harness.executors.fork import die_with_parent, leave_signals_to_parent
@@ -38,8 +39,11 @@ def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
     # of each experiment the long ones first, of these the slow starters
     pending = sorted(job.units, key=lambda u: (u.point, -u.size, -len(modules[u.backend])))
     tries = dict.fromkeys(job.units, 0)
-    workers = [_Worker(job) for _ in range(min(job.execution.jobs, len(job.units)))]
-    try:
+    with ExitStack() as stack:
+        temporary = stack.enter_context(temporary_folder())
+        workers = [_Worker(job, temporary) for _ in range(min(job.execution.jobs, len(job.units)))]
+        for worker in workers:
+            stack.callback(worker.end)
         while pending or any(worker.unit for worker in workers):
             for worker in workers:
                 if pending and worker.unit is None:
@@ -60,9 +64,11 @@ def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
                     outcome = UnitOutcome(held, Status.FAILED, reason)
                 if outcome is not None:
                     yield outcome
-    finally:
-        for worker in workers:
-            worker.end()
+
+
+def temporary_folder() -> TemporaryDirectory[str]:
+    """A folder for the temporary files of workers, who may be killed: removed whole on leaving it."""
+    return TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True)
 
 
 class _WorkerDied(Exception):
@@ -72,8 +78,8 @@ class _WorkerDied(Exception):
 class _Worker:
     """A process that carries out units, one at a time; there is none before the first, or after a death."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, job: Job, temporary: str) -> None:
+        self.job, self.temporary = job, temporary
         self.process: BaseProcess | None = None
         self.unit: Unit | None = None
         self.point: int | None = None  # whose experiment and data it has
@@ -96,7 +102,7 @@ class _Worker:
     def _start(self) -> None:
         context, job = worker_context(), self.job
         self.connection, end = context.Pipe()
-        given = (end, job.execution.threads, job.log)
+        given = (end, job.execution.threads, job.log, self.temporary)
         self.process = context.Process(target=_carry_out_units, args=given)  # type: ignore[attr-defined]
         with script_hidden(job.units):
             self.process.start()
@@ -168,7 +174,7 @@ def _modules(name: str) -> tuple[str, ...]:
         return ()
 
 
-def _carry_out_units(connection: Connection, threads: int, log: str | None) -> None:
+def _carry_out_units(connection: Connection, threads: int, log: str | None, temporary: str) -> None:
     """What a worker process does: units as they come, until nobody asks for another.
 
     With a unit of another experiment than the one before come that experiment and its data.
@@ -176,10 +182,11 @@ def _carry_out_units(connection: Connection, threads: int, log: str | None) -> N
     leave_signals_to_parent()
     set_threads(threads)
     collect_less()
+    keep_temporary_files_in(temporary)
     target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number in (1, 2):
         os.dup2(target, number)
-    threading.Thread(target=die_with_parent, daemon=True).start()
+    threading.Thread(target=die_with_parent, args=(temporary,), daemon=True).start()
     # imported here, after the thread counts are set
     from threadpoolctl import threadpool_limits
 
