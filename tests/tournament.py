@@ -204,6 +204,17 @@ def by_norm(limit: float) -> Hook:
     return hook
 
 
+def cost_by_norm(limit: float) -> Hook:
+    """As PyTorch's clip_grad_norm_ beside weight_decay: the penalty comes later."""
+
+    def hook(s, g):
+        penalty = [s.real(s.lmbd if t.ndim == 2 else 0) * t for t in s.theta]
+        cut = by_norm(limit)(s, [t - d for t, d in zip(g, penalty, strict=True)])
+        return [t + d for t, d in zip(cut, penalty, strict=True)]
+
+    return hook
+
+
 def frozen(which: Callable[[int, int], bool]) -> Hook:
     return lambda s, change, k: 0 * change if which(k, s.network.layers) else change
 
@@ -469,6 +480,7 @@ KINDS = [
         gradients=of_biases(lambda s, g: 2 * g),
     ),
     kind("clip by norm", "clipping by norm", "dW{L}", gradients=by_norm(0.05)),
+    kind("cost clipped by norm", "clipping by norm", "dW{L}", gradients=cost_by_norm(0.05)),
     kind(
         "clip by value",
         "clipping by value",

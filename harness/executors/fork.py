@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -67,12 +68,14 @@ def leave_signals_to_parent() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def die_with_parent() -> None:
-    """End this process when the parent is gone, however that came about."""
+def die_with_parent(temporary: str | None = None) -> None:
+    """End this process when the parent is gone, however that came about, and remove its temporary folder."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     leave = os._exit  # as it is before a backend is called, which is kept from it
     wait([parent.sentinel])
+    if temporary is not None:
+        shutil.rmtree(temporary, ignore_errors=True)
     leave(1)
 
 

@@ -362,6 +362,33 @@ def rate_mistakes(rules: StepRules) -> Iterator[Mistake]:
         yield Mistake("eta rounded", words, group, first, {"eta": by(_single)}, kind="rounding")
 
 
+def rate_changes(step: int, steps_per_epoch: int | None) -> list[Mistake]:
+    """Those of an eta that is right for so many steps and another one from then on.
+
+    Once, or again each time that so many steps have been made; after each epoch is in the catalogue.
+    """
+    group, first = "eta", "W1"
+    epochs, rest = divmod(step, steps_per_epoch or step + 1)
+    every = f"{step} steps" if rest or not epochs else f"{epochs} epochs"
+    forms: list[tuple[str, Change]] = [
+        (
+            f"eta is multiplied by {{p}} from step {step + 1} on",
+            lambda eta, here, p: eta * (p if here.step >= step else 1.0),
+        ),
+        (
+            f"eta is multiplied by {{p}} after every {every}",
+            lambda eta, here, p: eta * p ** (here.step // step),
+        ),
+    ]
+    if step == steps_per_epoch:
+        forms = forms[:1]
+    return [
+        Mistake("change of eta", words, group, first, {"eta": change}, p, starts)
+        for words, change in forms
+        for p, starts in ((0.1, ()), (0.5, ()), (1.0, (0.1, 0.5, 2.0)))
+    ]
+
+
 def _lowered(epoch: Callable[[Any], int]) -> Change:
     """The schedule at another epoch than the step's."""
     return lambda eta, here, p: (

@@ -32,12 +32,16 @@ COPIES = 8  # arrays of the size of weights and of activations that training hol
 
 @dataclass(frozen=True)
 class Unit:
-    """Cells ``first`` .. ``last - 1`` of the grid, for these repeats, on one backend."""
+    """Cells ``first`` .. ``last - 1`` of the grid, for these repeats, on one backend.
+
+    ``point`` is the number of its experiment, where several are carried out together.
+    """
 
     backend: str
     repeats: tuple[int, ...]
     first: int
     last: int
+    point: int = 0
 
     @property
     def size(self) -> int:
