@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from harness.cli.options import DEBUG
-from harness.cli.places import require_lasting, require_writable, unwritten_is_told
+from harness.cli.places import (
+    require_lasting,
+    require_writable,
+    unwritten_is_told,
+    write_in_place,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from harness.check.decisive_tests import CheckRules
@@ -97,7 +102,10 @@ def check_command(
     markdown: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Write Markdown, for a CI summary.", rich_help_panel=_OUT
+            metavar="FILE",
+            help="Write Markdown for a CI summary or a pull request; in a file that has it already, in "
+            "its place.",
+            rich_help_panel=_OUT,
         ),
     ] = None,
     github: Annotated[
@@ -224,22 +232,17 @@ def _check_points(
         show_section(checks_section(made, rules.alpha), console())
     if markdown is not None:
         with unwritten_is_told(repr(markdown)):
-            Path(markdown).parent.mkdir(parents=True, exist_ok=True)
-            pages = [check_markdown(verdict) for verdict in made.values()]
-            Path(markdown).write_text("\n".join(pages), encoding="utf-8")
+            write_text(markdown, "\n".join(check_markdown(verdict) for verdict in made.values()))
     raise typer.Exit(checks_code(list(made.values())))
 
 
 def _write(verdict: CheckVerdict, junit: str | None, markdown: str | None) -> None:
     """The files that were asked for."""
-    from harness.check.formats import check_junit, check_markdown
+    from harness.check.formats import check_junit, check_markdown, comment_name
 
-    made: list[tuple[str | None, Callable[[CheckVerdict], str]]] = [
-        (junit, check_junit),
-        (markdown, check_markdown),
-    ]
-    for place, content in made:
-        if place is not None:
-            with unwritten_is_told(repr(place)):
-                Path(place).parent.mkdir(parents=True, exist_ok=True)
-                Path(place).write_text(content(verdict), encoding="utf-8")
+    if junit is not None:
+        with unwritten_is_told(repr(junit)):
+            write_text(junit, check_junit(verdict))
+    if markdown is not None:
+        with unwritten_is_told(repr(markdown)):
+            write_in_place(markdown, comment_name(verdict), check_markdown(verdict))

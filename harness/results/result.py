@@ -64,6 +64,10 @@ class Result:
     curves: pd.DataFrame
     disputes: pd.DataFrame | None = None
 
+    def __repr__(self) -> str:
+        cells, repeats = len(self.experiment.cells), self.experiment.repeats
+        return f"Result({self.address!r}: {', '.join(self.backends)}; {cells} cells x {repeats} repeats)"
+
     @property
     def name(self) -> str:
         """The name of the run's folder."""
