@@ -26,9 +26,11 @@ and a plan of several streams, which ``train`` is given together with ``cells.st
 The canonical objective, into which every library's own parameters are translated, is for a minibatch
 of n samples
 
-    C = (1/n) sum_i c_i  +  (lmbd / 2) sum_l ||W_l||^2           (biases are not penalised)
+    C = (1/n) sum_i c_i  +  (lmbd / 2) sum_l ||W_l||^2  +  l1 sum_l ||W_l||_1
 
-with c_i the cross-entropy (classification) or half the squared error (regression) of sample i.
+with c_i the cross-entropy (classification) or half the squared error (regression) of sample i; l1 is 0
+unless asked for, and biases are not penalised. ``training.eta_factor(plan.epoch(step))`` is what a schedule
+makes of eta.
 """
 
 from __future__ import annotations
@@ -62,6 +64,8 @@ from backends.plan import Plan
 OPTIONS = (
     "momentum",
     "nesterov",
+    "schedule",
+    "l1",
     "cost",
     "penalty_factor",
     "penalty_per_sample",

@@ -26,6 +26,8 @@ from backends.messages import (
 )
 from backends.registry import UnusableBackend, usable
 
+_leave = os._exit  # which is kept from a plug-in's code while that runs
+
 
 def main(name: str) -> None:
     """Answer for the backend of this name; ends with the process that asks."""
@@ -42,7 +44,7 @@ def main(name: str) -> None:
         reason = error.reason if isinstance(error, UnusableBackend) else str(error.args[0])
         send(answers, {"unusable": reason})
         shutil.rmtree(temporary, ignore_errors=True)
-        os._exit(0)  # the thread that listens would be told of on the way out
+        _leave(0)  # the thread that listens would be told of on the way out
     send(answers, {"versions": backend.versions(), "python": platform.python_version()})
     data: dict[str, Any] = {}
     while True:
@@ -67,7 +69,7 @@ def _listen(requests: BinaryIO, asked: queue.SimpleQueue[Any], temporary: str) -
             asked.put(receive(requests))
         except EOFError:
             shutil.rmtree(temporary, ignore_errors=True)
-            os._exit(0)
+            _leave(0)
 
 
 def _answer(

@@ -38,6 +38,7 @@ class SklearnBackend(Backend):
     library = "scikit-learn"
     modules = ("sklearn.neural_network",)
     activations = tuple(_ACTIVATION)
+    optimizers = ("sgd", "adam")
     heeds = ("momentum", "nesterov", "penalty_factor", "penalty_per_sample", "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
@@ -85,6 +86,13 @@ class SklearnBackend(Backend):
             return "MLPClassifier averages the cost over the minibatch and cannot sum it"
         if training.penalised != "all":
             return "MLPClassifier penalises every layer's weights and cannot leave one out"
+        if training.l1:
+            return "MLPClassifier has an L2 penalty alone, no L1"
+        if training.schedule != "constant":
+            return (
+                "MLPClassifier's own schedules change eta by samples seen or by the loss, and partial_fit "
+                "reads its learning rate once"
+            )
         if len(set(network.activations)) > 1:
             return "MLPClassifier has one activation for all hidden layers"
         return super().unsupported(network, training)

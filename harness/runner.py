@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from backends.base import Backend
+from backends.settings import rows_of_batch
 from harness.data.dataset import Dataset, load_dataset
 from harness.data.encoding import inputs_of
 from harness.data.split import split_rows
@@ -104,7 +105,7 @@ class Work:
         steps = {}
         for name in self.experiment.backends:
             recipe = self.experiment.recipe(name)
-            batch = min(recipe.batch_size, samples)
+            batch = rows_of_batch(recipe.batch_size, samples)
             tail = recipe.keep_last_batch and samples % batch > 0
             steps[name] = recipe.epochs * (samples // batch + tail)
         return steps

@@ -180,6 +180,25 @@ class SaysNumbers(_Rogue):
         return 42
 
 
+class NeverDecides(_Rogue):
+    def unsupported(self, network, training):
+        time.sleep(10_000)
+
+
+class WithASleepingLibrary(_Rogue):
+    modules = ("rogue_sleeps",)
+
+
+class KnowsNoVersions(_Rogue):
+    def versions(self):
+        raise LookupError("no versions")
+
+
+class LooksForVersions(_Rogue):
+    def versions(self):
+        time.sleep(10_000)
+
+
 class WithArguments(_Rogue):
     def __init__(self, argument):
         self.argument = argument

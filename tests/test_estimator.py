@@ -195,7 +195,7 @@ def test_no_hidden_layer_is_logistic_regression():
     ).fit(x, Y)
     exact = LogisticRegression(C=1 / (0.1 * len(X)), tol=1e-8).fit(x, Y)  # its own optimiser
     assert [W.shape for W in model.coefs_] == [(4, 3)]
-    assert np.abs(model.predict_proba(x) - exact.predict_proba(x)).max() < 1e-5
+    assert np.abs(model.predict_proba(x) - exact.predict_proba(x)).max() < 1e-3
 
 
 def test_hidden_may_be_a_number_as_in_an_experiment():
@@ -215,7 +215,7 @@ def test_hidden_may_be_a_number_as_in_an_experiment():
         ("dtype", "float16"),
         ("nesterov", True),
         ("activation", "swish"),
-        ("optimizer", "rmsprop"),
+        ("optimizer", "adamax"),
     ],
 )
 def test_what_an_experiment_refuses_the_estimator_refuses_too(setting, value):

@@ -39,17 +39,22 @@ Checked = Iterator[Compared | Skipped]
 Check = Callable[[Backend], Checked]
 
 CALM = Cells(GRID.eta / 10, GRID.lmbd, GRID.stream)  # for a summed cost, ten times as steep
-ADAM = 3.0  # it divides by the root of a gradient that may be small: float32 loses a digit there
+ADAM = 3.0  # it and its kin divide by the root of a gradient that may be small: float32 loses a digit there
 TRAININGS: dict[str, Training] = {
     "gradient descent": Training(),
     "momentum": Training(momentum=0.9),
     "Nesterov momentum": Training(momentum=0.9, nesterov=True),
     "Adam": Training(optimizer="adam"),
+    "RMSprop": Training(optimizer="rmsprop"),
+    "Adagrad": Training(optimizer="adagrad"),
 }
+_SCALED = ("adam", "rmsprop", "adagrad")
 # one training for each option that a backend may leave out
 ASKED: dict[str, Training] = {
     "momentum": Training(momentum=0.5),
     "nesterov": Training(momentum=0.5, nesterov=True),
+    "schedule": Training(schedule="inverse"),
+    "l1": Training(l1=0.01),
     "cost": Training(cost="sum"),
     "penalty_factor": Training(penalty_factor=0.5),
     "penalty_per_sample": Training(penalty_per_sample=True),
@@ -72,7 +77,7 @@ def _compared(
         return
     task = problem(network, training)
     drawn = task.plan(**plan)  # type: ignore[arg-type]
-    rounding = ADAM if training.optimizer == "adam" and training.dtype == "float32" else 1.0
+    rounding = ADAM if training.optimizer in _SCALED and training.dtype == "float32" else 1.0
     yield Compared(what, task.error(backend, drawn, cells), rounding * task.allowed(drawn))
 
 
@@ -96,11 +101,36 @@ def on_plain_problem(
 
 
 def every_optimizer_follows_the_reference(backend: Backend) -> Checked:
-    """Plain, with momentum, with Nesterov's, and Adam: the NumPy backend's weights, in both dtypes."""
+    """Plain, both momenta, Adam, RMSprop, Adagrad: the NumPy backend's weights, in both dtypes."""
     for name, training in TRAININGS.items():
         for dtype in ("float32", "float64"):
             exact = replace(training, dtype=dtype)  # type: ignore[arg-type]
-            yield from _compared(backend, f"{name}, {dtype}", network_of(), exact)
+            # the others' first steps have the size of eta, RMSprop's ten times that
+            cells = CALM if training.optimizer in ("rmsprop", "adagrad") else GRID
+            yield from _compared(backend, f"{name}, {dtype}", network_of(), exact, cells)
+
+
+def a_schedule_changes_eta_after_whole_epochs(backend: Backend) -> Checked:
+    """Both schedules, through momentum, which remembers steps of the size that they were taken with."""
+    for name, training in {
+        "inverse": Training(schedule="inverse", decay=0.5, dtype="float64"),
+        "step": Training(schedule="step", decay=0.5, decay_epochs=1, dtype="float64"),
+        "step, Nesterov momentum": Training(
+            schedule="step", decay_epochs=2, momentum=0.9, nesterov=True, dtype="float64"
+        ),
+    }.items():
+        yield from _compared(backend, name, network_of(), training, epochs=3)
+
+
+def an_l1_penalty_stands_beside_the_other(backend: Backend) -> Checked:
+    """l1 times the sum of |W|, in the layers that are penalised, a kept short minibatch included."""
+    for name, training in {
+        "l1": Training(l1=0.01, dtype="float64"),
+        "hidden layers, per sample": Training(
+            l1=0.05, penalised="hidden", penalty_per_sample=True, dtype="float64"
+        ),
+    }.items():
+        yield from _compared(backend, name, network_of(), training, keep_last_batch=True)
 
 
 def every_activation_follows_the_reference(backend: Backend) -> Checked:
@@ -295,6 +325,8 @@ CHECKS: tuple[Check, ...] = (
     minibatches_may_be_of_one_sample,
     minibatches_may_repeat_samples,
     other_objectives_are_trained_or_refused,
+    a_schedule_changes_eta_after_whole_epochs,
+    an_l1_penalty_stands_beside_the_other,
     only_the_plans_rows_are_seen,
     cells_are_trained_each_for_itself,
     checkpoints_are_trainings_cut_short,

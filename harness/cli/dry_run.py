@@ -20,6 +20,7 @@ _LEAST_SECONDS = {True: 10e-6, False: 80e-6}
 
 def show_work(work: Work, execution: Execution, out: Console) -> None:
     """Backends with their networks, units and floating-point operations, and where results would go."""
+    from backends.settings import rows_of_batch
     from harness.cli.progress import grid_words
     from harness.cli.tables import show_table
     from harness.data.encoding import inputs_of
@@ -41,7 +42,7 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
             rows.append([name, f"{status}: {reason}", *[""] * 5])
             continue
         network = experiment.network(name, inputs, len(dataset.classes))
-        batch = min(experiment.recipe(name).batch_size, len(split.train))
+        batch = rows_of_batch(experiment.recipe(name).batch_size, len(split.train))
         units = [unit for unit in work.units if unit.backend == name]
         networks = sum(unit.size for unit in units)
         flop = network.step_flop(batch) * steps[name] * networks
@@ -61,6 +62,7 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
 
 def least_seconds(work: Work) -> float:
     """Seconds that a usual core would train, estimated from floating-point operations and steps."""
+    from backends.settings import rows_of_batch
     from harness.data.encoding import inputs_of
     from harness.data.split import split_rows
 
@@ -69,7 +71,7 @@ def least_seconds(work: Work) -> float:
     inputs = inputs_of(dataset, split, experiment)
     for name in {unit.backend for unit in work.units}:
         network = experiment.network(name, inputs, len(dataset.classes))
-        batch = min(experiment.recipe(name).batch_size, len(split.train))
+        batch = rows_of_batch(experiment.recipe(name).batch_size, len(split.train))
         taken = steps[name] * sum(unit.size for unit in work.units if unit.backend == name)
         least = _LEAST_SECONDS[work.backends[name].stacks] * taken
         seconds += max(network.step_flop(batch) * taken / _FLOP_PER_SECOND, least)

@@ -48,7 +48,8 @@ class Map:
 
     ``texts`` are what small grids show in the cells, ``status`` says which hold a number, ``chosen`` is
     the (row, column) to outline. The cells that are true in ``dotted`` have a dot in a corner, which the
-    legend calls ``dot``.
+    legend calls ``dot``. ``axes`` name what is down and across, ``names`` its values where those are no
+    numbers.
     """
 
     title: str
@@ -60,6 +61,8 @@ class Map:
     chosen: tuple[int, int] | None = None
     dotted: NDArray[np.bool_] | None = None
     dot: str = ""
+    axes: tuple[str, str] = ("learning rate eta (η)", "penalty lmbd (λ)")
+    names: tuple[Sequence[str], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,12 @@ def draw_map(axis: Axes, one: Map, scale: Scale, bar: Axes | None = None) -> Non
     if bar is not None:
         _name_colours(bar)
     axis.set_title(one.title)
-    axis.set_ylabel("learning rate eta (η)")
-    axis.set_xlabel("penalty lmbd (λ)")
-    name(axis, marks(one.eta), marks(one.lmbd))
+    axis.set_ylabel(one.axes[0])
+    axis.set_xlabel(one.axes[1])
+    if one.names:
+        name(axis, thinned(one.names[0]), thinned(one.names[1]))
+    else:
+        name(axis, marks(one.eta), marks(one.lmbd))
     if small:
         annotate(axis, one.texts)
     handles = _mark(axis, one)

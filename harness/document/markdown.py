@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from harness.document.foreign_text import visible
-from harness.document.section import Picture, Section, Table, Title
+from harness.document.section import Link, Picture, Section, Table, Title
 
 
 def markdown(title: Title, sections: Sequence[Section]) -> str:
@@ -53,7 +53,12 @@ def table_lines(table: Table) -> Iterator[str]:
 
 
 def _row(entries: Sequence[str]) -> str:
-    return "| " + " | ".join(escaped(entry).replace("|", "\\|") for entry in entries) + " |"
+    return "| " + " | ".join(_entry(entry) for entry in entries) + " |"
+
+
+def _entry(entry: str) -> str:
+    shown = escaped(entry).replace("|", "\\|")
+    return f"[{shown}]({entry.address})" if isinstance(entry, Link) else shown
 
 
 def _pictures(pictures: Sequence[Picture]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from harness.document.foreign_text import html_text, visible
-from harness.document.section import Picture, Section, Title
+from harness.document.section import Link, Picture, Section, Title
 
 
 def page(title: Title, sections: Sequence[Section], drawings: Mapping[str, bytes]) -> str:
@@ -39,7 +39,9 @@ def data_uri(svg: bytes) -> str:
 
 
 def words(text: str) -> Markup:
-    """Plain words as HTML; `backticks` mark code."""
+    """Plain words as HTML; `backticks` mark code, a link leads where it says."""
+    if isinstance(text, Link):
+        return Markup('<a href="{}">{}</a>').format(text.address, html_text(str(text)))
     parts = str(html_text(text)).split("`")
     if len(parts) % 2 == 0:
         return html_text(text)

@@ -21,6 +21,17 @@ NUMBER = re.compile(
 )
 
 
+class Link(str):
+    """Words of a table that lead to a place: an address relative to the page."""
+
+    address: str
+
+    def __new__(cls, words: str, address: str) -> Link:
+        link = super().__new__(cls, words)
+        link.address = address
+        return link
+
+
 @dataclass(frozen=True)
 class Title:
     """What a document is called, and one line under it that says what it is about."""
@@ -110,4 +121,6 @@ def text(value: Any) -> str:
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Link):
+        return value
     return f"{value:.4g}" if isinstance(value, float) else str(value)

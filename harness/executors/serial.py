@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from backends.error_words import error_words
+from backends.process_state import own_thread
 from harness.executors.job import Job
 from harness.executors.threads import fewer_threads
-from harness.training.contract import own_thread
 from harness.training.run_unit import run_unit
 from harness.training.status import Status
 from harness.training.units import UnitOutcome

@@ -19,7 +19,7 @@ from harness.experiment.axes import POWERS_OF_TEN, axis_numbers, distinct_number
 from harness.experiment.memory_data import MemoryData, dataset_name, with_target
 from harness.experiment.overrides import layered
 from harness.experiment.presets import PRESETS
-from harness.experiment.recipe import Recipe
+from harness.experiment.recipe import Recipe, width_apart
 from harness.experiment.setting import (
     CONVENTIONS,
     DATA,
@@ -57,7 +57,10 @@ def _column_names(value: Any) -> Any:
 
 
 # settings that were added after the first runs were kept
-_LATER = ("test_file", "features", "drop", "missing", "missing_indicator", "header")
+_LATER = (
+    *("test_file", "features", "drop", "missing", "missing_indicator", "header"),
+    *("schedule", "decay", "decay_epochs", "l1"),
+)
 ColumnNames = Annotated[tuple[str, ...], BeforeValidator(_column_names)]
 
 
@@ -204,7 +207,7 @@ class Experiment(Recipe):
         name = given.get("preset", "fair")
         if name not in PRESETS:
             raise unknown("preset", str(name), PRESETS)
-        settings = layered(PRESETS[name].settings, given)
+        settings = layered(PRESETS[name].settings, width_apart(given))
         if isinstance(settings.get("dataset"), tuple | list) and len(settings["dataset"]) == 2:
             table, target = with_target(*settings["dataset"])
             if settings.get("target") not in (None, target):
@@ -230,7 +233,7 @@ class Experiment(Recipe):
             # as a file holds them: what came as text or as a tuple is the same setting
             self.overrides[backend] = {
                 key: _as_kept(getattr(recipe, key)) if isinstance(value, str | tuple) else value
-                for key, value in changes.items()
+                for key, value in width_apart(changes).items()
             }
         return self
 
@@ -299,7 +302,7 @@ class Experiment(Recipe):
     def recipe(self, backend: str) -> Recipe:
         """What one backend is to do: the common settings with this backend's own over them."""
         common = {name: getattr(self, name) for name in Recipe.model_fields}
-        return Recipe(**(common | self.overrides.get(backend, {})))
+        return Recipe(**(common | width_apart(self.overrides.get(backend, {}))))
 
     def network(self, backend: str, features: int, classes: int) -> Network:
         """The network of one backend for this many features and classes (0 classes: regression)."""
@@ -319,6 +322,10 @@ class Experiment(Recipe):
             optimizer=recipe.optimizer,
             momentum=recipe.momentum,
             nesterov=recipe.nesterov,
+            schedule=recipe.schedule,
+            decay=recipe.decay,
+            decay_epochs=recipe.decay_epochs,
+            l1=recipe.l1,
             dtype=recipe.dtype,
             cost=recipe.cost,
             penalty_factor=recipe.penalty_factor,

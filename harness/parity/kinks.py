@@ -24,6 +24,7 @@ from harness.roundoff.reference import (
     OPTIMISERS,
     Noise,
     Objective,
+    eta_of_step,
     gradients_of,
     passed_forward,
     targets_of,
@@ -204,8 +205,9 @@ def _predicted(trial: Trial, path: Path, noise: int | None) -> list[list[Array]]
             W = [layer.astype(dtype) for layer in before.W]
             b = [layer[:, None].astype(dtype) for layer in before.b]
             if optimiser is None:
-                kind = OPTIMISERS[trial.training.optimizer]
-                optimiser = kind(trial.training, rounded(eta), [*W, *b], rounded)
+                kind, eta = OPTIMISERS[trial.training.optimizer], rounded(eta)
+                optimiser = kind(trial.training, eta, [*W, *b], rounded)
+            optimiser.eta = eta_of_step(eta, trial.training, trial.plan, step)
             rows = trial.plan.rows(step)[0]
             x = rounded(trial.x[rows][None].astype(dtype))
             moved = [rounded(theta.copy()) for theta in (*W, *b)]

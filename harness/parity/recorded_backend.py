@@ -31,8 +31,18 @@ def record_backend(backend: Backend, trial: Trial, path: Path, every: int = 1) -
     weights = [initial, *trial.at(*kept[1:]).train(backend)]
     path.parent.mkdir(parents=True, exist_ok=True)
     training, network = trial.training, trial.network
-    adam = training.optimizer == "adam"
-    names = ("beta_1", "beta_2", "epsilon") if adam else ("momentum", "nesterov")
+    names = {
+        "sgd": ("momentum", "nesterov"),
+        "adam": ("beta_1", "beta_2", "epsilon"),
+        "rmsprop": ("rho", "epsilon"),
+        "adagrad": ("epsilon",),
+    }[training.optimizer]
+    eta = float(trial.cells.eta[0])
+    etas = (
+        [eta * training.eta_factor(trial.plan.epoch(step)) for step in range(steps)]
+        if training.schedule != "constant"
+        else eta
+    )
     write_recording(
         path,
         trial.x,
@@ -42,7 +52,8 @@ def record_backend(backend: Backend, trial: Trial, path: Path, every: int = 1) -
         kept,
         name=path.stem,
         optimizer=training.optimizer,
-        eta=float(trial.cells.eta[0]),
+        eta=etas,
+        l1=training.l1 * training.penalty_factor or None,
         lmbd=float(trial.cells.lmbd[0]) * training.penalty_factor,
         activation=list(network.activations)
         if len(set(network.activations)) > 1

@@ -28,6 +28,8 @@ USUAL: dict[str, Any] = {  # of what is not said and cannot be seen
     "beta_1": 0.9,
     "beta_2": 0.999,
     "epsilon": 1e-8,
+    "rho": 0.99,
+    "l1": 0.0,
     "cost": "mean",
     "penalised": "all",
 }
@@ -115,6 +117,8 @@ def rules_of(recording: Recording, about: Mapping[str, Any]) -> StepRules:
         beta_1=float(said["beta_1"]),
         beta_2=float(said["beta_2"]),
         epsilon=float(said["epsilon"]),
+        rho=float(said["rho"]),
+        l1=float(said["l1"]),
         dtype="float32" if recording.dtype == "float32" else "float64",
         cost=said["cost"],
         penalised=said["penalised"],

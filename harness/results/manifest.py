@@ -197,7 +197,7 @@ def setting_notes(experiment: Experiment, backends: Sequence[str], samples: int)
         )
     for name in backends:
         batch = experiment.recipe(name).batch_size
-        if batch > samples:
+        if batch != "all" and batch > samples:
             found.append(
                 f"batch_size: {batch} is larger than the training set of {samples} samples; "
                 f"clipped to {samples}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
@@ -293,7 +294,12 @@ def _together(plan: StudyPlan, works: Sequence[Work]) -> Work:
     units = tuple(unit for work in works for unit in work.units)
     done = {unit: when for work in works for unit, when in work.done.items()}
     backends = {name: backend for work in works for name, backend in work.backends.items()}
-    return Work(first.experiment, first.dataset, backends, units, {}, done)
+    lost = Counter((n, *why) for work in works for n, why in work.reasons.items())
+    reasons = {
+        name: (status, f"{reason} (at {number} of {len(works)} points)")
+        for (name, status, reason), number in lost.items()
+    }
+    return Work(first.experiment, first.dataset, backends, units, reasons, done)
 
 
 def _below(execution: Execution, folder: RunFolder, name: str) -> Execution:
@@ -364,7 +370,8 @@ def _saved_study(
             status = "ok" if statuses & {*TRAINED} else min(map(str, statuses))
             reason = "; ".join(r for r in frames[k]["reason"].unique() if isinstance(r, str) and r)
             spent = seconds.get(k, 0.0) or old.get(place, 0.0)
-            rows.append([k, *point.labels, place, status, reason, len(frames[k]), spent])
+            networks = int(frames[k]["status"].isin([*TRAINED]).sum())
+            rows.append([k, *point.labels, place, status, reason, networks, spent])
             tables.append(frames[k].assign(point=k, **at))
         else:
             why = plan.reasons[k]
