@@ -37,8 +37,8 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from typing import ClassVar
 
@@ -92,6 +92,15 @@ class Convention:
     default: str
 
 
+@cache
+def installed_version(distribution: str) -> str | None:
+    """Its version, None if it is not installed; read once, which takes milliseconds."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 class Backend(ABC):
     """One implementation of the network. Subclass, set ``name``, write ``train_one``.
 
@@ -127,11 +136,9 @@ class Backend(ABC):
 
     def versions(self) -> dict[str, str]:
         """The versions of the distributions that it computes with, as far as they are installed."""
-        found = {}
-        for name in sorted({"numpy", self.library, *self.needs()} - {""}):
-            with suppress(metadata.PackageNotFoundError):
-                found[name] = metadata.version(name)
-        return found
+        names = sorted({"numpy", self.library, *self.needs()} - {""})
+        known = {name: installed_version(name) for name in names}
+        return {name: version for name, version in known.items() if version is not None}
 
     def surroundings(self) -> dict[str, str]:
         """What its results depend on beside versions, where it does not run in this process."""

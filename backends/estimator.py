@@ -29,10 +29,13 @@ from backends.network import Array, Cells, Network, Training, Weights
 from backends.plan import Plan
 from backends.registry import UnusableBackend, usable
 from backends.settings import (
+    DECAY,
+    DECAY_EPOCHS,
     check_activations,
     check_hidden,
     check_momentum,
     check_nesterov,
+    check_schedule,
     check_setting,
     check_switch,
     name_here,
@@ -81,10 +84,14 @@ class _MLPBackend(BaseEstimator):
         eta: float = 0.01,
         lmbd: float = 1e-4,
         optimizer: str = "adam",
+        schedule: str = "constant",
+        decay: float = DECAY,
+        decay_epochs: int = DECAY_EPOCHS,
+        l1: float = 0.0,
         momentum: float = 0.0,
         nesterov: bool = False,
         epochs: int = 100,
-        batch_size: int = 32,
+        batch_size: int | Literal["all"] = 32,
         keep_last_batch: bool = True,
         dtype: Literal["float32", "float64"] = "float64",
         random_state: int | np.random.RandomState | None = None,
@@ -95,6 +102,10 @@ class _MLPBackend(BaseEstimator):
         self.eta = eta
         self.lmbd = lmbd
         self.optimizer = optimizer
+        self.schedule = schedule
+        self.decay = decay
+        self.decay_epochs = decay_epochs
+        self.l1 = l1
         self.momentum = momentum
         self.nesterov = nesterov
         self.epochs = epochs
@@ -109,7 +120,9 @@ class _MLPBackend(BaseEstimator):
         check_activations(self.activation, len(self._hidden))
         for name in ("eta", "lmbd", "optimizer", "momentum", "epochs", "batch_size"):
             check_setting(name, getattr(self, name))
-        check_setting("dtype", self.dtype)
+        for name in ("schedule", "decay", "decay_epochs", "l1", "dtype"):
+            check_setting(name, getattr(self, name))
+        check_schedule(self.schedule, self.decay, self.decay_epochs)
         for name in ("nesterov", "keep_last_batch"):
             check_switch(name, getattr(self, name))
         check_momentum(self.momentum, self.optimizer)
@@ -126,6 +139,10 @@ class _MLPBackend(BaseEstimator):
             optimizer=self.optimizer,  # type: ignore[arg-type]  # checked by ``unsupported``
             momentum=self.momentum,
             nesterov=self.nesterov,
+            schedule=self.schedule,  # type: ignore[arg-type]  # checked
+            decay=self.decay,
+            decay_epochs=self.decay_epochs,
+            l1=self.l1,
             dtype=self.dtype,
         )
         if reason := backend.unsupported(network, training):
@@ -206,11 +223,15 @@ _PARAMETERS = """
         Of all hidden layers, or one for each.
     eta, lmbd : float
         Learning rate; L2 strength of the canonical objective (:mod:`backends.base`).
-    optimizer : {"sgd", "adam"}
+    optimizer : {"sgd", "adam", "rmsprop", "adagrad"}
+    schedule : {"constant", "inverse", "step"}
+        Of eta: in epoch e, from 0, inverse is eta / (1 + decay e), step is eta decay^(e // decay_epochs).
+    l1 : float
+        Strength of an L1 penalty beside lmbd.
     momentum, nesterov
         Of sgd.
     epochs, batch_size, keep_last_batch
-        Passes through the data, samples in a minibatch, whether a short last one is used.
+        Passes through the data, samples in a minibatch (or "all"), whether a short last one is used.
     dtype : {"float64", "float32"}
     random_state : int, RandomState or None
         Of initial weights and minibatch order; an int gives the same network every time, and from the

@@ -26,6 +26,7 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+SET_FOR_THREADS = (*THREAD_VARIABLES, "XLA_FLAGS")  # by set_threads
 # Likewise, unless the user has set them. TensorFlow takes oneDNN's kernels by itself only on processors made
 # for neural networks (AVX512-VNNI and newer). Elsewhere it falls back to slower ones, which round otherwise.
 FRAMEWORK_VARIABLES = {

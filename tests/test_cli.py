@@ -240,6 +240,7 @@ GIVEN: dict[str, tuple[list[str], Any, dict[str, Any]]] = {
     "features": (["a,b", "c"], ("a", "b", "c"), {}),
     "drop": (["a,b", "c"], ("a", "b", "c"), {}),
     "missing": (["impute"], "impute", {}),
+    "missing_values": (["-999,age=0", "?"], ("-999", "age=0", "?"), {}),
     "missing_indicator": ([], True, {"missing": "impute"}),
     "header": ([], True, {}),
     "draws": (["notebook"], "notebook", {}),

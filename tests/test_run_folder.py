@@ -17,6 +17,7 @@ import pytest
 from test_runner import SMALL
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from backends.frameworks import SET_FOR_THREADS
 from harness.api import run, write_report
 from harness.check.baseline import load_baseline, save_baseline
 from harness.errors import InputError
@@ -254,6 +255,15 @@ def test_what_a_backend_does_to_the_process_ends_with_its_unit(tmp_path, monkeyp
     assert (np.geterr(), sys.path, dict(os.environ)) == (errors, path, environment)
     assert os.getcwd() == str(tmp_path)
     assert [library["num_threads"] for library in threadpool_info()] == threads
+
+
+def test_a_second_run_in_the_same_session_trains_nothing_again(tmp_path, monkeypatch):
+    for name in SET_FOR_THREADS:  # as in a session in which nothing was trained yet
+        monkeypatch.delenv(name, raising=False)
+    for _ in range(2):
+        result = run(SMALL, Execution(executor="serial", output=str(tmp_path), name="run"))
+        assert not [name for name in SET_FOR_THREADS if name in os.environ]
+    assert result.manifest["trained_again"] == {}
 
 
 # what is imported

@@ -10,11 +10,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness import Execution, Experiment, load_result, load_study, run, run_study
+from harness import Execution, Experiment, load_result, load_study, run, run_study, write_study
+from harness.check.decisive_tests import CheckRules
+from harness.compare.comparison import compare
 from harness.errors import InputError
 from harness.experiment.study import Study, parse_axes
+from harness.results.manifest import sealed
 from harness.results.result import KEY
 from harness.results.run_folder import RunFolder
+from harness.study.checks import check_study, study_baselines
+from harness.study.comparison import compare_study
+from harness.study.effects import axis_rankings
+from harness.study.maps import study_map
+from harness.study.section import study_table
 from harness.study.study import plan_study, study_address
 
 SMALL = {
@@ -188,3 +196,106 @@ def test_a_data_set_is_loaded_and_shared_once():
     }
     assert all(len(own) == 1 for own in data.values())
     assert data[0] != data[1]
+
+
+def harness(*arguments: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_two_axes_are_mapped_the_others_at_what_is_best_on_the_validation_part(study):
+    table = study_table(study)
+    cells = table.cells[table.cells["backend"] == "numpy"]
+    for (activation, eta), own in cells.groupby(["activation", "eta"]):
+        best = own.sort_values(["validation_accuracy", "validation_loss"], ascending=[False, True])
+        of_map = table.best(["activation", "eta", "backend"])["test_accuracy"]
+        assert of_map[activation, eta, "numpy"] == best["test_accuracy"].iloc[0]
+    with pytest.raises(InputError, match="activation"):
+        study_map(table, "activaton", "hidden")
+
+
+def test_over_data_sets_scores_are_averaged_and_values_ranked(tmp_path):
+    settings = SMALL | {"epochs": 2, "backends": "numpy"}
+    del settings["dataset"]
+    over = {"dataset": "iris,wine,breast_cancer", "activation": "tanh,relu"}
+    made = run_study(settings, over, serial(tmp_path))
+    table = study_table(made)
+    both = table.best(["dataset", "activation"])["test_accuracy"]
+    alone = table.best(["activation"])["test_accuracy"]
+    assert alone["tanh"] == pytest.approx(both.xs("tanh", level="activation").mean())
+    (ranked,) = axis_rankings(table)
+    assert ranked.axis == "activation"
+    assert list(ranked.scores.index) == ["iris", "wine", "breast_cancer"]
+    assert sorted(v for group in ranked.groups for v in group) == ["relu", "tanh"]
+    page = write_study(made)
+    assert not page.faults
+    words = Path(page).read_text()
+    for title in ("Best points", "Maps", "What matters", "Over data sets", "Points"):
+        assert f">{title}</h2>" in words
+    assert f'href="{made.points["folder"].iloc[0]}/report.html"' in words
+
+
+def test_a_study_of_backends_that_is_lacking_one_has_its_page(tmp_path):
+    settings = SMALL | {"activation": "elu", "epochs": 2}
+    del settings["backends"]
+    made = run_study(settings, {"backend": "numpy,sklearn"}, serial(tmp_path))
+    assert not write_study(made).faults
+    zipped = run_study(SMALL, {"hidden": [3, 4], "epochs": [1, 2]}, serial(tmp_path), zipped=True)
+    assert not write_study(zipped).faults
+
+
+def test_points_are_compared_and_checked_with_one_correction_for_all(tmp_path):
+    settings = SMALL | {"repeats": 4, "epochs": 2}
+    made = run_study(settings, {"hidden": [3, 4]}, serial(tmp_path, name="s"))
+    compared = compare_study(made, chaos=False)
+    alone = [compare(load_result(f"{made.address}/{f}")) for f in made.points["folder"]]
+    assert len(compared.cells) == sum(len(one.cells) for one in alone)
+    for column in ("holm_equivalent", "holm_beyond"):
+        own = pd.concat([one.cells[column] for one in alone], ignore_index=True)
+        tested = own.notna()
+        assert (compared.cells[column][tested] >= own[tested]).all()
+    assert compared.outcome == "equivalent"
+    harness("compare", made.address, made.address, "--no-chaos")
+    kept = str(tmp_path / "kept")
+    harness("baseline", "save", made.address, "--name", "b", "--folder", kept)
+    assert "2 points" in harness("baseline", "list", "--folder", kept)
+    harness("check", "--baseline", "b", "--folder", kept, "--run", made.address)
+    verdicts = dict(
+        check_study("b", kept, study_baselines("b", kept), made.address, CheckRules(alpha=0.02))
+    )
+    assert {v.outcome for v in verdicts.values()} == {"pass"}
+    assert {v.rules.alpha for v in verdicts.values()} == {0.01}
+
+
+def test_a_point_that_got_worse_fails_the_check_of_all(tmp_path):
+    settings = SMALL | {"repeats": 4, "epochs": 4, "backends": "numpy", "eta": "1"}
+    made = run_study(settings, {"hidden": [5, 6]}, serial(tmp_path / "a", name="s"))
+    kept = str(tmp_path / "kept")
+    harness("baseline", "save", made.address, "--name", "b", "--folder", kept)
+    place = Path(made.address, made.points["folder"].iloc[1])
+    records = pd.read_parquet(place / "records.parquet")
+    collapsed = records.assign(test_accuracy=0.1, validation_accuracy=0.1)
+    folder = RunFolder(str(place))
+    manifest = folder.read_json("manifest.json")
+    manifest["files"]["records.parquet"] = folder.write_frame("records.parquet", collapsed)
+    folder.write_json("manifest.json", sealed(manifest))
+    told = harness("check", "--baseline", "b", "--folder", kept, "--run", made.address, code=1)
+    assert "Fail: 1 of 2 points" in told
+
+
+def test_report_makes_the_page_again_with_other_maps(study):
+    out = Path(study.address, "elsewhere")
+    harness("report", study.address, "--map", "eta,activation", "--output", str(out))
+    assert (out / "figures" / "map-eta-activation.svg").exists()
+    harness("report", study.address, "--map", "eta,colour", "--output", str(out), code=2)
+
+
+def test_a_dry_run_trains_nothing(tmp_path):
+    flags = [f"--{k.replace('backends', 'backend')}={v}" for k, v in SMALL.items()]
+    told = harness("run", *flags, "--over", "hidden=3;4,5", "--dry-run", "--output", str(tmp_path))
+    assert "2 points" in told
+    assert "16 networks" in told
+    assert not list(tmp_path.iterdir())

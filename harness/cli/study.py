@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -156,3 +156,44 @@ def _print_study(result: StudyResult, out: Console) -> None:
 
     for section in study_summary(result):
         show_section(section, out)
+
+
+def study_comparison(
+    study: str,
+    other: str | None,
+    margin: float,
+    alpha: float,
+    *,
+    chaos: bool,
+    output: str | None,
+    json: bool,
+) -> NoReturn:
+    """Compare the points of a study, or of two, and end the command as the outcome is."""
+    from harness.cli.console import console
+    from harness.cli.places import unwritten_is_told
+    from harness.cli.progress import told_steps
+    from harness.cli.sections import show_section
+    from harness.study.comparison import (
+        compare_study,
+        study_comparison_json,
+        study_comparison_section,
+        write_study_comparison,
+    )
+    from harness.study.study import load_study
+
+    first = load_study(study)
+    second = None if other is None else load_study(other)
+    with told_steps(console(stderr=True), "comparing point by point", quiet=json) as begin:
+        made = compare_study(first, second, margin=margin, alpha=alpha, chaos=chaos, begin=begin)
+    page = ""
+    with unwritten_is_told("the comparison"):
+        page = write_study_comparison(made, output or f"{study.rstrip('/')}/compare")
+    if json:
+        from json import dumps
+
+        print(dumps(study_comparison_json(made), indent=2, allow_nan=False))
+    else:
+        out = console()
+        show_section(study_comparison_section(made, short=True), out)
+        out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
+    raise typer.Exit(made.exit_code)

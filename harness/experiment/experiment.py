@@ -47,8 +47,8 @@ SCORES = {
 
 
 def _number_as_text(value: Any) -> Any:
-    """The number of a column, which a file of settings may hold as one."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """A number in the place of a name or a text, as a file of settings may hold it."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _column_names(value: Any) -> Any:
@@ -60,6 +60,7 @@ def _column_names(value: Any) -> Any:
 _LATER = (
     *("test_file", "features", "drop", "missing", "missing_indicator", "header"),
     *("schedule", "decay", "decay_epochs", "l1"),
+    "missing_values",
 )
 ColumnNames = Annotated[tuple[str, ...], BeforeValidator(_column_names)]
 
@@ -134,6 +135,13 @@ class Experiment(Recipe):
         "What to do about missing values: {choices}; drop leaves out rows, impute fills in the training "
         "part's median or most frequent category.",
         DATA,
+    )
+    missing_values: ColumnNames = setting(
+        (),
+        "Values that stand for a missing one, such as -999, or in one column, such as glucose=0.",
+        DATA,
+        metavar="VALUES",
+        allowed="values, or COLUMN=VALUE",
     )
     missing_indicator: Switch = setting(
         False, "With impute: an input that says where a value was missing.", DATA

@@ -187,6 +187,7 @@ def _difference_picture(
         + "; ".join(f"{m.title}: largest {np.nanmax(np.abs(m.values)):.2f}{unit}" for m in maps)
         + ".",
         wide=len(maps) > 1,
+        on_page=False,
     )
 
 
@@ -226,6 +227,7 @@ def _alike_picture(material: Material, metric: str, compared: Sequence[CellAgree
         else "Correlation of what both predict for the test samples.",
         f"Heatmaps of {what}; lowest {lowest:.4g}.",
         wide=len(maps) > 1,
+        on_page=False,
     )
 
 

@@ -16,7 +16,7 @@ from harness.results.result import Result
 # Settings of an experiment that have lines of their own; all others are listed as they are.
 _ELSEWHERE = (
     *("preset", "backends", "task", "dataset", "target", "test_size", "validation_size", "scale"),
-    *("test_file", "features", "drop", "missing", "missing_indicator", "header"),
+    *("test_file", "features", "drop", "missing", "missing_values", "missing_indicator", "header"),
     *("eta", "lmbd", "seed", "repeats", "vary", "folds", "overrides"),
 )
 _WIDE = 12  # classes up to which a table has a column for each

@@ -235,8 +235,8 @@ def _path_fault(trial: Trial) -> str:
     eta, lmbd = 0.01, min(float(trial.cells.lmbd.max()), 1.0)
     training = trial.training
     if training.schedule != "constant":  # which is to change eta within these steps
-        plan = replace(plan, steps_per_epoch=2)
-        quick = {"decay_epochs": 1} if training.schedule == "step" else {}
+        plan = replace(plan, steps_per_epoch=1)
+        quick = {"decay_epochs": 2} if training.schedule == "step" else {}
         training = replace(training, **quick)  # type: ignore[arg-type]
     small = replace(trial, x=x, plan=plan, cells=Cells.of(eta, lmbd), training=training)
     expected = _steps_taken(small)

@@ -284,7 +284,8 @@ def _points_section(result: StudyResult) -> Section:
     chosen = result.chosen()
     shown = _shown_cells(result, chosen)
     folders = result.points.set_index("point")["folder"]
-    shown["report"] = [Link("its page", _page_of(folders[k])) for k in chosen["point"]]
+    links = [Link("its page", _page_of(folders[k])) for k in chosen["point"]]
+    shown["report"] = pd.Series(links, dtype=object)  # else they would become plain text
     tables = [Table(shown.head(_MOST_POINTS_SHOWN), "Chosen cells of all points", folded=True)]
     if len(lost):
         tables.insert(0, Table(lost.head(_MOST_POINTS_SHOWN), "What was not trained"))
