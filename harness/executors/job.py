@@ -6,6 +6,7 @@ iterator stops the work. Whatever a unit raises comes back as its outcome.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.data.dataset import Dataset
@@ -16,16 +17,18 @@ from harness.training.units import Unit
 
 @dataclass(frozen=True)
 class Job:
-    """Units to carry out, and all that a worker needs for them. ``log``: where chatter goes."""
+    """Units to carry out, and all that a worker needs for them. ``log``: where chatter goes.
+
+    ``given``: the experiment and its data for each ``point`` that a unit is of.
+    """
 
     units: tuple[Unit, ...]
-    experiment: Experiment
-    dataset: Dataset
+    given: Mapping[int, tuple[Experiment, Dataset]]
     execution: Execution
     log: str | None = None
 
     @property
     def places(self) -> dict[str, str]:
         """What the units' backends are looked up by, by their names."""
-        names = dict.fromkeys(unit.backend for unit in self.units)
-        return {name: self.experiment.place(name) for name in names}
+        named = dict.fromkeys((unit.point, unit.backend) for unit in self.units)
+        return {name: self.given[point][0].place(name) for point, name in named}
