@@ -45,13 +45,18 @@ def cache() -> Path:
     chosen = os.environ.get("HARNESS_ENVIRONMENTS")
     if chosen:
         return Path(chosen)
+    return program_cache() / "environments"
+
+
+def program_cache() -> Path:
+    """The folder of the user's cache that is this program's."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mlp-parity-harness" / "environments"
+    return Path(base) / "mlp-parity-harness"
 
 
 def environment(

@@ -142,6 +142,13 @@ MORE = [
         gradients=summed,
         settings={"lmbd": [0.0]},
     ),
+    kind("eta drops", "change of eta", "W1", rate=lambda s, e: e * (0.1 if s.step >= 5 else 1)),
+    kind(
+        "eta drops by epoch",
+        "decay of eta|change of eta",
+        "W1",
+        rate=lambda s, e: e * 0.3 ** (s.step // 3),
+    ),
     kind("eta ten times", "eta factor", "W1", rate=lambda s, e: 10 * e),
     kind(
         "penalty divided by samples",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -12,11 +14,19 @@ import jinja2
 from markupsafe import Markup
 
 from harness.document.foreign_text import html_text, visible
-from harness.document.section import Picture, Section, Title
+from harness.document.section import Explorer, Link, Picture, Section, Title
 
 
-def page(title: Title, sections: Sequence[Section], drawings: Mapping[str, bytes]) -> str:
-    """The page; ``drawings`` are the pictures' SVG files by name, which it embeds."""
+def page(
+    title: Title,
+    sections: Sequence[Section],
+    drawings: Mapping[str, bytes],
+    explorer: Explorer | None = None,
+) -> str:
+    """The page; ``drawings`` are the pictures' SVG files by name, which it embeds.
+
+    Only the explorer's own scripts may run on it: the page's policy names them by their hashes.
+    """
     here = files("harness.document")
     environment = jinja2.Environment(
         autoescape=True,
@@ -30,7 +40,44 @@ def page(title: Title, sections: Sequence[Section], drawings: Mapping[str, bytes
     environment.globals["source"] = lambda picture: data_uri(drawings[picture.name])
     template = environment.from_string(here.joinpath("page.html").read_text("utf-8"))
     css = here.joinpath("page.css").read_text("utf-8")
-    return template.render(title=title, sections=sections, css=Markup(css))
+    scripts = [_inline(s) for s in (explorer.script, explorer.library) if s] if explorer else []
+    return template.render(
+        title=title,
+        sections=sections,
+        css=Markup(css),
+        explorer=explorer,
+        values=Markup(json_text(explorer.values)) if explorer else "",
+        scripts=[Markup(script) for script in scripts],
+        policy=" ".join(map(_policy, scripts)) or "'none'",
+    )
+
+
+def json_text(value: Any) -> str:
+    """A value as compact JSON in which no text can end a script element, steer or be a tag."""
+    text = json.dumps(_visible(value), separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _visible(value: Any) -> Any:
+    """The value with :func:`visible` texts, also as keys."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {visible(str(key)): _visible(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [v if type(v) is float or type(v) is int else _visible(v) for v in value]
+    return value
+
+
+def _inline(script: str) -> str:
+    """A script that can stand in a page: nothing in it ends its element, and lines end in one way."""
+    plain = script.replace("\r\n", "\n").replace("\r", "\n")
+    return plain.replace("</script", "<\\/script").replace("<!--", "<\\!--").strip()
+
+
+def _policy(script: str) -> str:
+    """What a content security policy calls a script: its hash."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def data_uri(svg: bytes) -> str:
@@ -39,7 +86,9 @@ def data_uri(svg: bytes) -> str:
 
 
 def words(text: str) -> Markup:
-    """Plain words as HTML; `backticks` mark code."""
+    """Plain words as HTML; `backticks` mark code, a link leads where it says."""
+    if isinstance(text, Link):
+        return Markup('<a href="{}">{}</a>').format(text.address, html_text(str(text)))
     parts = str(html_text(text)).split("`")
     if len(parts) % 2 == 0:
         return html_text(text)
@@ -47,5 +96,6 @@ def words(text: str) -> Markup:
 
 
 def groups(pictures: Sequence[Picture]) -> list[tuple[bool, list[Any]]]:
-    """Neighbouring pictures of the same width together, as (wide, pictures)."""
-    return [(wide, list(g)) for wide, g in itertools.groupby(pictures, key=lambda p: p.wide)]
+    """Neighbouring pictures of the same width together, as (wide, pictures); those of the page."""
+    shown = [picture for picture in pictures if picture.on_page]
+    return [(wide, list(g)) for wide, g in itertools.groupby(shown, key=lambda p: p.wide)]

@@ -16,7 +16,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NOTHING = "–"
-NUMBER = re.compile(r"[−+-]?\d+(\.\d+)?(e[−+-]?\d+)?( (%|points|s|min|h|MiB|GiB))?")
+NUMBER = re.compile(
+    r"[−+-]?\d+(\.\d+)?(e[−+-]?\d+)?(\(\d+(\.\d+)?\))?( (%|points|s|min|h|MiB|GiB))?"
+)
+
+
+class Link(str):
+    """Words of a table that lead to a place: an address relative to the page."""
+
+    address: str
+
+    def __new__(cls, words: str, address: str) -> Link:
+        link = super().__new__(cls, words)
+        link.address = address
+        return link
 
 
 @dataclass(frozen=True)
@@ -32,11 +45,13 @@ class Table:
     """A table: the columns of ``frame`` in their order, the first one naming the rows.
 
     The frame's index is not shown. ``folded`` tables are closed at first where the medium can.
+    ``name`` is what an export asks for it by, and needs saying where the caption is long.
     """
 
     frame: pd.DataFrame
     caption: str = ""
     folded: bool = False
+    name: str = ""
 
     @property
     def header(self) -> list[str]:
@@ -61,7 +76,8 @@ class Picture:
     """A figure with the stem of its file names, a caption, and the words that stand in for it.
 
     ``draw`` makes the figure when its files are written. A ``wide`` one has a line of its own, others
-    stand two in a line.
+    stand two in a line. One that is not ``on_page`` is a file, and in Markdown, only: the page shows the
+    same numbers otherwise.
     """
 
     name: str
@@ -69,6 +85,7 @@ class Picture:
     caption: str
     alt: str
     wide: bool = True
+    on_page: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,7 +94,8 @@ class Section:
 
     ``text`` are paragraphs and ``points`` a list, both plain words in which `backticks` mark code;
     ``code`` is a block to be copied. Shown in the order of the fields. ``faults`` are those of
-    the points that say what could not be made.
+    the points that say what could not be made. On the page a section with a ``summary`` is folded, and
+    this line of plain words stands for it.
     """
 
     title: str
@@ -88,11 +106,28 @@ class Section:
     pictures: Sequence[Picture] = ()
     kind: Literal["plain", "verdict", "warning"] = "plain"
     faults: Sequence[str] = ()
+    summary: str = ""
 
     @property
     def anchor(self) -> str:
         """The title as a link target."""
         return slug(self.title)
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """The part of a page that answers a reader's questions: values for JSON, and the script that shows them.
+
+    It stands after the page's first section under its ``title``; the script finds an empty element
+    ``#explorer`` and the values in ``#explorer-data``. ``library`` is a script that it may load later, from
+    ``#explorer-library``. ``faults`` say what is missing.
+    """
+
+    title: str
+    values: dict[str, Any]
+    script: str
+    library: str = ""
+    faults: Sequence[str] = ()
 
 
 def slug(name: str) -> str:
@@ -106,4 +141,6 @@ def text(value: Any) -> str:
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Link):
+        return value
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -10,7 +10,7 @@ from harness.document.attempt import attempt
 from harness.document.canvas import FORMATS, Format, figure_file, style
 from harness.document.markdown import markdown
 from harness.document.page import page
-from harness.document.section import Picture, Section, Title
+from harness.document.section import Explorer, Picture, Section, Title
 from harness.executors.fork import beside
 from harness.results.run_folder import RunFolder
 
@@ -24,7 +24,11 @@ class PageAddress(str):
 
 
 def write_sections(
-    title: Title, content: Sequence[Section], folder: RunFolder, name: str = "report"
+    title: Title,
+    content: Sequence[Section],
+    folder: RunFolder,
+    name: str = "report",
+    explorer: Explorer | None = None,
 ) -> PageAddress:
     """Write sections as figures/, ``name``.md and ``name``.html into a folder; the page's address.
 
@@ -46,9 +50,11 @@ def write_sections(
             folder.write(f"figures/{picture.name}.{kind}", drawn[picture.name, kind])
     drawings = {name: drawn[name, "svg"] for name in names if name not in faults}
     folder.write(f"{name}.md", markdown(title, content))
-    folder.write(f"{name}.html", page(title, content, drawings))
+    folder.write(f"{name}.html", page(title, content, drawings, explorer))
     address = PageAddress(f"{folder.address.rstrip('/')}/{name}.html")
     address.faults = tuple(fault for section in content for fault in section.faults)
+    if explorer:
+        address.faults += tuple(explorer.faults)
     return address
 
 

@@ -47,9 +47,11 @@ def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
         client = _client(job, stack)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")
-            given = client.submit(_give, job.experiment, job.dataset, pure=False)
+            given = {
+                point: client.submit(_give, *what, pure=False) for point, what in job.given.items()
+            }
         futures = {
-            client.submit(_work, unit, given, job.execution.threads, pure=False): unit
+            client.submit(_work, unit, given[unit.point], job.execution.threads, pure=False): unit
             for unit in job.units
         }
         stack.callback(client.cancel, list(futures))

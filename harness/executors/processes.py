@@ -36,8 +36,8 @@ def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
     """Outcomes as units finish; at most ``jobs`` at once, each library imported by few workers."""
     require_main_guard(job.units)
     modules = {name: _modules(name) for name in {unit.backend for unit in job.units}}
-    # long ones first, of these the slow starters
-    pending = sorted(job.units, key=lambda u: (-u.size, -len(modules[u.backend])))
+    # of each experiment the long ones first, of these the slow starters
+    pending = sorted(job.units, key=lambda u: (u.point, -u.size, -len(modules[u.backend])))
     tries = dict.fromkeys(job.units, 0)
     with ExitStack() as stack:
         temporary = stack.enter_context(temporary_folder())
@@ -82,6 +82,7 @@ class _Worker:
         self.job, self.temporary = job, temporary
         self.process: BaseProcess | None = None
         self.unit: Unit | None = None
+        self.point: int | None = None  # whose experiment and data it has
         self.deadline: float | None = None
         self.loaded: set[str] = set()  # the modules it has imported
 
@@ -91,14 +92,17 @@ class _Worker:
             self._start()
         self.unit = unit
         self.loaded.update(modules)
+        given = None
+        if unit.point != self.point:
+            experiment, dataset = self.job.given[unit.point]
+            given, self.point = (experiment, MappedDataset.of(dataset)), unit.point
         with suppress(OSError):  # it has just died, as will be seen
-            self.connection.send(unit)
+            self.connection.send((unit, given))
 
     def _start(self) -> None:
         context, job = worker_context(), self.job
         self.connection, end = context.Pipe()
-        data = MappedDataset.of(job.dataset)
-        given = (end, job.execution.threads, job.log, job.experiment, data, self.temporary)
+        given = (end, job.execution.threads, job.log, self.temporary)
         self.process = context.Process(target=_carry_out_units, args=given)  # type: ignore[attr-defined]
         with script_hidden(job.units):
             self.process.start()
@@ -134,7 +138,7 @@ class _Worker:
         self.process.join()
         self.connection.close()
         code = self.process.exitcode or 0
-        self.process = self.unit = self.deadline = None
+        self.process = self.unit = self.point = self.deadline = None
         self.loaded.clear()
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
@@ -157,9 +161,10 @@ def _choose(
 ) -> Unit:
     """The next unit for a worker: one whose modules it has, else one whose modules nobody has."""
     elsewhere = set().union(*(other.loaded for other in workers if other is not worker))
-    ready = [u for u in pending if set(modules[u.backend]) <= worker.loaded and modules[u.backend]]
-    fresh = [u for u in pending if not set(modules[u.backend]) & elsewhere]
-    return (ready or fresh or pending)[0]
+    ready = {name for name, own in modules.items() if own and set(own) <= worker.loaded}
+    fresh = {name for name, own in modules.items() if not set(own) & elsewhere}
+    choices = (next((u for u in pending if u.backend in names), None) for names in (ready, fresh))
+    return next(filter(None, choices), pending[0])
 
 
 def _modules(name: str) -> tuple[str, ...]:
@@ -169,15 +174,11 @@ def _modules(name: str) -> tuple[str, ...]:
         return ()
 
 
-def _carry_out_units(
-    connection: Connection,
-    threads: int,
-    log: str | None,
-    experiment: Experiment,
-    data: Dataset | MappedDataset,
-    temporary: str,
-) -> None:
-    """What a worker process does: units as they come, until nobody asks for another."""
+def _carry_out_units(connection: Connection, threads: int, log: str | None, temporary: str) -> None:
+    """What a worker process does: units as they come, until nobody asks for another.
+
+    With a unit of another experiment than the one before come that experiment and its data.
+    """
     leave_signals_to_parent()
     set_threads(threads)
     collect_less()
@@ -191,11 +192,15 @@ def _carry_out_units(
 
     from harness.training.run_unit import run_unit
 
-    dataset = data.open() if isinstance(data, MappedDataset) else data
+    unit: Unit
+    given: tuple[Experiment, Dataset | MappedDataset] | None
     with suppress(EOFError):
         while True:
-            unit: Unit = connection.recv()
+            unit, given = connection.recv()
             connection.send(BEGUN)
+            if given is not None:
+                experiment, data = given
+                dataset = data.open() if isinstance(data, MappedDataset) else data
             with threadpool_limits(threads):
                 outcome = run_unit(unit, experiment, dataset, log)
             connection.send(outcome)

@@ -21,9 +21,7 @@ def run_serially(job: Job) -> Iterator[UnitOutcome]:
     """
     with fewer_threads(job.execution.threads):
         for unit in job.units:
-            outcome, error = own_thread(
-                partial(run_unit, unit, job.experiment, job.dataset, job.log)
-            )
+            outcome, error = own_thread(partial(run_unit, unit, *job.given[unit.point], job.log))
             if error is not None:  # one that nothing could be done about inside, as MemoryError
                 outcome = UnitOutcome(unit, Status.FAILED, error_words(error))
             assert outcome is not None

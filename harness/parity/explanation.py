@@ -104,13 +104,14 @@ def explain(
     minibatches: Sequence[Batch] = (),
     refuted: Callable[[Mistakes], bool] = lambda mistakes: False,
     more: Sequence[Mistake] = (),
+    most: int = 3,
 ) -> Explanation | None:
     """What explains all of the traces; None if nothing tried does.
 
     traces: of one suspect, in one cell each; the first is the one that mistakes are sought in.
     minibatches: those of all steps of the training, among which a suspect may have taken another one.
     refuted: whether something else that was seen of the suspect speaks against mistakes. more: mistakes to
-    be tried beside those of the catalogue.
+    be tried beside those of the catalogue. most: how many mistakes at once are tried.
     """
     wrong = [trace.wrong(trace.rules) for trace in traces]
     cells = sum(bool(w.any()) for w in wrong)
@@ -119,7 +120,7 @@ def explain(
         return None
     search = MistakeSearch(traces, steps, more)
     enough: list[frozenset[str]] = []  # mistakes that account for it, whether refuted or not
-    for level in search.levels(minibatches):
+    for level in search.levels(minibatches, most):
         level = [m for m in level if not any(fewer <= mistake_keys(m) for fewer in enough)]
         tried = [(search.left(mistakes), mistakes) for mistakes in level]
         accounting = [(left, mistakes) for left, mistakes in tried if left is not None]
@@ -210,8 +211,9 @@ def _end(start: State, batches: Sequence[Batch], rules: StepRules) -> Tensors:
 
 
 def _apart(one: Tensors, other: Tensors) -> float:
-    gaps = [
-        float(np.abs(one[name] - other[name]).max() / (np.abs(one[name]).max() or 1.0))
-        for name in one
-    ]
+    with np.errstate(all="ignore"):  # of weights that are no numbers any more
+        gaps = [
+            float(np.abs(one[name] - other[name]).max() / (np.abs(one[name]).max() or 1.0))
+            for name in one
+        ]
     return max(gaps) if np.isfinite(gaps).all() else 0.0

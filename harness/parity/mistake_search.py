@@ -65,7 +65,7 @@ class MistakeSearch:
             for trace in self.traces
         )
 
-    def levels(self, minibatches: Sequence[Batch]) -> Iterator[list[Mistakes]]:
+    def levels(self, minibatches: Sequence[Batch], most: int = 3) -> Iterator[list[Mistakes]]:
         """Single mistakes, then pairs, then threes; of each only those that explain the first trace."""
         once = other_minibatch(max(self.traces, key=len), minibatches)
         if once is not None:
@@ -82,7 +82,7 @@ class MistakeSearch:
             if given.fit or self._changes(mistake, plain)
         ]
         plain_score = self.score(plain)
-        for width in _BEAM:
+        for width in _BEAM[: most - 1]:
             beam = _diverse(tried, width)
             tried, told = [], set()
             for score, mistakes in beam:

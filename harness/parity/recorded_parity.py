@@ -17,6 +17,7 @@ from harness.parity.effective_settings import Identified, Setting, fitted_settin
 from harness.parity.explanation import Explanation, explain
 from harness.parity.initial_weights import start_as_said
 from harness.parity.known_mistakes import catalogue
+from harness.parity.known_optimiser_mistakes import rate_changes
 from harness.parity.mistake import Mistake
 from harness.parity.random_steps import dropout, gradient_noise
 from harness.parity.recorded_rules import (
@@ -48,6 +49,7 @@ _MOST_STEPS = 3000
 _BLOCK = 250  # steps whose round-off is measured together
 _SEARCHED = 4  # steps that mistakes are sought in
 _BEFORE = 4  # of them before the first wrong one, where it comes late
+_FIRST_STEPS = 3  # that one mistake accounts for, where something changes later
 _WITNESSED = 40  # steps that an explanation has to hold in
 _TELLING = 6  # steps from which on one wrong first one tells something
 _CHAOTIC = 1e-3  # share of an update that round-off may be, at most, for it to be judged
@@ -312,7 +314,10 @@ def _explained(
         wrong = np.flatnonzero(long.wrong(long.rules).any(axis=1))
         short = until(int(wrong[1]) + 1) if len(wrong) > 1 else short
     traces = [short] if len(long) == len(short) else [short, long]
-    return explain(traces, batches, more=other_data(recording, trace.rules))
+    right = steps_after[index - 1] if index else 0
+    # from the second step on dampening does the same, and is likelier
+    changes = rate_changes(right, trace.rules.steps_per_epoch) if right > 1 else []
+    return explain(traces, batches, more=[*changes, *other_data(recording, trace.rules)])
 
 
 def _other_start(trace: StepTrace, wrong: NDArray[np.bool_], size: float) -> Explanation | None:
@@ -344,7 +349,28 @@ def _named(
         _drawn_at_random([gradient_noise(trace)], wrong)
         or _explained(recording, trace, steps_after, index, batches)
         or _drawn_at_random(dropout(trace), wrong)
+        or _and_a_change_later(recording, trace, steps_after, batches)
     )
+
+
+def _and_a_change_later(
+    recording: Recording, trace: StepTrace, steps_after: Sequence[int], batches: Sequence[Batch]
+) -> Explanation | None:
+    """A mistake that accounts for the first steps, and beside it what accounts for those after them."""
+    if len(steps_after) < 2 * _FIRST_STEPS:
+        return None
+    begun = explain([trace.first(steps_after[_FIRST_STEPS - 1])], batches, most=1)
+    for mistakes in begun.alternatives if begun else ():
+        as_begun = replace(trace, rules=rules_with(trace.rules, *mistakes))
+        later = np.flatnonzero(_checked(as_begun).wrong.any(axis=1))
+        if not len(later) or later[0] < _FIRST_STEPS:
+            continue
+        rest = _explained(recording, as_begun, steps_after, int(later[0]), batches)
+        for mistake in mistakes if rest else ():
+            rest = rest and rest.beside(mistake)
+        if rest:
+            return rest
+    return None
 
 
 def _drawn_at_random(

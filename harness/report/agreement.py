@@ -8,6 +8,7 @@ from shlex import quote
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from harness.document import number_words
@@ -118,8 +119,24 @@ def cell_command(result: Result, eta: float, lmbd: float) -> str:
     return f"python -m harness parity --config {config} {cell}"
 
 
-def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
-    """One recipe's disputed cells by kind; nothing where no cell was trained by two backends."""
+def disputed_by_kind(result: Result, names: Sequence[str]) -> tuple[int, pd.Series]:
+    """Of backends that train alike: how many cells two of them trained, and the kind of each disputed one.
+
+    The kind is empty where nobody looked; where nobody looked at all, those cells are disputed that one
+    and the first label differently.
+    """
+    if result.disputes is not None:
+        compared, cells = _disputed(result, names)
+        return compared, cells["status"]
+    first, *others = (BackendGrid.of(result, name) for name in names)
+    pairs = [agreement_with(grid, first) for grid in others]
+    both = np.any([pair.both for pair in pairs], axis=0)
+    apart = np.any([np.nan_to_num(pair.alike, nan=1.0) < 1 for pair in pairs], axis=0)
+    return int(both.sum()), pd.Series([""] * int(apart.sum()), dtype=object)
+
+
+def _disputed(result: Result, names: Sequence[str]) -> tuple[int, pd.DataFrame]:
+    """How many cells two of a recipe's backends trained, and the disputed ones with what was seen of them."""
     assert result.disputes is not None
     ok = result.records[
         result.records["backend"].isin(names) & (result.records["status"] == Status.OK)
@@ -137,10 +154,15 @@ def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
         status=("status", "first"),
         difference=("difference", "max"),
         swing=("swing", "max"),
-        alone=("alone", lambda names: names.iloc[0] if names.nunique() == 1 else ""),
+        alone=("alone", lambda names: names.iloc[0] if len(set(names)) == 1 else ""),
     )
     cells["status"] = dispute_kind(cells)
-    compared = set(trained.index[trained > 1]) | set(cells.index)
+    return len(set(trained.index[trained > 1]) | set(cells.index)), cells
+
+
+def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
+    """One recipe's disputed cells by kind; nothing where no cell was trained by two backends."""
+    compared, cells = _disputed(result, names)
     groups = []
     for kind in _KINDS:
         alike = cells[cells["status"] == kind]
@@ -163,7 +185,7 @@ def _dispute_words(result: Result, names: list[str], who: str) -> Iterator[str]:
             "disputes",
             who=who,
             metric=result.metric,
-            compared=len(compared),
+            compared=compared,
             disputed=len(cells),
             groups=groups,
         )

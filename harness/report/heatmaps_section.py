@@ -41,6 +41,7 @@ def side_by_side_section(material: Material) -> Section:
                 partial(figure_of, maps, scale, columns_for(material, len(own))),
                 f"Test {name} of all backends, mean over repeats; the outlined cell is the chosen one.",
                 f"Heatmaps of test {name} over eta (down) and lmbd (across). {words}.",
+                on_page=False,
             )
         )
     return Section("Side by side", pictures=pictures)
@@ -64,6 +65,7 @@ def heatmaps_section(material: Material) -> Section:
                     f"{part.capitalize()} {name} of {side.label}.",
                     f"Heatmap of {title}, eta down, lmbd across: {_described(side, column, choice)}.",
                     wide=False,
+                    on_page=False,
                 )
             )
     return Section(

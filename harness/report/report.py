@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from harness.document import number_words
-from harness.document.attempt import attempt_sections
+from harness.document.attempt import attempt, attempt_sections
 from harness.document.section import Section, Title
 from harness.document.writer import PageAddress, write_sections
 from harness.errors import InputError
 from harness.report.agreement_section import agreement_section
+from harness.report.answer import answer_section
 from harness.report.curves_section import curves_section
+from harness.report.explorer import cells_explorer
 from harness.report.heatmaps_section import heatmaps_section, side_by_side_section
 from harness.report.provenance_section import (
     failures_section,
@@ -26,10 +29,27 @@ from harness.results.backend_grid import run_names
 from harness.results.result import Result
 from harness.results.run_folder import RunFolder
 
+# what the page folds, with the line that stands for it there
+_SUMMARIES = {
+    "Verdict": "the answer at length",
+    "Chosen cells": "train, validation and test of each backend's cell, and what choosing cost",
+    "Side by side": "the figure of all backends is in figures/, the maps above show the same",
+    "Heatmaps": "one file a backend and part in figures/, the maps above show the same",
+    "Repeats": "spread, intervals, and how the choice would have moved",
+    "Agreement": "tables of labels, kappa and the cells least alike",
+    "Chosen cells in detail": "learning curves and confusion matrices as in figures/",
+    "Data": "source, sizes, split and hashes",
+    "Grid and hyperparameters": "what was the same in all cells, and what was not",
+    "Networks and conventions": "libraries, versions, and how each is told the same",
+    "Time and memory": "by backend",
+    "Runs and failures": "what failed, and why",
+    "Reproduction": "command, machine and versions",
+}
 SectionMaker = Callable[[Material], Section | None]
 # What came out stands first, then what a preset or a flag adds, then on what and how it was run. A title is
 # used here where its section cannot be made.
 _RESULTS: dict[str, SectionMaker] = {
+    "Answer": answer_section,
     "Verdict": run_verdict,
     "Chosen cells": chosen_section,
     "Side by side": side_by_side_section,
@@ -60,29 +80,48 @@ def write_results(
     if not results:
         raise InputError("run: none given; allowed: at least one run folder")
     folder = RunFolder(address or results[0].address)
-    return write_sections(report_title(results), report_sections(results, extra), folder)
+    material = Material(tuple(results))
+    content = report_sections(results, extra)
+    explorer, fault = attempt("the page's explorer", partial(cells_explorer, material))
+    if fault:
+        content[0] = replace(content[0], points=[fault], faults=[*content[0].faults, fault])
+    return write_sections(report_title(results), content, folder, explorer=explorer)
 
 
 def report_title(results: Sequence[Result]) -> Title:
-    """The names of the runs, and data, backends, grid and day of the first."""
+    """What was trained, in words; below it the names of the runs, backends, grid and day of the first."""
     first = results[0]
     experiment = first.experiment
     backends = list(dict.fromkeys(b for result in results for b in result.backends))
     about = [
-        ", ".join(dict.fromkeys(str(r.manifest["dataset"]["name"]) for r in results)),
+        *run_names(results),
         ", ".join(backends),
         f"{len(experiment.eta)} × {len(experiment.lmbd)} grid",
         number_words.count(experiment.repeats, "repeat"),
         f"preset {experiment.preset}",
         str(first.manifest.get("created") or "")[:10],
     ]
-    return Title(" · ".join(run_names(results)), " · ".join(a for a in about if a))
+    return Title(
+        " and ".join(dict.fromkeys(map(_in_words, results))), " · ".join(filter(None, about))
+    )
+
+
+def _in_words(result: Result) -> str:
+    """Data set, network and optimiser of a run; of backends with settings of their own the first's."""
+    about = result.manifest.get("backends", {}).get(result.backends[0], {})
+    recipe = result.experiment.recipe(result.backends[0])
+    network = str(about.get("network") or "").partition(" ")[0]
+    words = [str(result.manifest["dataset"]["name"]), network, recipe.optimizer]
+    return ", ".join(word for word in words if word)
 
 
 def report_sections(results: Sequence[Result], extra: Sequence[Section] = ()) -> list[Section]:
     """The sections of a report on one run or several, in their order; see ``_RESULTS``."""
     m = Material(tuple(results))
-    return [*_sections(_RESULTS, m), *extra, *_sections(_CIRCUMSTANCES, m)]
+    return [
+        replace(section, summary=_SUMMARIES.get(section.title, ""))
+        for section in (*_sections(_RESULTS, m), *extra, *_sections(_CIRCUMSTANCES, m))
+    ]
 
 
 def _sections(makers: Mapping[str, SectionMaker], material: Material) -> Iterator[Section]:

@@ -1,0 +1,767 @@
+"use strict";
+// The part of report.html that answers: heatmaps of all sides on one scale, the cell under the pointer, one
+// cell in full, a table of all. Values come from #explorer-data; texts from outside reach the page as text
+// nodes only. Vega-Lite draws the learning curves, and is loaded when the page is there.
+(() => {
+  const D = JSON.parse(document.getElementById("explorer-data").textContent);
+  const ROOT = document.getElementById("explorer");
+  const SVG = "http://www.w3.org/2000/svg";
+  const ROWS = D.eta.length, COLUMNS = D.lmbd.length, CELLS = ROWS * COLUMNS;
+  const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  const NUMBERED = 12; // the longest side of a grid whose cells carry their numbers
+  const MARKS = {
+    diverged: "×", unsupported: "–", unavailable: "∅", failed: "!", timeout: "…", absent: "",
+  };
+  const KINDS = {
+    alike: ["", "#dbe9f6", "all label alike"],
+    chaotic: ["~", "#b9a7dd", "chaotic: round-off alone carries training elsewhere"],
+    sensitive: ["s", "#f3d9a4", "sensitive: round-off grows"],
+    diverged: ["×", "#c8cdd3", "on the edge of divergence"],
+    unexplained: ["?", "#f2a59b", "not explained by round-off"],
+    stable: ["?", "#f2a59b", "stable, and yet labelled differently"],
+    "not looked at": ["·", "#ffffff", "not looked at again"],
+    untrained: ["", "#eceff2", "fewer than two trained"],
+  };
+  const LINES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7f7f7f", "#8250df"];
+  const state = {
+    part: "test", quantity: D.quantities[0].key, show: "value", reference: 0, sides: D.sides.map(() => true),
+    at: -1, open: -1, sort: ["", 1], filter: "", differing: false, all: false, hidden: {},
+  };
+
+  // --- elements -------------------------------------------------------------------------------------------
+  function h(tag, attributes, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (value === true) element.setAttribute(name, "");
+      else if (value !== false && value != null) element.setAttribute(name, value);
+    }
+    element.append(...children.flat().filter((c) => c != null && c !== false));
+    return element;
+  }
+  function s(tag, attributes, text) {
+    const element = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    if (text != null) element.textContent = text;
+    return element;
+  }
+
+  // --- numbers --------------------------------------------------------------------------------------------
+  const quantity = () => D.quantities.find((q) => q.key === state.quantity);
+  const minus = (text) => text.replace("-", "−");
+  function score(value, q, digits) {
+    if (value == null) return "–";
+    if (q.percent) return `${(100 * value).toFixed(digits)} %`;
+    if (q.positive) return Math.abs(value) >= 1e4 || (value && Math.abs(value) < 1e-3)
+      ? minus(value.toExponential(2)) : String(+value.toPrecision(4));
+    return minus(value.toFixed(digits + 1));
+  }
+  function difference(value, q) {
+    if (value == null) return "–";
+    if (Math.abs(value) < 1e-12) return "0";
+    const shown = q.percent ? 100 * value : value;
+    const text = q.percent ? shown.toFixed(2) : Math.abs(shown) < 1e-3 ? shown.toExponential(1) : shown.toFixed(3);
+    return (shown > 0 ? "+" : "") + minus(text) + (q.percent ? " points" : "");
+  }
+  const seconds = (v) => (v == null ? "–" : v < 1 ? `${(1000 * v).toFixed(0)} ms` : `${v.toFixed(1)} s`);
+  const named = (cell) => `eta ${exact(D.eta[Math.floor(cell / COLUMNS)])}, lmbd ${exact(D.lmbd[cell % COLUMNS])}`;
+  const exact = (v) => String(+v.toPrecision(4));
+
+  // --- what the maps show -----------------------------------------------------------------------------------
+  function pair(a, b) {
+    return D.pairs.find((p) => (p.sides[0] === a && p.sides[1] === b) || (p.sides[0] === b && p.sides[1] === a));
+  }
+  function column(side, key) { return side.columns[key]; }
+  function statusOf(side, cell) { return side.status[cell] || "absent"; }
+  const shownSides = () => D.sides.map((side, k) => k).filter((k) => state.sides[k]);
+
+  function kindOf(run, cell) {
+    const seen = D.kinds[run].cells[cell];
+    if (seen) return seen.kind;
+    const own = D.sides.filter((side) => side.run === run && side.status[cell] === "ok");
+    return own.length < 2 ? "untrained" : D.kinds[run].looked ? "alike" : "not looked at";
+  }
+
+  const VIEWS = {
+    value: {
+      label: "value", ramp: "viridis", possible: () => true,
+      of(k) { const c = column(D.sides[k], key()); return c && c.mean; },
+      cell: (v, q) => score(v, q, 1).replace(" %", ""), text: (v, q) => score(v, q, 2),
+    },
+    difference: {
+      label: "difference to", ramp: "vlag", reference: true, diverging: true, possible: () => D.sides.length > 1,
+      of(k) {
+        if (k === state.reference || !pair(k, state.reference)) return null;
+        const a = column(D.sides[k], key()), b = column(D.sides[state.reference], key());
+        return a && b && a.mean.map((v, i) => (v == null || b.mean[i] == null ? null : v - b.mean[i]));
+      },
+      cell: (v, q) => difference(v, q).replace(" points", "").replace(/(\.\d)\d$/, q.percent ? "$1" : "$&"),
+      text: difference,
+    },
+    alike: {
+      label: "labelled alike with", ramp: "cividis", reference: true, fixed: true, possible: () => D.pairs.length > 0,
+      of(k) { const p = k !== state.reference && pair(k, state.reference); return p ? p.alike : null; },
+      cell: (v) => alike(v, 1), text: (v) => (classes(0) ? `${alike(v, 2)} %` : String(v)),
+    },
+    kind: { label: "training: chaotic or stable", categories: true, possible: () => D.pairs.length > 0 },
+    sd: {
+      label: "sd over repeats", ramp: "rocket_r", possible: () => D.sides.some((side) => side.repeats > 1),
+      of(k) { const c = column(D.sides[k], key()); return c && c.sd; },
+      cell: (v, q) => (q.percent ? (100 * v).toFixed(1) : String(+v.toPrecision(2))),
+      text: (v, q) => (q.percent ? `${(100 * v).toFixed(2)} points` : String(+v.toPrecision(3))),
+    },
+    seconds: {
+      label: "training time", ramp: "rocket_r", possible: () => true,
+      of(k) { return D.sides[k].columns.seconds.mean; }, cell: (v) => (1000 * v).toFixed(0), text: seconds,
+    },
+  };
+  const classes = (run) => D.runs[run].classes.length;
+  const key = () => `${state.part}_${state.quantity}`;
+  function alike(v, digits) {
+    if (!classes(0)) return v.toFixed(3);
+    return v === 1 ? "100" : Math.min(100 * v, 100 - 10 ** -digits).toFixed(digits);
+  }
+
+  // The maps of this view: title, values, sides that it stands for. Maps that show the same are one.
+  function maps() {
+    const view = VIEWS[state.show];
+    if (view.categories) {
+      return D.runs.map((run, r) => ({
+        title: D.runs.length > 1 ? `Training, ${run.name}` : "Training of all backends",
+        kinds: Array.from({ length: CELLS }, (_, cell) => kindOf(r, cell)), side: -1, run: r, also: [],
+      }));
+    }
+    const made = [], seen = new Map();
+    for (const k of shownSides()) {
+      const values = view.of(k);
+      if (!values) continue;
+      const same = JSON.stringify([values.map((v, i) => (D.sides[k].status[i] === "ok" && v != null ? view.cell(v, quantity()) : D.sides[k].status[i]))]);
+      const before = state.show === "seconds" ? null : seen.get(same);
+      if (before) { before.also.push(D.sides[k].label); continue; }
+      const one = { title: D.sides[k].label, values, side: k, also: [] };
+      seen.set(same, one);
+      made.push(one);
+    }
+    return made;
+  }
+
+  function scale(drawn) {
+    const view = VIEWS[state.show], q = quantity();
+    const values = drawn.flatMap((m) => m.values.filter((v, i) => v != null && D.sides[m.side].status[i] === "ok"));
+    let low = Infinity, high = -Infinity;
+    for (const v of values) { if (v < low) low = v; if (v > high) high = v; }
+    if (!values.length) return { at: () => 0, low: 0, high: 1, empty: true };
+    if (view.diverging) {
+      const reach = Math.max(Math.abs(low), Math.abs(high)) || 1e-9;
+      return { low: -reach, high: reach, at: (v) => (v + reach) / (2 * reach), none: low === 0 && high === 0 };
+    }
+    if (view.fixed) {
+      low = Math.min(low, 0.9); high = 1;
+    } else if (state.show === "value" && !q.positive) {
+      low = Math.max(Math.floor(low * 20) / 20, -1); high = Math.min(Math.ceil(high * 20) / 20, 1);
+      if (high <= low) { low -= 0.05; high += 0.05; }
+    } else if (low > 0 && high / low > 30) {
+      const [a, b] = [Math.log(low), Math.log(high)];
+      return { low, high, log: true, at: (v) => (v > 0 ? (Math.log(v) - a) / (b - a) : 0) };
+    } else if (high <= low) { high = low + (Math.abs(low) || 1e-9); }
+    return { low, high, at: (v) => Math.min(1, Math.max(0, (v - low) / (high - low))) };
+  }
+
+  // --- colours ----------------------------------------------------------------------------------------------
+  const parsed = {};
+  function colour(ramp, t) {
+    const stops = (parsed[ramp] ||= D.colours[ramp].map((c) => [1, 3, 5].map((k) => parseInt(c.slice(k, k + 2), 16))));
+    const x = t * (stops.length - 1), k = Math.min(Math.floor(x), stops.length - 2), f = x - k;
+    return stops[k].map((v, i) => Math.round(v + f * (stops[k + 1][i] - v)));
+  }
+  function onTop(rgb) { // relative luminance of WCAG: black and white stand out alike at 0.179
+    const [r, g, b] = rgb.map((v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
+  }
+  const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
+
+  // --- one heatmap ------------------------------------------------------------------------------------------
+  let drawn = [], frame = null;
+  function geometry(count) {
+    const room = ROOT.clientWidth || 1000, gap = 12;
+    const across = Math.max(1, Math.min(count, Math.floor((room + gap) / (room < 560 ? 300 : 235))));
+    const width = Math.min((room - gap * (across - 1)) / across, 430);
+    const left = 46, right = 6, top = 22, bottom = 34;
+    const cw = (width - left - right) / COLUMNS;
+    const ch = Math.min(ROWS > NUMBERED ? 300 / ROWS : 30, Math.max(cw * 0.66, ROWS > NUMBERED ? 4 : 20));
+    return { width, left, top, cw, ch, height: top + ch * ROWS + bottom, numbered: Math.max(ROWS, COLUMNS) <= NUMBERED && cw >= 25 };
+  }
+  function ticks(names, step) {
+    const every = Math.max(1, Math.ceil(names.length / Math.max(1, step)));
+    return names.map((text, k) => [text, k]).filter(([, k]) => k % every === 0);
+  }
+  function drawMap(one, colours) {
+    const g = frame, view = VIEWS[state.show], q = quantity(), ink = css("--ink"), faint = css("--faint");
+    const svg = s("svg", { viewBox: `0 0 ${g.width} ${g.height}`, width: g.width, height: g.height, "font-family": "system-ui, sans-serif", "font-size": 11 });
+    const title = one.also.length ? `${one.title} = ${one.also.join(" = ")}` : one.title;
+    const heading = s("text", { x: g.left, y: 14, fill: ink, "font-weight": 600, "font-size": 12.5 }, shortened(title, (g.width - g.left) / 7));
+    heading.append(s("title", {}, title));
+    svg.append(heading);
+    const squares = new Map(), texts = [], marked = [];
+    for (let cell = 0; cell < CELLS; cell++) {
+      const x = g.left + (cell % COLUMNS) * g.cw, y = g.top + Math.floor(cell / COLUMNS) * g.ch;
+      let fill, text = "", over = "#000";
+      if (one.kinds) {
+        [text, fill] = KINDS[one.kinds[cell]];
+      } else {
+        const status = statusOf(D.sides[one.side], cell), value = one.values[cell];
+        if (status !== "ok" || value == null) {
+          fill = status === "absent" ? "none" : "#dfe3e8";
+          text = status === "ok" ? "" : MARKS[status] ?? "?";
+        } else {
+          const rgb = colour(view.ramp, Math.round(colours.at(value) * 128) / 128);
+          fill = `rgb(${rgb})`;
+          text = view.cell(value, q);
+          over = onTop(rgb);
+        }
+      }
+      squares.set(fill, `${squares.get(fill) || ""}M${x.toFixed(2)} ${y.toFixed(2)}h${g.cw.toFixed(2)}v${g.ch.toFixed(2)}h-${g.cw.toFixed(2)}z`);
+      if (text && g.numbered) texts.push([x + g.cw / 2, y + g.ch / 2 + 3.6, text, over]);
+      if (!one.kinds && g.numbered && one.side >= 0 && kindOf(D.sides[one.side].run, cell) === "chaotic") marked.push([x + g.cw - 3, y + 8.5, over]);
+    }
+    for (const [fill, d] of squares) if (fill !== "none") svg.append(s("path", { d, fill, "shape-rendering": "crispEdges" }));
+    if (g.numbered) {
+      let lines = "";
+      for (let k = 0; k <= COLUMNS; k++) lines += `M${g.left + k * g.cw} ${g.top}v${g.ch * ROWS}`;
+      for (let k = 0; k <= ROWS; k++) lines += `M${g.left} ${g.top + k * g.ch}h${g.cw * COLUMNS}`;
+      svg.append(s("path", { d: lines, stroke: css("--ground"), "stroke-width": 1, fill: "none" }));
+    }
+    const size = Math.min(11, g.cw / 3.0);
+    for (const [x, y, text, fill] of texts) svg.append(s("text", { x, y, fill, "text-anchor": "middle", "font-size": size }, text));
+    for (const [x, y, fill] of marked) svg.append(s("text", { x, y, fill, "text-anchor": "end", "font-size": 10, "font-weight": 700 }, "~"));
+    for (const [text, k] of ticks(D.eta_names, (g.ch * ROWS) / 15)) svg.append(s("text", { x: g.left - 5, y: g.top + (k + 0.5) * g.ch + 3.6, fill: ink, "text-anchor": "end", "font-size": 10.5 }, text));
+    for (const [text, k] of ticks(D.lmbd_names, (g.cw * COLUMNS) / 30)) svg.append(s("text", { x: g.left + (k + 0.5) * g.cw, y: g.top + g.ch * ROWS + 13, fill: ink, "text-anchor": "middle", "font-size": 10.5 }, text));
+    svg.append(s("text", { x: g.left + (g.cw * COLUMNS) / 2, y: g.height - 6, fill: faint, "text-anchor": "middle", "font-size": 10.5 }, "lmbd"));
+    svg.append(s("text", { x: 12, y: g.top + (g.ch * ROWS) / 2, fill: faint, "text-anchor": "middle", "font-size": 10.5, transform: `rotate(-90 12 ${g.top + (g.ch * ROWS) / 2})` }, "eta"));
+    one.frames = s("g", { fill: "none" });
+    svg.append(one.frames);
+    return svg;
+  }
+  const shortened = (text, most) => (text.length > most ? `${text.slice(0, Math.max(3, most - 1))}…` : text);
+
+  function outline() { // the frames of the chosen, the open and the current cell, each exactly as large as a cell
+    const g = frame;
+    for (const one of drawn) {
+      one.frames.replaceChildren();
+      const box = (cell, stroke, width, dash) => {
+        if (cell < 0) return;
+        const at = { x: g.left + (cell % COLUMNS) * g.cw, y: g.top + Math.floor(cell / COLUMNS) * g.ch, width: g.cw, height: g.ch };
+        if (!dash) one.frames.append(s("rect", { ...at, stroke: "#fff", "stroke-width": width + 1.5 }));
+        one.frames.append(s("rect", { ...at, stroke, "stroke-width": width, ...(dash ? { "stroke-dasharray": dash } : {}) }));
+      };
+      box(state.open, "#0b5cad", g.numbered ? 2 : 1.2);
+      if (one.side >= 0) box(D.sides[one.side].chosen, "#e8590c", g.numbered ? 2 : 1.2, D.sides[one.side].chosen === state.open && "4 3");
+      box(state.at, "#000", g.numbered ? 2 : 1.2);
+      const words = state.at < 0 ? "" : `; at ${told(state.at)}`;
+      one.svg.setAttribute("aria-label", `Heatmap of ${one.title}, ${described()}, eta down, lmbd across${words}. Arrow keys move, Enter opens the cell.`);
+    }
+    readout.replaceChildren(...(state.at < 0
+      ? ["Point at a cell, or move with the arrow keys: its numbers in all backends. Click or Enter opens it."]
+      : [h("b", {}, named(state.at)), " ", told(state.at, true)]));
+  }
+
+  function described() {
+    const view = VIEWS[state.show], q = quantity();
+    const what = `${state.part} ${q.name}`;
+    if (state.show === "kind") return view.label;
+    if (state.show === "alike") return `${classes(0) ? "test samples labelled alike with" : "correlation of predictions with"} ${D.sides[state.reference].label}`;
+    if (state.show === "seconds") return "training time of a network in ms";
+    if (state.show === "difference") return `difference in ${what} to ${D.sides[state.reference].label}`;
+    return state.show === "sd" ? `sd of ${what} over repeats` : D.sides.some((side) => side.repeats > 1) ? `${what}, mean over repeats` : what;
+  }
+  function told(cell, bare) {
+    const view = VIEWS[state.show], q = quantity(), groups = new Map();
+    for (const k of shownSides()) {
+      const side = D.sides[k], status = statusOf(side, cell);
+      let text;
+      if (view.categories) text = status === "ok" ? VIEWS.value.text(column(side, key())?.mean[cell] ?? null, q) : status;
+      else {
+        const values = view.of(k);
+        if (!values) continue;
+        text = status !== "ok" ? status : values[cell] == null ? "–" : view.text(values[cell], q);
+      }
+      groups.set(text, [...(groups.get(text) || []), side.label]);
+    }
+    const numbers = [...groups].map(([text, labels]) => `${labels.length > 3 && labels.length === shownSides().length ? `all ${labels.length}` : labels.join(", ")} ${text}`).join(" · ");
+    const kind = D.pairs.length ? [...new Set(D.runs.map((_, r) => KINDS[kindOf(r, cell)][2]))].join("; ") : "";
+    return `${bare ? "" : `${named(cell)}: `}${numbers}${kind ? ` — ${kind}` : ""}`;
+  }
+
+  // --- the controls -----------------------------------------------------------------------------------------
+  function select(label, name, options, change) {
+    const box = h("select", { id: `x-${name}`, onchange: (e) => { change(e.target.value); draw(); } },
+      options.map(([value, text]) => h("option", { value }, text)));
+    return [h("label", { for: `x-${name}` }, label), box];
+  }
+  const button = (text, act, more) => h("button", { type: "button", onclick: act, ...more }, text);
+  const controls = h("div", { class: "controls" });
+  const legend = h("div", { class: "legend" });
+  const grid = h("div", { class: "maps" });
+  const readout = h("p", { class: "readout", "aria-live": "polite" });
+  const panel = h("article", { class: "cell", "aria-labelledby": "cell-title" });
+  const table = h("div", { class: "all-cells" });
+
+  function buildControls() {
+    const sides = D.sides.map((side, k) => [k, side.label]);
+    const picks = D.sides.length > 1
+      ? h("fieldset", {}, h("legend", {}, "Backends"), D.sides.map((side, k) => h("label", {},
+        h("input", { type: "checkbox", checked: true, "data-side": k, onchange: (e) => { state.sides[k] = e.target.checked; draw(); } }), side.label)))
+      : null;
+    controls.append(
+      h("span", {}, select("Show", "show", Object.entries(VIEWS).filter(([, v]) => v.possible()).map(([n, v]) => [n, v.label]), (v) => { state.show = v; })),
+      h("span", { id: "x-reference-box" }, select("backend", "reference", sides, (v) => { state.reference = +v; })),
+      h("span", { id: "x-what-box" }, select("of", "part", [["test", "test"], ["validation", "validation"], ["train", "train"]], (v) => { state.part = v; }),
+        select("score", "quantity", D.quantities.map((q) => [q.key, q.name]), (v) => { state.quantity = v; })),
+      picks || "",
+      h("span", { class: "save" }, button("Save SVG", () => save("svg")), button("Save PNG", () => save("png"))),
+    );
+  }
+  function updateControls() {
+    const view = VIEWS[state.show];
+    controls.querySelector("#x-reference-box").hidden = !view.reference;
+    controls.querySelector("#x-what-box").hidden = view.fixed || view.categories || state.show === "seconds";
+  }
+
+  // --- drawing ----------------------------------------------------------------------------------------------
+  function draw() {
+    const before = drawn.findIndex((one) => one.svg === document.activeElement);
+    updateControls();
+    drawn = maps();
+    frame = geometry(drawn.length);
+    const colours = VIEWS[state.show].categories ? null : scale(drawn);
+    grid.replaceChildren(...drawn.map((one, index) => {
+      one.svg = drawMap(one, colours);
+      one.svg.setAttribute("tabindex", "0");
+      one.svg.setAttribute("role", "application");
+      one.svg.setAttribute("aria-roledescription", "heatmap");
+      one.svg.addEventListener("pointermove", (e) => point(under(one, e)));
+      one.svg.addEventListener("pointerleave", () => { if (document.activeElement !== one.svg) point(-1); });
+      one.svg.addEventListener("click", (e) => open(under(one, e)));
+      one.svg.addEventListener("keydown", (e) => keyed(e, index));
+      return one.svg;
+    }));
+    if (!drawn.length) grid.append(h("p", {}, "Nothing to show: no other backend was tested on the same samples, or none is picked."));
+    drawLegend(colours);
+    outline();
+    drawTable();
+    if (before >= 0) drawn[Math.min(before, drawn.length - 1)]?.svg.focus();
+  }
+  function bar(colours) {
+    const view = VIEWS[state.show], q = quantity(), width = 150;
+    const form = (v) => (view.fixed ? `${+(100 * v).toFixed(1)} %` : state.show === "seconds" ? seconds(v) : state.show === "value" ? score(v, q, 0) : view.text(v, q));
+    const canvas = s("svg", { width, height: 12, viewBox: `0 0 ${width} 12`, "aria-hidden": "true" });
+    for (let k = 0; k < 50; k++) canvas.append(s("rect", { x: (k * width) / 50, y: 0, width: width / 50 + 0.5, height: 12, fill: `rgb(${colour(view.ramp, k / 49)})` }));
+    return h("span", { class: "bar" }, form(colours.low), canvas, form(colours.high), colours.log ? " (log)" : "");
+  }
+  function drawLegend(colours) {
+    const items = [h("b", {}, described()[0].toUpperCase() + described().slice(1))];
+    if (colours && !colours.empty) items.push(colours.none ? h("span", {}, "no difference anywhere") : bar(colours));
+    if (VIEWS[state.show].categories) {
+      const there = new Set(drawn.flatMap((one) => one.kinds));
+      for (const kind of Object.keys(KINDS)) if (there.has(kind)) {
+        const square = h("i", { class: "key" }, KINDS[kind][0]);
+        square.style.background = KINDS[kind][1];
+        const count = drawn.reduce((n, one) => n + one.kinds.filter((k) => k === kind).length, 0);
+        items.push(h("span", {}, square, ` ${KINDS[kind][2]} (${count})`));
+      }
+    } else {
+      const there = new Set(drawn.flatMap((one) => D.sides[one.side].status.map((v) => v || "absent")));
+      there.delete("ok");
+      for (const status of there) items.push(h("span", {}, h("i", { class: "key grey" }, MARKS[status] ?? "?"), ` ${status === "absent" ? "not in this run" : status}`));
+      if (D.kinds.some((run) => Object.values(run.cells).some((c) => c.kind === "chaotic"))) items.push(h("span", {}, h("i", { class: "key" }, "~"), " chaotic"));
+      if (drawn.some((one) => D.sides[one.side].chosen >= 0)) items.push(h("span", {}, h("i", { class: "key chosen" }), " chosen by validation"), h("span", {}, h("i", { class: "key open" }), " open below"));
+    }
+    legend.replaceChildren(...items);
+  }
+  function under(one, event) {
+    const box = one.svg.getBoundingClientRect(), zoom = frame.width / box.width;
+    const column = Math.floor(((event.clientX - box.left) * zoom - frame.left) / frame.cw);
+    const row = Math.floor(((event.clientY - box.top) * zoom - frame.top) / frame.ch);
+    return row >= 0 && row < ROWS && column >= 0 && column < COLUMNS ? row * COLUMNS + column : -1;
+  }
+  function point(cell) { if (cell !== state.at) { state.at = cell; outline(); } }
+  function keyed(event, index) {
+    const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+    const side = drawn[index].side;
+    const from = state.at >= 0 ? state.at : state.open >= 0 ? state.open : side >= 0 ? Math.max(0, D.sides[side].chosen) : 0;
+    if (event.key in moves) {
+      const [down, right] = moves[event.key];
+      const row = Math.min(ROWS - 1, Math.max(0, Math.floor(from / COLUMNS) + down));
+      const column = Math.min(COLUMNS - 1, Math.max(0, (from % COLUMNS) + right));
+      point(row * COLUMNS + column);
+    } else if (event.key === "Home") point(0);
+    else if (event.key === "End") point(CELLS - 1);
+    else if (event.key === "Enter" || event.key === " ") { open(from); document.getElementById("cell-title")?.focus(); }
+    else if (event.key === "Escape") point(-1);
+    else return;
+    event.preventDefault();
+  }
+
+  // --- saving -----------------------------------------------------------------------------------------------
+  function picture() {
+    const gap = 14, width = drawn.length * (frame.width + gap), height = frame.height + 30;
+    const whole = s("svg", { xmlns: SVG, width, height, viewBox: `0 0 ${width} ${height}`, "font-family": "system-ui, sans-serif" });
+    whole.append(s("rect", { width, height, fill: css("--ground") }));
+    whole.append(s("text", { x: 8, y: 18, fill: css("--ink"), "font-size": 13, "font-weight": 600 }, legend.innerText.replace(/\s+/g, " ")));
+    drawn.forEach((one, k) => {
+      const copy = one.svg.cloneNode(true);
+      for (const name of ["role", "tabindex", "aria-roledescription"]) copy.removeAttribute(name);
+      copy.setAttribute("x", k * (frame.width + gap));
+      copy.setAttribute("y", 28);
+      whole.append(copy);
+    });
+    return { text: new XMLSerializer().serializeToString(whole), width, height };
+  }
+  function hand(content, kind, name) {
+    const link = h("a", { download: name, href: URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type: kind })) });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+  function save(kind) {
+    const { text, width, height } = picture(), name = `${state.show}-${key()}`.replace(/[^a-z0-9_-]/g, "");
+    if (kind === "svg") return hand(text, "image/svg+xml", `${name}.svg`);
+    const image = new Image();
+    image.onload = () => {
+      const canvas = h("canvas", { width: 2 * width, height: 2 * height });
+      canvas.getContext("2d").drawImage(image, 0, 0, 2 * width, 2 * height);
+      canvas.toBlob((blob) => hand(blob, "image/png", `${name}.png`));
+    };
+    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+  }
+
+  // --- one cell ---------------------------------------------------------------------------------------------
+  function open(cell, quiet) {
+    if (cell < 0 || cell >= CELLS) return;
+    state.open = cell;
+    if (!quiet) {
+      const hash = `#cell=${D.eta[Math.floor(cell / COLUMNS)]},${D.lmbd[cell % COLUMNS]}`;
+      if (location.hash !== hash) history.replaceState(null, "", hash);
+    }
+    drawCell();
+    outline();
+    if (!quiet) panel.scrollIntoView({ block: "nearest" });
+  }
+  function fromAddress() {
+    const match = /^#cell=([^,&]+),([^,&]+)/.exec(decodeURIComponent(location.hash));
+    if (!match) return -1;
+    const near = (axis, v) => axis.findIndex((one) => one === +v || Math.abs(one - +v) <= 1e-9 * Math.abs(one));
+    const [row, column] = [near(D.eta, match[1]), near(D.lmbd, match[2])];
+    return row < 0 || column < 0 ? -1 : row * COLUMNS + column;
+  }
+  function dataTable(caption, header, rows, more) {
+    return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption, ...more }, h("table", {}, h("caption", {}, caption),
+      h("thead", {}, h("tr", {}, header.map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((entry, k) => (k ? h("td", {}, entry) : h("th", { scope: "row" }, entry))))))));
+  }
+  function drawCell() {
+    const cell = state.open, run = D.runs.map((_, r) => r);
+    const title = h("h3", { id: "cell-title", tabindex: -1 }, `Cell ${named(cell)}`);
+    const chosen = D.sides.filter((side) => side.chosen === cell).map((side) => side.label);
+    panel.replaceChildren(
+      title,
+      ...(chosen.length ? [h("p", { class: "note" }, `Chosen by validation in ${chosen.join(", ")}.`)] : []),
+      ...run.map((r) => sentence(r, cell)).filter(Boolean).map((text) => h("p", {}, text)),
+      h("div", { class: "parts" },
+        h("div", {}, scores(cell), commands(cell)),
+        h("div", { class: "curves" }, curveBox)),
+      confusions(cell) || "",
+      samples(cell) || "",
+    );
+    drawCurves();
+  }
+  function sentence(r, cell) {
+    if (!D.pairs.some((p) => D.sides[p.sides[0]].run === r && D.sides[p.sides[1]].run === r)) return "";
+    const kind = kindOf(r, cell), seen = D.kinds[r].cells[cell], q = D.quantities.find((one) => one.key === D.runs[r].metric);
+    const name = D.runs.length > 1 ? `${D.runs[r].name}: ` : "";
+    if (kind === "untrained") return "";
+    if (kind === "alike") return `${name}All backends that trained here ${classes(r) ? "label every test sample alike" : "predict alike"}.`;
+    if (kind === "not looked at") return `${name}Whether differences here are round-off was not looked at.`;
+    const far = seen.difference == null ? "" : ` A twin of this training whose sums were rounded otherwise ended ${(100 * seen.difference).toPrecision(3)} % away in its weights (relative distance)${seen.swing ? `, and its test ${q.name} moved by ${difference(seen.swing, q).replace("+", "")}` : `, and scored the same`}.`;
+    const words = {
+      chaotic: "Chaotic: round-off alone carries training elsewhere here, so which labels differ says nothing about which program is right.",
+      sensitive: "Sensitive: round-off grows here, so that backends may differ in a few labels.",
+      diverged: "On the edge of divergence: round-off decides whether weights overflow.",
+      unexplained: "Not explained by round-off: the twins stayed near, and yet backends label samples differently.",
+      stable: "Stable, and yet backends label samples differently: a sample on a boundary, or a fault.",
+    };
+    return `${name}${words[kind] || ""}${far}${seen.alone ? ` ${seen.alone} stands apart from the others, which are alike.` : ""}${seen.followed ? ` ${seen.followed}` : ""}`;
+  }
+  function scores(cell) {
+    const metric = D.quantities[0], several = D.sides.some((side) => side.repeats > 1);
+    const rows = D.sides.map((side) => {
+      if (side.status[cell] !== "ok") return [side.label, h("span", {}, `${statusOf(side, cell)}${side.reason[cell] != null && side.reasons[side.reason[cell]] ? `: ${side.reasons[side.reason[cell]]}` : ""}`)];
+      const of = (name) => column(side, name)?.mean[cell] ?? null;
+      const q = D.quantities.find((one) => one.key === side.metric) || metric, loss = { positive: true };
+      const sd = column(side, `test_${side.metric}`)?.sd?.[cell];
+      return [side.label, ...["train", "validation", "test"].map((part) => score(of(`${part}_${side.metric}`), q, 2)),
+        ...(several ? [sd == null ? "–" : VIEWS.sd.text(sd, q)] : []), score(of("train_loss"), loss), score(of("test_loss"), loss), seconds(of("seconds"))];
+    });
+    const only = rows.length > 1 && rows.every((row) => row.length > 3 && row.slice(1, 4).join() === rows[0].slice(1, 4).join());
+    return dataTable(`${metric.name[0].toUpperCase()}${metric.name.slice(1)} and loss${only ? ": the same in all backends" : ""}`,
+      ["backend", "train", "validation", "test", ...(several ? ["sd, test"] : []), "train loss", "test loss", "time"], rows);
+  }
+  function commands(cell) {
+    const fill = (text) => text.replaceAll("{eta}", D.eta[Math.floor(cell / COLUMNS)]).replaceAll("{lmbd}", D.lmbd[cell % COLUMNS]);
+    return h("div", { class: "commands" }, D.runs.map((run) => Object.entries(run.commands).map(([name, text]) =>
+      h("div", {}, h("span", {}, `${D.runs.length > 1 ? `${run.name}: ` : ""}${name}`), h("pre", { tabindex: 0 }, h("code", {}, fill(text))),
+        button("Copy", (e) => copy(fill(text), e.target), { "aria-label": `Copy: ${name}` })))));
+  }
+  function copy(text, element) {
+    const done = () => { element.textContent = "Copied"; setTimeout(() => { element.textContent = "Copy"; }, 1500); };
+    const byHand = () => {
+      const area = h("textarea", {}, text);
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+      element.focus();
+      done();
+    };
+    if (navigator.clipboard) navigator.clipboard.writeText(text).then(done, byHand);
+    else byHand();
+  }
+
+  // labels of a side in a cell: an array of texts, one a repeat, or null
+  function labelsOf(k, cell) {
+    const own = D.sides[k].labels?.[cell];
+    return own && own.every((t) => D.labels.texts[t]) ? own.map((t) => D.labels.texts[t]) : null;
+  }
+  function grouped(cell) { // sides by equal labels: [{labels, sides, run}]
+    const groups = [];
+    D.sides.forEach((side, k) => {
+      const labels = labelsOf(k, cell);
+      if (!labels) return;
+      const same = groups.find((g) => g.run === side.run && g.labels.join() === labels.join());
+      if (same) same.sides.push(side.label);
+      else groups.push({ labels, sides: [side.label], run: side.run });
+    });
+    return groups;
+  }
+  function confusion(a, b, down, across, run) {
+    const names = D.runs[run].classes, n = names.length, counts = Array.from({ length: n }, () => new Array(n).fill(0));
+    a.forEach((text, r) => { for (let i = 0; i < text.length; i++) if (b[r]?.[i] != null) counts[ALPHABET.indexOf(text[i])][ALPHABET.indexOf(b[r][i])]++; });
+    const off = counts.reduce((sum, row, i) => sum + row.reduce((t, v, j) => t + (i === j ? 0 : v), 0), 0);
+    const cells = (i) => counts[i].map((v, j) => {
+      const td = h("td", { title: `${names[i]} ${down}, ${names[j]} ${across}: ${v}` }, v ? String(v) : "");
+      if (v) td.className = i === j ? "hit" : "miss";
+      return td;
+    });
+    return h("div", { class: "confusion" }, h("table", {},
+      h("caption", {}, `${down} (down) and ${across} (across): ${off} of ${counts.flat().reduce((t, v) => t + v, 0)} differ`),
+      h("thead", {}, h("tr", {}, h("td", {}), names.map((name) => h("th", { scope: "col", title: name }, shortened(name, 5))))),
+      h("tbody", {}, names.map((name, i) => h("tr", {}, h("th", { scope: "row", title: name }, shortened(name, 9)), cells(i))))));
+  }
+  function confusions(cell) {
+    const groups = grouped(cell).filter((g) => D.labels.true[g.run]);
+    if (!groups.length) return D.runs.some((run) => run.classes.length) && D.notes.length ? h("p", { class: "note" }, D.notes.join(" ")) : null;
+    if (D.runs[groups[0].run].classes.length > 25) return null;
+    const made = groups.slice(0, 8).map((g) => confusion(D.labels.true[g.run], g.labels, "true", g.sides.join(", "), g.run));
+    for (let i = 0; i < groups.length && made.length < 11; i++) for (let j = i + 1; j < groups.length && made.length < 11; j++) {
+      if (groups[i].run === groups[j].run) made.push(confusion(groups[i].labels, groups[j].labels, groups[i].sides.join(", "), groups[j].sides.join(", "), groups[i].run));
+    }
+    return foldable("Confusion matrices", `Confusion matrices (test samples): ${groups.length === 1 ? "one, all label alike" : `${made.length}, of each and of one against another`}`, () => h("div", { class: "confusions" }, made), groups.length > 1);
+  }
+  const folds = {};
+  function foldable(name, summary, content, opened) {
+    const box = h("details", { class: "part", ontoggle: () => { folds[name] = box.open; } }, h("summary", {}, summary), content());
+    box.open = folds[name] ?? opened;
+    return box;
+  }
+  function samples(cell) {
+    const made = [];
+    D.runs.forEach((run, r) => {
+      const own = D.sides.map((side, k) => [side, labelsOf(k, cell)]).filter(([side, labels]) => side.run === r && labels);
+      if (own.length < 2 || !D.labels.true[r]) return;
+      const rows = D.labels.rows[r];
+      for (let repeat = 0; repeat < own[0][1].length; repeat++) for (let i = 0; i < own[0][1][repeat].length; i++) {
+        const given = own.map(([side, labels]) => [side.label, labels[repeat]?.[i]]);
+        if (new Set(given.map(([, sign]) => sign)).size < 2) continue;
+        made.push({ r, repeat, row: rows[Math.min(repeat, rows.length - 1)][i], true: D.labels.true[r][repeat][i], given });
+      }
+    });
+    if (!made.length) return null;
+    const box = h("div", { class: "samples" });
+    const add = (some) => box.append(...some.map(sample));
+    add(made.slice(0, 48));
+    const rest = made.length > 48 ? button(`Show all ${made.length}`, (e) => { add(made.slice(48)); e.target.remove(); }) : "";
+    return h("section", { class: "part", "aria-label": "Samples labelled differently" },
+      h("h4", {}, `${made.length} test ${made.length === 1 ? "sample is" : "samples are"} labelled differently`), box, rest);
+  }
+  function sample(one) {
+    const names = D.runs[one.r].classes, name = (sign) => names[ALPHABET.indexOf(sign)], groups = new Map();
+    for (const [label, sign] of one.given) groups.set(sign, [...(groups.get(sign) || []), label]);
+    return h("figure", {}, drawing(one),
+      h("figcaption", {}, h("b", {}, `row ${one.row}`), ` true ${name(one.true)}${D.runs[one.r].repeats > 1 ? `, repeat ${one.repeat + 1}` : ""}`,
+        [...groups].map(([sign, labels]) => h("div", {}, h("span", { class: sign === one.true ? "right" : "wrong" }, `${name(sign)} ${sign === one.true ? "✓" : "✗"}`), ` ${labels.join(", ")}`))));
+  }
+  function drawing(one) {
+    const pictures = D.pictures[one.r], pixels = pictures?.pixels[one.row];
+    if (!pixels) return null;
+    const canvas = h("canvas", { width: pictures.width, height: pictures.width, role: "img", "aria-label": `picture of row ${one.row}` });
+    const context = canvas.getContext("2d"), image = context.createImageData(pictures.width, pictures.width);
+    for (let k = 0; k < pixels.length; k++) {
+      const grey = 255 - Math.round((ALPHABET.indexOf(pixels[k]) / 35) * 255);
+      image.data.set([grey, grey, grey, 255], 4 * k);
+    }
+    context.putImageData(image, 0, 0);
+    return canvas;
+  }
+
+  // --- learning curves: Vega-Lite -----------------------------------------------------------------------------
+  const curveBox = h("div", { id: "x-curves", role: "img" });
+  let charts = null, loading = null;
+  function curveRows(cell) {
+    const rows = [];
+    D.sides.forEach((side, k) => {
+      if (!state.sides[k]) return;
+      const factor = (D.quantities.find((q) => q.key === side.metric) || {}).percent ? 100 : 1;
+      (side.curves[cell] || []).forEach((number, repeat) => {
+        const [epochs, trainLoss, validationLoss, trainScore, validationScore] = unpack(D.curves.table[number]);
+        epochs.forEach((epoch, i) => {
+          for (const [part, loss, value] of [["train", trainLoss[i], trainScore[i]], ["validation", validationLoss[i], validationScore[i]]]) {
+            if (loss > 0 || value != null) rows.push({ backend: side.label, part, epoch, repeat, loss: loss > 0 ? loss : null, score: value == null ? null : factor * value });
+          }
+        });
+      });
+    });
+    return rows;
+  }
+  function unpack([number, ...values]) { // four quantities one after the other, as long as the epochs each
+    const epochs = D.curves.epochs[number], n = epochs.length;
+    return [epochs, ...[0, 1, 2, 3].map((k) => values.slice(k * n, (k + 1) * n))];
+  }
+  function library() {
+    loading ||= new Promise((give) => {
+      const source = document.getElementById("explorer-library");
+      if (!source) return give(false);
+      const script = document.createElement("script");
+      script.textContent = source.textContent;
+      document.head.append(script);
+      give(Boolean(window.vegaEmbed));
+    });
+    return loading;
+  }
+  async function drawCurves() {
+    if (!(await library())) { curveBox.replaceChildren(h("p", { class: "note" }, "Learning curves are in curves.parquet and figures/.")); return; }
+    const cell = state.open, rows = curveRows(cell), q = D.quantities[0];
+    curveBox.setAttribute("aria-label", rows.length ? `Learning curves of cell ${named(cell)}: loss and ${q.name} over epochs, ${D.sides.map((side) => side.label).join(", ")}` : "No learning curves");
+    const names = D.sides.map((side) => side.label);
+    const room = Math.max(150, Math.min(300, ((curveBox.clientWidth || 620) - 150) / 2));
+    const spec = JSON.parse(JSON.stringify(D.curve_spec));
+    spec.data = { name: "curves", values: rows };
+    const narrow = (curveBox.clientWidth || 620) < 470;
+    if (narrow) { spec.vconcat = spec.hconcat; delete spec.hconcat; }
+    for (const chart of spec.vconcat || spec.hconcat) {
+      chart.width = narrow ? Math.max(150, curveBox.clientWidth - 70) : room;
+      chart.encoding.color.scale = { domain: names, range: names.map((_, k) => LINES[k % LINES.length]) };
+      chart.encoding.strokeWidth.scale = { domain: names, range: names.map((_, k) => 1.3 + 1.1 * Math.min(4, names.length - 1 - k)) };
+    }
+    (spec.vconcat || spec.hconcat)[1].encoding.y.title = q.percent ? `${q.name} (%)` : q.name;
+    const ink = css("--ink"), line = css("--line");
+    spec.config = { ...spec.config, background: null, axis: { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11, titleFontSize: 11.5, titleFontWeight: 500 }, legend: { labelColor: ink, titleColor: ink, labelFontSize: 11 }, view: { stroke: null } };
+    charts?.finalize();
+    charts = await window.vegaEmbed(curveBox, spec, { ast: true, actions: false, renderer: "svg" });
+  }
+
+  // --- the table of all cells ---------------------------------------------------------------------------------
+  function columnsOf() {
+    const view = VIEWS[state.show], q = quantity();
+    const shown = shownSides().filter((k) => view.categories || view.of(k));
+    const value = (k) => (view.categories ? VIEWS.value.of(k) : view.of(k)) || [];
+    const text = (v) => (view.categories ? VIEWS.value.text(v, q) : view.text(v, q));
+    return [
+      { name: "eta", of: (c) => D.eta[Math.floor(c / COLUMNS)], text: exact },
+      { name: "lmbd", of: (c) => D.lmbd[c % COLUMNS], text: exact },
+      ...shown.map((k) => ({
+        name: D.sides[k].label, of: (c) => (D.sides[k].status[c] === "ok" ? value(k)[c] ?? null : statusOf(D.sides[k], c)),
+        text: (v) => (typeof v === "string" ? v : v == null ? "–" : text(v)),
+      })),
+      ...(D.pairs.length ? [
+        { name: classes(0) ? "least labelled alike" : "least correlated", of: (c) => least(c), text: (v) => (v == null ? "–" : VIEWS.alike.text(v)) },
+        { name: "training", of: (c) => [...new Set(D.runs.map((_, r) => kindOf(r, c)))].join("; "), text: String },
+      ] : []),
+    ];
+  }
+  function least(cell) {
+    let low = null;
+    for (const p of D.pairs) if (p.alike[cell] != null && (low == null || p.alike[cell] < low)) low = p.alike[cell];
+    return low;
+  }
+  const search = h("input", { type: "search", id: "x-search", oninput: (e) => { state.filter = e.target.value; fill(); } });
+  const body = h("tbody", {}), head = h("tr", {}), count = h("span", { class: "note", role: "status" }), more = h("p", {});
+  const choice = h("div", { class: "choice" });
+  let rows = [];
+  function buildTable() {
+    table.append(h("h3", {}, "All cells"), h("div", { class: "controls" },
+      h("label", { for: "x-search" }, "Search"), search,
+      D.pairs.length ? h("label", {}, h("input", { type: "checkbox", id: "x-differing", onchange: (e) => { state.differing = e.target.checked; fill(); } }), "only cells that differ") : "",
+      h("details", { class: "columns-choice" }, h("summary", {}, "Columns"), choice),
+      button("Save CSV", saveTable), count),
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "All cells" }, h("table", {}, h("thead", {}, head), body)), more);
+  }
+  function drawTable() {
+    const columns = columnsOf();
+    choice.replaceChildren(...columns.slice(2).map((c) => h("label", {}, h("input", { type: "checkbox", checked: !state.hidden[c.name], onchange: (e) => { state.hidden[c.name] = !e.target.checked; drawTable(); } }), c.name)));
+    const shown = columns.filter((c) => !state.hidden[c.name]);
+    head.replaceChildren(...shown.map((c) => h("th", { scope: "col", "aria-sort": state.sort[0] === c.name ? (state.sort[1] > 0 ? "ascending" : "descending") : null },
+      h("button", { type: "button", onclick: () => { state.sort = [c.name, state.sort[0] === c.name ? -state.sort[1] : 1]; drawTable(); head.querySelectorAll("button")[shown.indexOf(c)].focus(); } },
+        c.name, state.sort[0] === c.name ? (state.sort[1] > 0 ? " ▲" : " ▼") : ""))));
+    table.columns = shown;
+    fill();
+  }
+  function fill() {
+    const columns = table.columns, wanted = state.filter.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    rows = [];
+    for (let cell = 0; cell < CELLS; cell++) {
+      if (state.differing && !((least(cell) ?? 1) < 1)) continue;
+      const values = columns.map((c) => c.of(cell)), texts = values.map((v, k) => columns[k].text(v));
+      const line = `${named(cell)} ${texts.join(" ")}`.toLowerCase();
+      if (wanted.every((word) => line.includes(word))) rows.push({ cell, values, texts });
+    }
+    const by = columns.findIndex((c) => c.name === state.sort[0]);
+    if (by >= 0) {
+      const way = state.sort[1], number = (v) => (typeof v === "number" ? v : null);
+      rows.sort((a, b) => {
+        const [x, y] = [number(a.values[by]), number(b.values[by])];
+        if (x != null && y != null) return way * (x - y);
+        if (x != null || y != null) return x != null ? -1 : 1;
+        return way * String(a.values[by]).localeCompare(String(b.values[by]));
+      });
+    }
+    count.textContent = `${rows.length} of ${CELLS} cells`;
+    const most = state.all ? rows.length : 60;
+    body.replaceChildren(...rows.slice(0, most).map(({ cell, texts }) => h("tr", {}, texts.map((text, k) => (k
+      ? h("td", {}, text)
+      : h("th", { scope: "row" }, h("a", { href: `#cell=${D.eta[Math.floor(cell / COLUMNS)]},${D.lmbd[cell % COLUMNS]}`, "aria-label": `open cell ${named(cell)}` }, text)))))));
+    more.replaceChildren(...(rows.length > most ? [button(`Show all ${rows.length}`, () => { state.all = true; fill(); })] : []));
+  }
+  function saveTable() {
+    const quoted = (v) => { // a text that a spreadsheet would take for a formula begins with a quote
+      let text = v == null ? "" : String(v);
+      if (typeof v !== "number" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+      return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    };
+    const lines = [table.columns.map((c) => quoted(c.name)), ...rows.map((row) => row.values.map(quoted))];
+    hand(lines.map((line) => line.join(",")).join("\n") + "\n", "text/csv", "cells.csv");
+  }
+
+  // --- begin ------------------------------------------------------------------------------------------------
+  buildControls();
+  buildTable();
+  ROOT.append(controls, legend, grid, readout, panel, table);
+  draw();
+  const first = fromAddress();
+  const start = first >= 0 ? first : Math.max(0, D.sides.map((side) => side.chosen).find((c) => c >= 0) ?? 0);
+  const later = window.requestIdleCallback || ((act) => setTimeout(act, 30));
+  if (first >= 0) { state.at = -1; open(start); }
+  else later(() => { if (state.open < 0) open(start, true); });
+  window.addEventListener("hashchange", () => { const cell = fromAddress(); if (cell >= 0) { open(cell); document.getElementById("cell-title")?.focus(); } });
+  let width = ROOT.clientWidth;
+  window.addEventListener("resize", () => { if (ROOT.clientWidth !== width) { width = ROOT.clientWidth; draw(); if (state.open >= 0) drawCurves(); } });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { draw(); if (state.open >= 0) drawCurves(); });
+})();
