@@ -64,6 +64,7 @@ def report_command(
             if anonymous:
                 from harness.report.anonymous import anonymous_result
 
+                output = output or results[0].address  # which the results no longer say
                 results = [anonymous_result(result) for result in results]
             page = write_report(results, output)
     out.print(f"report: {page}", highlight=False, soft_wrap=True)
