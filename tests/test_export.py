@@ -175,7 +175,7 @@ def test_an_anonymous_report_has_no_machine_and_no_folder(trained):
         named, experiment=named.experiment.model_copy(update={"dataset": f"{secret}/iris.csv"})
     )
     hidden = anonymous_result(named)
-    told = markdown(report_title([hidden]), report_content([hidden]))
+    told = markdown(report_title([hidden]), report_content([named], anonymous=True))
     assert hidden.address == trained.name
     for word in ("jane", "Jane", "secret", "c0ffee"):
         assert word not in told
