@@ -39,7 +39,6 @@ Checked = Iterator[Compared | Skipped]
 Check = Callable[[Backend], Checked]
 
 CALM = Cells(GRID.eta / 10, GRID.lmbd, GRID.stream)  # for a summed cost, ten times as steep
-ADAM = 3.0  # it and its kin divide by the root of a gradient that may be small: float32 loses a digit there
 TRAININGS: dict[str, Training] = {
     "gradient descent": Training(),
     "momentum": Training(momentum=0.9),
@@ -48,7 +47,9 @@ TRAININGS: dict[str, Training] = {
     "RMSprop": Training(optimizer="rmsprop"),
     "Adagrad": Training(optimizer="adagrad"),
 }
-_SCALED = ("adam", "rmsprop", "adagrad")
+# of what divides by the root of a gradient that may be small: float32 loses a digit there; RMSprop's
+# first step is ten times as long as the others'
+_ROUNDING = {"adam": 3.0, "adagrad": 3.0, "rmsprop": 10.0}
 # one training for each option that a backend may leave out
 ASKED: dict[str, Training] = {
     "momentum": Training(momentum=0.5),
@@ -77,7 +78,7 @@ def _compared(
         return
     task = problem(network, training)
     drawn = task.plan(**plan)  # type: ignore[arg-type]
-    rounding = ADAM if training.optimizer in _SCALED and training.dtype == "float32" else 1.0
+    rounding = _ROUNDING.get(training.optimizer, 1.0) if training.dtype == "float32" else 1.0
     yield Compared(what, task.error(backend, drawn, cells), rounding * task.allowed(drawn))
 
 

@@ -22,6 +22,9 @@ from harness.experiment.execution import cores
 T = TypeVar("T")
 # Once loaded, these have threads that no fork should cut off.
 THREADED = {"tensorflow", "torch", "jax"}
+_HEEDED = [
+    signal.Signals[name] for name in ("SIGINT", "SIGHUP") if name in signal.Signals.__members__
+]
 
 
 def forks() -> bool:
@@ -45,8 +48,11 @@ def beside(task: Callable[[], T]) -> Callable[[], T]:
         return task
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send, args=(task, sender), daemon=True)
+    # the fork is born with these blocked, until it has left them to this process
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
+    process = context.Process(target=_send, args=(task, sender, before), daemon=True)
     process.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     sender.close()
 
     def result() -> T:
@@ -79,8 +85,9 @@ def die_with_parent(temporary: str | None = None) -> None:
     leave(1)
 
 
-def _send(task: Callable[[], object], sender: Connection) -> None:
+def _send(task: Callable[[], object], sender: Connection, heeded: set[signal.Signals]) -> None:
     leave_signals_to_parent()
+    signal.pthread_sigmask(signal.SIG_SETMASK, heeded)
     threading.Thread(target=die_with_parent, daemon=True).start()
     # what fails here is done again by the parent, which tells of it
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115

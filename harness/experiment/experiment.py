@@ -102,8 +102,8 @@ class Experiment(Recipe):
     )
     dataset: Annotated[str, PlainValidator(dataset_name)] = setting(
         "digits",
-        "digits, iris, wine, breast_cancer, diabetes, openml:NAME, or a file: CSV and other text tables, "
-        "Parquet, NPZ, ARFF, svmlight, MNIST's idx.",
+        "digits, iris, wine, breast_cancer, diabetes; made for teaching: xor, two_moons, spirals, runge; "
+        "openml:NAME, or a file: CSV and other text tables, Parquet, NPZ, ARFF, svmlight, MNIST's idx.",
         DATA,
         metavar="DATA",
     )
