@@ -260,7 +260,9 @@ def test_nothing_of_a_data_set_becomes_markup_or_script(visit, address):
     assert page.locator("main b:text-is('bold')").count() == 0
     named = page.eval_on_selector_all(".confusion thead th", "all => all.map(th => th.title)")
     assert {HOSTILE[0], HOSTILE[1], HOSTILE[2], "\\x1b]0;evil\\x07"} == set(named)
-    assert not page.evaluate("(() => { try { return eval('1') } catch { return 0 } })()")
+    policy = page.get_attribute("meta[http-equiv]", "content")
+    assert "unsafe-eval" not in policy
+    assert re.search(r"script-src 'sha256-\S+' 'sha256-\S+';", policy)
 
 
 def test_several_runs_stand_on_one_page(visit, result, tmp_path):
