@@ -26,17 +26,19 @@ and a plan of several streams, which ``train`` is given together with ``cells.st
 The canonical objective, into which every library's own parameters are translated, is for a minibatch
 of n samples
 
-    C = (1/n) sum_i c_i  +  (lmbd / 2) sum_l ||W_l||^2           (biases are not penalised)
+    C = (1/n) sum_i c_i  +  (lmbd / 2) sum_l ||W_l||^2  +  l1 sum_l ||W_l||_1
 
-with c_i the cross-entropy (classification) or half the squared error (regression) of sample i.
+with c_i the cross-entropy (classification) or half the squared error (regression) of sample i; l1 is 0
+unless asked for, and biases are not penalised. ``training.eta_factor(plan.epoch(step))`` is what a schedule
+makes of eta.
 """
 
 from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from typing import ClassVar
 
@@ -62,6 +64,8 @@ from backends.plan import Plan
 OPTIONS = (
     "momentum",
     "nesterov",
+    "schedule",
+    "l1",
     "cost",
     "penalty_factor",
     "penalty_per_sample",
@@ -86,6 +90,15 @@ class Convention:
     quantity: str
     here: str
     default: str
+
+
+@cache
+def installed_version(distribution: str) -> str | None:
+    """Its version, None if it is not installed; read once, which takes milliseconds."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 class Backend(ABC):
@@ -123,11 +136,9 @@ class Backend(ABC):
 
     def versions(self) -> dict[str, str]:
         """The versions of the distributions that it computes with, as far as they are installed."""
-        found = {}
-        for name in sorted({"numpy", self.library, *self.needs()} - {""}):
-            with suppress(metadata.PackageNotFoundError):
-                found[name] = metadata.version(name)
-        return found
+        names = sorted({"numpy", self.library, *self.needs()} - {""})
+        known = {name: installed_version(name) for name in names}
+        return {name: version for name, version in known.items() if version is not None}
 
     def surroundings(self) -> dict[str, str]:
         """What its results depend on beside versions, where it does not run in this process."""
@@ -143,9 +154,10 @@ class Backend(ABC):
 
         What depends on the plan alone, ``train`` refuses with :class:`UnsupportedPlan`.
         """
-        if network.activation not in self.activations:
-            known = ", ".join(self.activations)
-            return f"{self.name} has no activation {network.activation!r} (it has {known})"
+        for activation in network.activations:
+            if activation not in self.activations:
+                known = ", ".join(self.activations)
+                return f"{self.name} has no activation {activation!r} (it has {known})"
         if training.optimizer not in self.optimizers:
             known = ", ".join(self.optimizers)
             return f"{self.name} has no optimizer {training.optimizer!r} (it has {known})"

@@ -43,9 +43,10 @@ def draw_weights(
     """Initial weight matrices (inputs, outputs) and biases (outputs,) of one network, float64.
 
     ``glorot_uniform``: uniform in +-scale * sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010,
-    eq. 16); ``normal``: standard deviation ``scale``; ``truncated_normal``: the same, redrawn beyond
-    two standard deviations. Biases all equal ``bias``, or are drawn ``as_weights``: each layer's
-    after its weights, in the same way.
+    eq. 16); ``he_normal``: normal, standard deviation scale * sqrt(2 / inputs) (He et al. 2015, eq. 10),
+    not truncated as Keras's; ``normal``: standard deviation ``scale``; ``truncated_normal``: the same,
+    redrawn beyond two standard deviations. Biases all equal ``bias``, or are drawn ``as_weights``: each
+    layer's after its weights, in the same way.
     """
     W: list[Array] = []
     b: list[Array] = []
@@ -55,8 +56,9 @@ def draw_weights(
             limit = scale * np.sqrt(6.0 / (inputs + outputs))
             drawn: list[Array] = [rng.uniform(-limit, limit, shape) for shape in shapes]
         else:
+            width = scale * np.sqrt(2 / inputs) if distribution == "he_normal" else scale
             drawn = [
-                scale * _normal(rng, shape, distribution == "truncated_normal") for shape in shapes
+                width * _normal(rng, shape, distribution == "truncated_normal") for shape in shapes
             ]
         W.append(drawn[0])
         b.append(np.full(outputs, bias) if bias != "as_weights" else drawn[1])

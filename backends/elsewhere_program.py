@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import platform
 import queue
+import shutil
 import sys
 import threading
 import traceback
+from tempfile import mkdtemp
 from typing import Any, BinaryIO
 
 from backends.base import Backend, UnsupportedPlan
+from backends.frameworks import keep_temporary_files_in
 from backends.messages import (
     receive,
     send,
@@ -23,6 +26,8 @@ from backends.messages import (
 )
 from backends.registry import UnusableBackend, usable
 
+_leave = os._exit  # which is kept from a plug-in's code while that runs
+
 
 def main(name: str) -> None:
     """Answer for the backend of this name; ends with the process that asks."""
@@ -30,13 +35,16 @@ def main(name: str) -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
     os.dup2(2, 1)  # what a library prints is not for the pipe
     asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests, asked), daemon=True).start()
+    temporary = mkdtemp(prefix="harness-")
+    keep_temporary_files_in(temporary)
+    threading.Thread(target=_listen, args=(requests, asked, temporary), daemon=True).start()
     try:
         backend = usable(name)
     except (UnusableBackend, KeyError) as error:
         reason = error.reason if isinstance(error, UnusableBackend) else str(error.args[0])
         send(answers, {"unusable": reason})
-        os._exit(0)  # the thread that listens would be told of on the way out
+        shutil.rmtree(temporary, ignore_errors=True)
+        _leave(0)  # the thread that listens would be told of on the way out
     send(answers, {"versions": backend.versions(), "python": platform.python_version()})
     data: dict[str, Any] = {}
     while True:
@@ -51,13 +59,17 @@ def main(name: str) -> None:
         send(answers, *answer)
 
 
-def _listen(requests: BinaryIO, asked: queue.SimpleQueue[Any]) -> None:
-    """Take requests; end the process, whatever it is at, once the other side is gone."""
+def _listen(requests: BinaryIO, asked: queue.SimpleQueue[Any], temporary: str) -> None:
+    """Take requests; end the process, whatever it is at, once the other side is gone.
+
+    Its temporary folder goes with it.
+    """
     while True:
         try:
             asked.put(receive(requests))
         except EOFError:
-            os._exit(0)
+            shutil.rmtree(temporary, ignore_errors=True)
+            _leave(0)
 
 
 def _answer(

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from inspect import signature
 from numbers import Integral
@@ -29,9 +29,13 @@ from backends.network import Array, Cells, Network, Training, Weights
 from backends.plan import Plan
 from backends.registry import UnusableBackend, usable
 from backends.settings import (
+    DECAY,
+    DECAY_EPOCHS,
+    check_activations,
     check_hidden,
     check_momentum,
     check_nesterov,
+    check_schedule,
     check_setting,
     check_switch,
     name_here,
@@ -76,14 +80,18 @@ class _MLPBackend(BaseEstimator):
         backend: str = "numpy",
         hidden: int | tuple[int, ...] = (50,),
         *,
-        activation: str = "relu",
+        activation: str | Sequence[str] = "relu",
         eta: float = 0.01,
         lmbd: float = 1e-4,
         optimizer: str = "adam",
+        schedule: str = "constant",
+        decay: float = DECAY,
+        decay_epochs: int = DECAY_EPOCHS,
+        l1: float = 0.0,
         momentum: float = 0.0,
         nesterov: bool = False,
         epochs: int = 100,
-        batch_size: int = 32,
+        batch_size: int | Literal["all"] = 32,
         keep_last_batch: bool = True,
         dtype: Literal["float32", "float64"] = "float64",
         random_state: int | np.random.RandomState | None = None,
@@ -94,6 +102,10 @@ class _MLPBackend(BaseEstimator):
         self.eta = eta
         self.lmbd = lmbd
         self.optimizer = optimizer
+        self.schedule = schedule
+        self.decay = decay
+        self.decay_epochs = decay_epochs
+        self.l1 = l1
         self.momentum = momentum
         self.nesterov = nesterov
         self.epochs = epochs
@@ -104,12 +116,15 @@ class _MLPBackend(BaseEstimator):
 
     def _check(self) -> None:
         """Refuse parameters as an experiment's settings are refused, before the data are looked at."""
-        for name in ("activation", "eta", "lmbd", "optimizer", "momentum", "epochs", "batch_size"):
+        check_hidden(self._hidden)
+        check_activations(self.activation, len(self._hidden))
+        for name in ("eta", "lmbd", "optimizer", "momentum", "epochs", "batch_size"):
             check_setting(name, getattr(self, name))
-        check_setting("dtype", self.dtype)
+        for name in ("schedule", "decay", "decay_epochs", "l1", "dtype"):
+            check_setting(name, getattr(self, name))
+        check_schedule(self.schedule, self.decay, self.decay_epochs)
         for name in ("nesterov", "keep_last_batch"):
             check_switch(name, getattr(self, name))
-        check_hidden(self._hidden)
         check_momentum(self.momentum, self.optimizer)
         check_nesterov(self.nesterov, self.momentum)
 
@@ -124,6 +139,10 @@ class _MLPBackend(BaseEstimator):
             optimizer=self.optimizer,  # type: ignore[arg-type]  # checked by ``unsupported``
             momentum=self.momentum,
             nesterov=self.nesterov,
+            schedule=self.schedule,  # type: ignore[arg-type]  # checked
+            decay=self.decay,
+            decay_epochs=self.decay_epochs,
+            l1=self.l1,
             dtype=self.dtype,
         )
         if reason := backend.unsupported(network, training):
@@ -199,15 +218,20 @@ _PARAMETERS = """
     backend : str
         ``numpy``, ``sklearn``, ``tensorflow``, ``keras``, an installed one, or ``module:Class``.
     hidden : int or tuple of int
-        Units of the hidden layers; a number is a single one.
-    activation : {"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"}
+        Units of the hidden layers; a number is a single one, () none: logistic (linear) regression.
+    activation : {"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"}, or a tuple of them
+        Of all hidden layers, or one for each.
     eta, lmbd : float
         Learning rate; L2 strength of the canonical objective (:mod:`backends.base`).
-    optimizer : {"sgd", "adam"}
+    optimizer : {"sgd", "adam", "rmsprop", "adagrad"}
+    schedule : {"constant", "inverse", "step"}
+        Of eta: in epoch e, from 0, inverse is eta / (1 + decay e), step is eta decay^(e // decay_epochs).
+    l1 : float
+        Strength of an L1 penalty beside lmbd.
     momentum, nesterov
         Of sgd.
     epochs, batch_size, keep_last_batch
-        Passes through the data, samples in a minibatch, whether a short last one is used.
+        Passes through the data, samples in a minibatch (or "all"), whether a short last one is used.
     dtype : {"float64", "float32"}
     random_state : int, RandomState or None
         Of initial weights and minibatch order; an int gives the same network every time, and from the

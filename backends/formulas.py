@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.network import Array, Network, Training, Weights
+from backends.plan import Plan
 
 LEAKY_SLOPE = 0.01
 ELU_ALPHA = 1.0
@@ -145,10 +146,9 @@ def forward(
     x (..., samples, features), W[l] (..., inputs, outputs), b[l] (..., 1, outputs). ``out`` are arrays
     for a^1, ..., a^L.
     """
-    functions = [network.activation] * len(network.hidden) + [network.output]
     out = out or [None] * len(W)
     a = [x]
-    for function, W_l, b_l, a_l in zip(functions, W, b, out, strict=True):
+    for function, W_l, b_l, a_l in zip(network.functions, W, b, out, strict=True):
         z = product(a[-1], W_l, out=a_l)
         z += b_l
         a.append(ACTIVATE[function](z, out=z))
@@ -163,7 +163,7 @@ def logits(x: Array, network: Network, weights: Weights) -> Array:
     for layer, (W, b) in enumerate(zip(weights.W, weights.b, strict=True)):
         z = a @ W
         z += b[:, None, :]
-        a = z if layer == last else ACTIVATE[network.activation](z, out=z)
+        a = z if layer == last else ACTIVATE[network.activations[layer]](z, out=z)
     return a
 
 
@@ -199,12 +199,30 @@ def sample_cost(z: Array, y: NDArray, network: Network) -> Array:
 
 @np.errstate(all="ignore")
 def penalty(weights: Weights, lmbd: Array, training: Training, rows: int) -> Array:
-    """sum_l (p_l / 2) ||W_l||^2 for every cell, float64, with p_l of ``training``; (cells,)."""
+    """The penalties of every cell, float64: sum_l (p_l / 2) ||W_l||^2 and that of l1; (cells,)."""
     total = np.zeros(len(weights))
     for layer, W in enumerate(weights.W):
         p = training.penalty(np.asarray(lmbd, np.float64), rows, layer, len(weights.W))
         total += 0.5 * p * np.square(W.astype(np.float64)).sum(axis=(1, 2))
+        if training.l1:
+            p = training.penalty(training.l1, rows, layer, len(weights.W))
+            total += p * np.abs(W.astype(np.float64)).sum(axis=(1, 2))
     return total
+
+
+def eta_factors(training: Training, plan: Plan) -> list[float]:
+    """What eta is multiplied by in each step: what the schedule makes of it, and Adam's correction."""
+    if training.optimizer != "adam" and training.schedule == "constant":
+        return [1.0] * plan.steps
+    factors = []
+    for step in range(plan.steps):
+        factor = 1.0
+        if training.schedule != "constant":
+            factor = training.eta_factor(plan.epoch(step))
+        if training.optimizer == "adam":
+            factor *= adam_correction(step, training.beta_1, training.beta_2)
+        factors.append(factor)
+    return factors
 
 
 def adam_correction(step: int, beta_1: float, beta_2: float) -> float:

@@ -26,6 +26,7 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+SET_FOR_THREADS = (*THREAD_VARIABLES, "XLA_FLAGS")  # by set_threads
 # Likewise, unless the user has set them. TensorFlow takes oneDNN's kernels by itself only on processors made
 # for neural networks (AVX512-VNNI and newer). Elsewhere it falls back to slower ones, which round otherwise.
 FRAMEWORK_VARIABLES = {
@@ -48,6 +49,15 @@ def set_threads(threads: int) -> None:
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     if threads == 1:  # XLA knows one thread, or as many as there are cores
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+
+
+def keep_temporary_files_in(folder: str) -> None:
+    """Have what this process and its children write for a while land in a folder, for its owner to remove.
+
+    TensorFlow, PyTorch and Dask leave files behind when their process is killed.
+    """
+    os.environ["TMPDIR"] = folder
+    tempfile.tempdir = None  # as if nobody had asked before
 
 
 def keras_engine() -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
-from backends.formulas import LEAKY_SLOPE, adam_correction
+from backends.formulas import LEAKY_SLOPE, eta_factors
 from backends.frameworks import load
 from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.padding import cost_weights, penalty_factors, rectangle
@@ -34,6 +34,7 @@ class JaxBackend(Backend):
         Convention(
             "penalty", "lmbd * (W ** 2).sum() / 2 in the objective", "left to the programmer"
         ),
+        Convention("l1", "l1 * jnp.abs(W).sum() in the objective", "left to the programmer"),
         Convention(
             "cost of a minibatch",
             "from logits with jax.nn.log_softmax or softplus, times 1 / n",
@@ -54,6 +55,14 @@ class JaxBackend(Backend):
             "written out, epsilon = 1e-8 beside the uncorrected root; the bias correction computed in "
             "float64",
             "left to the programmer",
+        ),
+        Convention(
+            "rmsprop, adagrad",
+            "written out, epsilon = 1e-8 beside the root, rho = 0.99, v from 0",
+            "optax: epsilon under the root",
+        ),
+        Convention(
+            "schedule", "written out, a factor of eta for each step", "left to the programmer"
         ),
         Convention("leaky_relu slope", f"{LEAKY_SLOPE:.12g}", "0.01"),
         Convention(
@@ -79,7 +88,7 @@ class JaxBackend(Backend):
             order, _ = rectangle(plan)
             scale = cost_weights(plan, training).astype(training.dtype)
             penalty = penalty_factors(plan, training).astype(training.dtype)
-            rates = _rates(training, plan.steps)
+            rates = np.array(eta_factors(training, plan), training.dtype)
             state = _state(plan.start(), training)
             path = []
             for first, last in plan.segments():
@@ -110,7 +119,7 @@ class JaxBackend(Backend):
                 order.swapaxes(0, 1),
                 cost_weights(plan, training).astype(training.dtype),
                 penalty_factors(plan, training).astype(training.dtype),
-                _rates(training, plan.steps),
+                np.array(eta_factors(training, plan), training.dtype),
             )
             run, path = _loop(network, training), []
             for first, last in plan.segments():
@@ -132,39 +141,30 @@ def jax_precision(dtype: str) -> AbstractContextManager[Any]:
     return switch(dtype == "float64")  # type: ignore[no-any-return]
 
 
-def _rates(training: Training, steps: int) -> Array:
-    """What eta is multiplied by at each step, (steps,): Adam's correction, in double precision."""
-    if training.optimizer != "adam":
-        return np.ones(steps, training.dtype)
-    corrections = [adam_correction(s, training.beta_1, training.beta_2) for s in range(steps)]
-    return np.array(corrections, training.dtype)
-
-
 def _state(weights: tuple[Sequence[Array], Sequence[Array]], training: Training) -> Any:
     """Weights, and as many zeros for each slot of the optimiser: (weights, slots)."""
     jnp = load("jax.numpy")
-    slots = {"sgd": 1 if training.momentum else 0, "adam": 2}[training.optimizer]
     tensors = tuple([jnp.asarray(t) for t in part] for part in weights)
     return tensors, tuple(
-        tuple([jnp.zeros_like(t) for t in part] for part in tensors) for _ in range(slots)
+        tuple([jnp.zeros_like(t) for t in part] for part in tensors) for _ in range(training.slots)
     )
 
 
 def _logits(network: Network, weights: Any, x: Any) -> Any:
     """Of one network, (rows, outputs)."""
     nn, jnp = load("jax.nn"), load("jax.numpy")
-    activate: Callable[[Any], Any] = {
+    activate: dict[str, Callable[[Any], Any]] = {
         "identity": lambda z: z,
         "sigmoid": nn.sigmoid,
         "tanh": jnp.tanh,
         "relu": nn.relu,
         "leaky_relu": partial(nn.leaky_relu, negative_slope=LEAKY_SLOPE),
         "elu": nn.elu,
-    }[network.activation]
+    }
     W, b = weights
     a = x
     for layer in range(network.layers - 1):
-        a = activate(a @ W[layer] + b[layer])
+        a = activate[network.activations[layer]](a @ W[layer] + b[layer])
     return a @ W[-1] + b[-1]
 
 
@@ -190,7 +190,10 @@ def _objective(
     penalised = [
         W for layer, W in enumerate(weights[0]) if training.penalty(1.0, 1, layer, network.layers)
     ]
-    return (cost * scale).sum() + p * lmbd * sum((W**2).sum() for W in penalised) / 2
+    objective = (cost * scale).sum() + p * lmbd * sum((W**2).sum() for W in penalised) / 2
+    if training.l1:
+        objective += p * training.l1 * sum(jnp.abs(W).sum() for W in penalised)
+    return objective
 
 
 @lru_cache(maxsize=16)
@@ -222,12 +225,18 @@ def _stepped(
         root, epsilon = load("jax.numpy").sqrt, training.epsilon
         new = tree(lambda w, m, v: w - eta * rate * m / (root(v) + epsilon), weights, m, v)
         return new, (m, v)
+    if training.optimizer != "sgd":
+        keep, share = training.squares
+        v = tree(lambda v, g: keep * v + share * g * g, slots[0], g)
+        root, epsilon = load("jax.numpy").sqrt, training.epsilon
+        new = tree(lambda w, g, v: w - eta * rate * g / (root(v) + epsilon), weights, g, v)
+        return new, (v,)
     if not training.momentum:
-        return tree(lambda w, g: w - eta * g, weights, g), slots
+        return tree(lambda w, g: w - eta * rate * g, weights, g), slots
     momentum = training.momentum
-    v = tree(lambda v, g: momentum * v - eta * g, slots[0], g)
+    v = tree(lambda v, g: momentum * v - eta * rate * g, slots[0], g)
     if training.nesterov:
-        return tree(lambda w, v, g: w + (momentum * v - eta * g), weights, v, g), (v,)
+        return tree(lambda w, v, g: w + (momentum * v - eta * rate * g), weights, v, g), (v,)
     return tree(lambda w, v: w + v, weights, v), (v,)
 
 

@@ -44,6 +44,7 @@ class KerasBackend(Backend):
             "each cell",
             "none; L2(l) is l ||W||^2",
         ),
+        Convention("l1", "in StackL2 as well; the stock program: regularizers.L1L2", "none"),
         Convention(
             "cost of a minibatch",
             "ours: StackLoss, the sum over cells of Keras's cross-entropy from logits (regression: half "
@@ -74,6 +75,16 @@ class KerasBackend(Backend):
             "epsilon = 1e-8; ours, in float32: ExactAdam multiplies the learning rate by what makes up "
             "for Keras's rounding of 1 - beta_2^t",
             "epsilon = 1e-7; the first steps are 5e-5 off in float32",
+        ),
+        Convention(
+            "rmsprop, adagrad",
+            "ours: ScaledByRoot, with epsilon = 1e-8 beside the root, rho = 0.99, v from 0",
+            "epsilon = 1e-7 under the root, rho = 0.9; Adagrad's v starts at 0.1",
+        ),
+        Convention(
+            "schedule",
+            "eta assigned anew; the stock program: InverseTimeDecay, ExponentialDecay, staircase=True",
+            "none",
         ),
         Convention(
             "momentum, beta_1, beta_2, epsilon in float64",

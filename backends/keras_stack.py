@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from backends.formulas import LEAKY_SLOPE
+from backends.formulas import LEAKY_SLOPE, eta_factors
 from backends.frameworks import load, tensorflow_defaults
 from backends.network import Array, Cells, Network, Training, Weights
 from backends.padding import cost_weights, penalty_factors, rectangle
@@ -73,13 +74,17 @@ class StackDense(keras.layers.Layer):
 
 
 class StackL2(keras.regularizers.Regularizer):
-    """regularizers.L2 with a factor of its own for every cell, in a variable: l * sum(W^2)."""
+    """regularizers.L2 with a factor of its own for every cell, in a variable: l * sum(W^2).
 
-    def __init__(self, factor: keras.Variable) -> None:
-        self.factor = factor
+    ``l1``: a variable with the factor of sum(|W|), if there is such a penalty.
+    """
+
+    def __init__(self, factor: keras.Variable, l1: keras.Variable | None = None) -> None:
+        self.factor, self.l1 = factor, l1
 
     def __call__(self, W: Any) -> Any:
-        return ops.sum(self.factor * ops.square(W))
+        square = ops.sum(self.factor * ops.square(W))
+        return square if self.l1 is None else square + self.l1 * ops.sum(ops.abs(W))
 
 
 class StackLoss(keras.losses.Loss):
@@ -137,6 +142,22 @@ class ExactAdam(_per_cell(keras.optimizers.Adam)):  # type: ignore[misc]
         return ops.cast(exact / ops.cast(rounded, "float64"), "float32")
 
 
+class ScaledByRoot(keras.optimizers.RMSprop):
+    """rmsprop and adagrad with epsilon beside the root: k v + s g^2, eta g / (sqrt(v) + epsilon).
+
+    Keras has epsilon under the root, and its Adagrad does not start at 0.
+    """
+
+    squares: tuple[Any, Any]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        v = self._velocities[self._get_variable_index(variable)]
+        keep, share = (ops.cast(value, variable.dtype) for value in self.squares)
+        self.assign(v, keep * v + share * ops.square(gradient))
+        epsilon, rate = (ops.cast(t, variable.dtype) for t in (self.epsilon, learning_rate))
+        self.assign_sub(variable, rate * gradient / (ops.sqrt(v) + epsilon))
+
+
 def _bias_correction(beta_1: Any, beta_2: Any, iterations: Any, dtype: str) -> Any:
     """sqrt(1 - beta_2^t) / (1 - beta_1^t) at t = iterations + 1, computed as Keras does."""
     step = ops.cast(iterations + 1, dtype)
@@ -156,7 +177,14 @@ def _optimizer(training: Training) -> Any:
         return _per_cell(keras.optimizers.SGD)(
             learning_rate=1.0, momentum=exact(training.momentum), nesterov=training.nesterov
         )
-    raise NotImplementedError(f"no step of {training.optimizer!r} is written here")
+    return _scaled_by_root(_per_cell(ScaledByRoot), training, exact)
+
+
+def _scaled_by_root(kind: Any, training: Training, exact: type, eta: Any = 1.0) -> Any:
+    optimizer = kind(learning_rate=eta)
+    optimizer.squares = tuple(exact(value) for value in training.squares)
+    optimizer.epsilon = exact(training.epsilon)
+    return optimizer
 
 
 class Stack:
@@ -171,6 +199,7 @@ class Stack:
         dtype = training.dtype
         self.eta = keras.Variable(np.zeros(self.shape), dtype=dtype, trainable=False)
         self.l2 = keras.Variable(np.zeros((*self.shape, 1, 1)), dtype=dtype, trainable=False)
+        self.l1 = keras.Variable(0.0, dtype=dtype, trainable=False) if training.l1 else None
         self.model = keras.Sequential(
             [
                 keras.Input(batch_shape=(groups, None, network.features), dtype=dtype),
@@ -192,11 +221,12 @@ class Stack:
         dense = StackDense(
             self.shape,
             network.sizes[layer + 1],
-            None if layer == last else _activation(network.activation),
-            StackL2(self.l2) if penalised else None,
+            None if layer == last else _activation(network.activations[layer]),
+            StackL2(self.l2, self.l1) if penalised else None,
             self.training.dtype,
         )
-        dense.l2 = self.l2  # a variable of the model's, or JAX would take its value for a constant
+        # variables of the model's, or JAX would take their values for constants
+        dense.l2, dense.l1 = self.l2, self.l1
         return dense
 
     def train(self, x: Array, y: NDArray, cells: Cells, plan: Plan) -> list[Weights]:
@@ -206,15 +236,19 @@ class Stack:
         scale, penalty = cost_weights(plan, self.training), penalty_factors(plan, self.training)
         for variable in self.model.optimizer.variables:  # step count, velocities, moments; also eta
             variable.assign(np.zeros(variable.shape, variable.dtype))
-        self.eta.assign(cells.eta.reshape(self.shape).astype(dtype))
+        eta = cells.eta.reshape(self.shape)
+        schedule = np.array(eta_factors(replace(self.training, optimizer="sgd"), plan))
         lmbd = cells.lmbd.reshape(*self.shape, 1, 1)
         self._set_weights(plan.initial)
         source = _TensorFlowMinibatches if _on_tensorflow() else _Minibatches
         minibatches = source(x, y, order.swapaxes(0, 1), scale.astype(dtype))
         path = []
         for segment in plan.segments():
-            for first, last in _runs(penalty, *segment):
+            for first, last in _runs(np.column_stack([penalty, schedule]), *segment):
+                self.eta.assign((eta * schedule[first]).astype(dtype))
                 self.l2.assign((lmbd * penalty[first] / 2).astype(dtype))
+                if self.l1 is not None:
+                    self.l1.assign(np.asarray(self.training.l1 * penalty[first], dtype))
                 self.model.fit(
                     minibatches.between(first, last),
                     steps_per_epoch=last - first,
@@ -301,7 +335,7 @@ def stock_path(
     layers = [
         keras.layers.Dense(
             network.sizes[layer + 1],
-            activation=None if layer == last else _activation(network.activation),
+            activation=None if layer == last else _activation(network.activations[layer]),
             kernel_regularizer=_stock_penalty(training, lmbd, plan.batch_size, layer, network),
             dtype=dtype,
         )
@@ -309,7 +343,8 @@ def stock_path(
     ]
     model = keras.Sequential([keras.Input((network.features,), dtype=dtype), *layers])
     model.set_weights([t for pair in zip(*plan.start(), strict=True) for t in pair])
-    model.compile(optimizer=_stock_optimizer(training, eta), loss=_stock_loss(network, training))
+    optimizer = _stock_optimizer(training, _stock_rate(training, eta, plan.steps_per_epoch))
+    model.compile(optimizer=optimizer, loss=_stock_loss(network, training))
     path: list[tuple[Sequence[Array], Sequence[Array]]] = []
     for first, end in plan.segments():
         for start, stop in _runs(np.diff(plan.bounds), first, end):
@@ -326,10 +361,28 @@ def _stock_penalty(
     training: Training, lmbd: float, rows: int, layer: int, network: Network
 ) -> keras.regularizers.Regularizer | None:
     factor = float(training.penalty(lmbd, rows, layer, network.layers))
+    if training.l1:
+        l1 = float(training.penalty(training.l1, rows, layer, network.layers))
+        return keras.regularizers.L1L2(l1, factor / 2)
     return keras.regularizers.L2(factor / 2) if factor else None
 
 
-def _stock_optimizer(training: Training, eta: float) -> keras.optimizers.Optimizer:
+def _stock_rate(training: Training, eta: float, steps_per_epoch: int | None) -> Any:
+    """The learning rate, or Keras's own schedule of it, whose staircase changes it after whole epochs."""
+    if training.schedule == "constant":
+        return eta
+    if steps_per_epoch is None:
+        raise ValueError("a schedule of eta needs a plan that counts epochs")
+    if training.schedule == "inverse":
+        return keras.optimizers.schedules.InverseTimeDecay(
+            eta, steps_per_epoch, training.decay, staircase=True
+        )
+    return keras.optimizers.schedules.ExponentialDecay(
+        eta, steps_per_epoch * training.decay_epochs, training.decay, staircase=True
+    )
+
+
+def _stock_optimizer(training: Training, eta: Any) -> keras.optimizers.Optimizer:
     if training.optimizer == "adam":
         return keras.optimizers.Adam(
             learning_rate=eta,
@@ -337,6 +390,8 @@ def _stock_optimizer(training: Training, eta: float) -> keras.optimizers.Optimiz
             beta_2=training.beta_2,
             epsilon=training.epsilon,
         )
+    if training.optimizer != "sgd":
+        return _scaled_by_root(ScaledByRoot, training, float, eta)
     return keras.optimizers.SGD(
         learning_rate=eta, momentum=training.momentum, nesterov=training.nesterov
     )
@@ -365,8 +420,9 @@ def _activation(name: str) -> Any:
 
 
 def _runs(values: NDArray[Any], first: int, last: int) -> Iterator[tuple[int, int]]:
-    """The stretches of equal values, one a step, between two steps."""
-    cuts = np.flatnonzero(np.diff(values[first:last])) + first + 1
+    """The stretches of equal values, one (or a row of them) a step, between two steps."""
+    changes = np.diff(values[first:last].reshape(last - first, -1), axis=0)
+    cuts = np.flatnonzero(changes.any(axis=1)) + first + 1
     yield from pairwise([first, *cuts.tolist(), last] if last > first else [])
 
 

@@ -3,9 +3,10 @@
 The canonical objective, into which every library's own parameters are translated, is for a minibatch
 of n samples
 
-    C = (1/n) sum_i c_i  +  (lmbd / 2) sum_l ||W_l||^2           (biases are not penalised)
+    C = (1/n) sum_i c_i  +  (lmbd / 2) sum_l ||W_l||^2  +  l1 sum_l ||W_l||_1
 
-with c_i the cross-entropy (classification) or half the squared error (regression) of sample i.
+with c_i the cross-entropy (classification) or half the squared error (regression) of sample i, and
+||W||_1 the sum of the entries' sizes; l1 is 0 unless asked for. Biases are not penalised.
 """
 
 from __future__ import annotations
@@ -17,15 +18,24 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.settings import (
+    DECAY,
+    DECAY_EPOCHS,
+    check_hidden,
+    check_nesterov,
+    check_schedule,
+    check_setting,
+)
 from backends.settings import Activation as Activation
 from backends.settings import Optimizer as Optimizer
-from backends.settings import check_hidden, check_nesterov, check_setting
+from backends.settings import Schedule as Schedule
 
 Array = NDArray[np.floating]
 Output = Literal["softmax", "logistic", "identity"]
+Activations = Activation | tuple[Activation, ...]
 
 ACTIVATIONS: tuple[Activation, ...] = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu")
-OPTIMIZERS: tuple[Optimizer, ...] = ("sgd", "adam")
+OPTIMIZERS: tuple[Optimizer, ...] = ("sgd", "adam", "rmsprop", "adagrad")
 
 
 @dataclass(frozen=True)
@@ -33,22 +43,34 @@ class Network:
     """A fully connected network.
 
     ``output`` fixes the cost: ``softmax`` (three or more classes) and ``logistic`` (two classes, one
-    unit) go with the cross-entropy, ``identity`` (regression) with half the squared error. ValueError for
-    a hidden layer without units; what activations there are is for a backend to say.
+    unit) go with the cross-entropy, ``identity`` (regression) with half the squared error. Without hidden
+    layers it is logistic (softmax, linear) regression. ``activation``: of all hidden layers, or a tuple
+    with one for each. ValueError for a hidden layer without units, or as many activations as there are
+    not layers; what activations there are is for a backend to say.
     """
 
     features: int
     hidden: tuple[int, ...]
     outputs: int
-    activation: Activation = "sigmoid"
+    activation: Activations = "sigmoid"
     output: Output = "softmax"
 
     def __post_init__(self) -> None:
         check_hidden(self.hidden)
+        if isinstance(self.activation, str):
+            return
+        names = tuple(self.activation)
+        if len(names) != len(self.hidden):
+            raise ValueError(
+                f"activation: found {len(names)}; allowed: one for all, or one for each of "
+                f"{len(self.hidden)} hidden layers"
+            )
+        # the same for all is one network, however it is written
+        object.__setattr__(self, "activation", names[0] if len(set(names)) == 1 else names)
 
     @classmethod
     def classifier(
-        cls, features: int, hidden: Sequence[int], classes: int, activation: Activation = "sigmoid"
+        cls, features: int, hidden: Sequence[int], classes: int, activation: Activations = "sigmoid"
     ) -> Network:
         """The network for ``classes`` classes: two classes need one logistic unit, more a softmax."""
         if classes == 2:
@@ -57,10 +79,22 @@ class Network:
 
     @classmethod
     def regressor(
-        cls, features: int, hidden: Sequence[int], activation: Activation = "sigmoid"
+        cls, features: int, hidden: Sequence[int], activation: Activations = "sigmoid"
     ) -> Network:
         """The network for one real-valued target: one identity output."""
         return cls(features, tuple(hidden), 1, activation, "identity")
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """The activation of each hidden layer."""
+        if isinstance(self.activation, str):
+            return (self.activation,) * len(self.hidden)
+        return self.activation
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The function of each layer: the hidden layers' activations, then the output's."""
+        return (*self.activations, self.output)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -97,7 +131,10 @@ class Network:
         return 2 * rows * (3 * sum(products) - products[0])
 
     def __str__(self) -> str:
-        return f"{'-'.join(map(str, self.sizes))} {self.activation}/{self.output}"
+        one = isinstance(self.activation, str) and bool(self.hidden)
+        names = [str(self.activation)] if one else [",".join(self.activations)]
+        functions = "/".join(name for name in (*names, self.output) if name)
+        return f"{'-'.join(map(str, self.sizes))} {functions}"
 
 
 @dataclass(frozen=True)
@@ -107,11 +144,19 @@ class Training:
     The first group is the optimiser: gradient descent, with momentum theta += v, v = m v - eta g, or
     theta += m v - eta g in Nesterov's form; or Adam,
     theta -= eta sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon), with epsilon beside the
-    uncorrected root. The second is the objective; its defaults are the canonical
+    uncorrected root; or theta -= eta g / (sqrt(v) + epsilon), where v starts at 0 and becomes
+    rho v + (1 - rho) g^2 (rmsprop) or v + g^2 (adagrad). That is PyTorch's form, and the notes'; Keras and
+    optax have epsilon under the root, and Keras's adagrad starts at 0.1.
+
+    ``schedule``: ``constant``, or eta of epoch e, counted from 0, is eta / (1 + decay e) (``inverse``) or
+    eta decay^(e // decay_epochs) (``step``).
+
+    The second is the objective; its defaults are the canonical
     objective of this module, the other values exist because other programs use them:
 
     ``cost``               ``mean`` or ``sum`` of the samples' cost over the minibatch.
-    ``penalty_factor``     the penalty's gradient is ``penalty_factor * lmbd * W``.
+    ``l1``                 strength of the sum of |W| over the weights that are penalised.
+    ``penalty_factor``     the penalty's gradient is ``penalty_factor * (lmbd * W + l1 * sign(W))``.
     ``penalty_per_sample`` divides the penalty by the number of samples in the minibatch.
     ``penalised``          ``all`` weight matrices, or only the ``hidden`` layers'.
 
@@ -128,8 +173,13 @@ class Training:
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
+    rho: float = 0.99
+    schedule: Schedule = "constant"
+    decay: float = DECAY
+    decay_epochs: int = DECAY_EPOCHS
     dtype: Literal["float32", "float64"] = "float32"
 
+    l1: float = 0.0
     cost: Literal["mean", "sum"] = "mean"
     penalty_factor: float = 1.0
     penalty_per_sample: bool = False
@@ -139,18 +189,36 @@ class Training:
     tol: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("momentum", "beta_1", "beta_2", "epsilon", "penalty_factor", "tol"):
+        for name in ("momentum", "beta_1", "beta_2", "epsilon", "rho", "penalty_factor", "tol"):
             check_setting(name, getattr(self, name))
-        for name in ("dtype", "cost", "penalised"):
+        for name in ("l1", "schedule", "decay", "decay_epochs", "dtype", "cost", "penalised"):
             check_setting(name, getattr(self, name))
         if self.patience is not None:
             check_setting("patience", self.patience)
         check_nesterov(self.nesterov, self.momentum)
+        check_schedule(self.schedule, self.decay, self.decay_epochs)
+
+    @property
+    def slots(self) -> int:
+        """How many arrays of its size the optimiser remembers of each tensor."""
+        return {"sgd": int(self.momentum > 0), "adam": 2}.get(self.optimizer, 1)
+
+    @property
+    def squares(self) -> tuple[float, float]:
+        """k and s of v = k v + s g^2, of rmsprop and adagrad."""
+        return (self.rho, 1 - self.rho) if self.optimizer == "rmsprop" else (1.0, 1.0)
+
+    def eta_factor(self, epoch: int) -> float:
+        """What the schedule makes of eta in an epoch, counted from 0."""
+        if self.schedule == "inverse":
+            return 1 / (1 + self.decay * epoch)
+        return self.decay ** (epoch // self.decay_epochs) if self.schedule == "step" else 1.0
 
     def penalty(self, lmbd: float | Array, rows: int, layer: int, layers: int) -> float | Array:
         """Coefficient p of the penalty (p / 2) ||W||^2 of one weight matrix, for one minibatch.
 
-        ``rows`` is the number of samples in the minibatch, ``layer`` counts from 0.
+        With ``l1`` in the place of ``lmbd`` that of p ||W||_1. ``rows`` is the number of samples in the
+        minibatch, ``layer`` counts from 0.
         """
         if self.penalised == "hidden" and layer == layers - 1:
             return lmbd * 0.0

@@ -4,7 +4,7 @@ The four equations of back-propagation, for one minibatch of n samples (rows):
 
     delta^L = (a^L - t) / n                                  error of the output layer
     delta^l = (delta^(l+1) W^(l+1)^T) * f'(z^l)              error of hidden layer l
-    dC/dW^l = a^(l-1)^T delta^l + lmbd W^l                   gradient of the weights
+    dC/dW^l = a^(l-1)^T delta^l + lmbd W^l + l1 sign(W^l)    gradient of the weights
     dC/db^l = sum of delta^l over the samples                gradient of the biases
 
 The first holds for softmax and logistic outputs with the cross-entropy and for identity outputs with
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from backends.base import OPTIONS, Backend, Convention
 from backends.formulas import (
     ACTIVATE,
-    adam_correction,
+    eta_factors,
     forward,
     product,
     sum_samples,
@@ -56,6 +56,11 @@ class NumPyBackend(Backend):
         Convention("initial biases", "the plan's", "the notes' own class: 0.01"),
         Convention("minibatches", "the plan's", "the notes' own class: n // B independent draws"),
         Convention("Adam epsilon", "1e-8", "written out here"),
+        Convention(
+            "rmsprop, adagrad",
+            "epsilon = 1e-8 beside the root, rho = 0.99, v from 0",
+            "the notes' own class: the same",
+        ),
         Convention("two classes", "one logistic output", "written out here"),
     )
 
@@ -74,7 +79,7 @@ class NumPyBackend(Backend):
         t = targets(y, network, training.dtype)
         rate = np.asarray(eta, training.dtype)
         update = _OPTIMIZERS[training.optimizer](training, rate, [*W, *b])
-        for step, rows in enumerate(plan.batches()):
+        for factor, rows in zip(eta_factors(training, plan), plan.batches(), strict=True):
             n = len(rows)
             p = [
                 np.asarray(training.penalty(lmbd, n, layer, network.layers), training.dtype)
@@ -82,11 +87,12 @@ class NumPyBackend(Backend):
             ]
             a = [x[rows]]
             for layer in range(network.layers):
-                last = layer == network.layers - 1
-                function = network.output if last else network.activation
-                a.append(ACTIVATE[function](a[-1] @ W[layer] + b[layer]))
-            dW_db = gradients(a, t[rows], network, W, p, training.cost_scale(n))
-            update(step, [g.reshape(theta.shape) for g, theta in zip(dW_db, [*W, *b], strict=True)])
+                a.append(ACTIVATE[network.functions[layer]](a[-1] @ W[layer] + b[layer]))
+            l1 = _l1(network, training, n)
+            dW_db = gradients(a, t[rows], network, W, p, training.cost_scale(n), l1=l1)
+            update(
+                factor, [g.reshape(theta.shape) for g, theta in zip(dW_db, [*W, *b], strict=True)]
+            )
         return W, b
 
     @np.errstate(all="ignore")  # cells that overflow are no news
@@ -126,6 +132,8 @@ def _train_stack(
     sizes = set(np.diff(plan.bounds).tolist())  # of minibatches; two, if the last one is short
     spaces = {n: Workspace.of(network, shape, n, training.dtype) for n in sizes}
     penalties = {n: _penalty(cells, network, training, n, shape) for n in sizes}
+    l1 = {n: _l1(network, training, n) for n in sizes}
+    factors = eta_factors(training, plan)
     path = []
     for first, last in plan.segments():
         for step in range(first, last):
@@ -133,7 +141,10 @@ def _train_stack(
             n = rows.shape[1]
             p, scale, space = penalties[n], training.cost_scale(n), spaces[n]
             a = forward(x[rows][:, None], network, W, b, space.a)
-            update(step, gradients(a, t[rows][:, None], network, W, p, scale, space))
+            update(
+                factors[step],
+                gradients(a, t[rows][:, None], network, W, p, scale, space, l1[n]),
+            )
         path.append(_flat(W, b))
     return path
 
@@ -145,6 +156,14 @@ def _penalty(
     lmbd = cells.lmbd.reshape(*stack, 1, 1)
     layers = [training.penalty(lmbd, n, layer, network.layers) for layer in range(network.layers)]
     return [np.asarray(coefficient).astype(training.dtype) for coefficient in layers]
+
+
+def _l1(network: Network, training: Training, n: int) -> list[float]:
+    """The coefficient of each layer's ||W||_1 for a minibatch of n samples; empty where there is none."""
+    if not training.l1:
+        return []
+    layers = range(network.layers)
+    return [float(training.penalty(training.l1, n, layer, network.layers)) for layer in layers]
 
 
 @dataclass(frozen=True)
@@ -181,11 +200,13 @@ def gradients(
     p: Sequence[Array],
     scale: float,
     space: Workspace | None = None,
+    l1: Sequence[float] = (),
 ) -> list[Array]:
     """dC/dW of every layer, then dC/db of every layer, by back-propagation.
 
     a: activations from :func:`backends.formulas.forward`; t: targets (..., n, outputs);
-    p: the penalty's coefficient of each layer; scale: 1/n for a mean cost, 1 for a sum. The gradients
+    p: the penalty's coefficient of each layer; l1: that of ||W||_1, if there is one; scale: 1/n for a mean
+    cost, 1 for a sum. The gradients
     are in ``space``, if one is given, until it is used again.
     """
     space = space or Workspace.none(len(W))
@@ -196,10 +217,14 @@ def gradients(
     for layer in reversed(range(len(W))):
         dW.insert(0, product(a[layer].swapaxes(-1, -2), delta, out=space.dW[layer]))
         dW[0] += np.multiply(p[layer], W[layer], out=space.decay[layer])
+        if l1:
+            dW[0] += l1[layer] * np.sign(W[layer])
         db.insert(0, sum_samples(delta))
         if layer:
             back = np.matmul(delta, W[layer].swapaxes(-1, -2), out=space.delta[layer - 1])
-            delta = times_derivative(network.activation, a[layer], back, space.slope[layer - 1])
+            delta = times_derivative(
+                network.activations[layer - 1], a[layer], back, space.slope[layer - 1]
+            )
     return [*dW, *db]
 
 
@@ -211,9 +236,10 @@ class _SGD:
         self.eta, self.parameters = eta, parameters
         self.velocities = [np.zeros_like(theta) for theta in parameters] if self.momentum else []
 
-    def __call__(self, step: int, gradients: Sequence[Array]) -> None:
+    def __call__(self, factor: float, gradients: Sequence[Array]) -> None:
+        rate = self.eta * factor
         for g in gradients:
-            g *= self.eta
+            g *= rate
         if not self.momentum:
             for theta, g in zip(self.parameters, gradients, strict=True):
                 theta -= g
@@ -237,8 +263,8 @@ class _Adam:
         self.m, self.v = ([np.zeros_like(theta) for theta in parameters] for _ in range(2))
         self.change = [np.empty_like(theta) for theta in parameters]
 
-    def __call__(self, step: int, gradients: Sequence[Array]) -> None:
-        rate = self.eta * adam_correction(step, self.beta_1, self.beta_2)
+    def __call__(self, factor: float, gradients: Sequence[Array]) -> None:
+        rate = self.eta * factor  # the bias correction is part of it
         own = zip(self.parameters, self.m, self.v, self.change, strict=True)
         for (theta, m, v, change), g in zip(own, gradients, strict=True):
             m *= self.beta_1
@@ -254,7 +280,40 @@ class _Adam:
             theta -= change
 
 
-_OPTIMIZERS: dict[str, type[_SGD] | type[_Adam]] = {"sgd": _SGD, "adam": _Adam}
+class _ScaledByRoot:
+    """v = k v + s g^2, theta -= eta g / (sqrt(v) + epsilon).
+
+    RMSprop (Hinton 2012, lecture 6e) with k = rho and s = 1 - rho, Adagrad (Duchi, Hazan and Singer
+    2011) with k = s = 1.
+    """
+
+    def __init__(self, training: Training, eta: Array, parameters: Sequence[Array]) -> None:
+        self.keep, self.share = training.squares
+        self.epsilon, self.eta, self.parameters = training.epsilon, eta, parameters
+        self.v = [np.zeros_like(theta) for theta in parameters]
+        self.change = [np.empty_like(theta) for theta in parameters]
+
+    def __call__(self, factor: float, gradients: Sequence[Array]) -> None:
+        rate = self.eta * factor
+        own = zip(self.parameters, self.v, self.change, strict=True)
+        for (theta, v, change), g in zip(own, gradients, strict=True):
+            v *= self.keep
+            np.multiply(self.share, g, out=change)
+            change *= g
+            v += change
+            np.sqrt(v, out=change)
+            change += self.epsilon
+            np.divide(g, change, out=change)
+            change *= rate
+            theta -= change
+
+
+_OPTIMIZERS: dict[str, type[_SGD] | type[_Adam] | type[_ScaledByRoot]] = {
+    "sgd": _SGD,
+    "adam": _Adam,
+    "rmsprop": _ScaledByRoot,
+    "adagrad": _ScaledByRoot,
+}
 
 
 def _empty(shape: tuple[int, ...], dtype: str) -> Array:

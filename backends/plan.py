@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from backends.draws import (
 )
 from backends.memory import require_training_memory
 from backends.network import Array, Network, Weights
+from backends.settings import rows_of_batch
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ class Plan:
     def rows(self, step: int) -> NDArray[np.integer]:
         """The rows of step ``step``, counted from 0; shape (streams, rows)."""
         return self.order[:, self.bounds[step] : self.bounds[step + 1]]
+
+    def epoch(self, step: int) -> int:
+        """The epoch of a step, both counted from 0."""
+        if self.steps_per_epoch is None:
+            raise ValueError("a schedule of eta needs a plan that counts epochs")
+        return step // self.steps_per_epoch
 
     def start(self) -> tuple[list[Array], list[Array]]:
         """Copies of the initial weight matrices and biases of a plan of one stream."""
@@ -140,7 +148,7 @@ class Plan:
         seeds: Sequence[int | np.random.SeedSequence | Sources],
         *,
         epochs: int,
-        batch_size: int,
+        batch_size: int | Literal["all"],
         keep_last_batch: bool = False,
         minibatches: Minibatches = "permutation",
         initial_weights: InitialWeights = "glorot_uniform",
@@ -152,9 +160,9 @@ class Plan:
         """Draw a plan, one stream for every seed, one after the other.
 
         rows: the row numbers to train on, (samples,); or one such array for each seed, all of the
-        same length. ``batch_size`` is clipped to their number. seeds: numbers, or in their place two
-        generators, which may be one and the same: the first draws the weights, then the second the
-        order. Unless ``rounded`` is False, initial weights are representable in float32 whatever
+        same length. ``batch_size``: clipped to their number, which ``all`` is. seeds: numbers, or in
+        their place two generators, which may be one and the same: the first draws the weights, then the
+        second the order. Unless ``rounded`` is False, initial weights are representable in float32 whatever
         ``dtype``, so that runs in both precisions start from the same point.
 
         :class:`~backends.memory.NotEnoughMemory` for what this machine could not hold.
@@ -164,7 +172,7 @@ class Plan:
         pools = [rows] * len(seeds) if isinstance(rows, np.ndarray) else list(rows)
         samples = len(pools[0])
         require_training_memory(network, samples, epochs)
-        batch = min(batch_size, samples)
+        batch = rows_of_batch(batch_size, samples)
         sizes = [batch] * (samples // batch)
         if keep_last_batch and minibatches != "independent" and samples % batch:
             sizes.append(samples % batch)

@@ -19,6 +19,11 @@ _START = (
     "import sys; sys.path[:] = sys.argv[1].split(chr(10)); "
     "from backends.plugin_probe import look_up; look_up(*sys.argv[2:])"
 )
+QUESTIONS = (
+    "needs",
+    "versions",
+    "surroundings",
+)  # methods that are asked before anything is trained
 _MET = b"met"  # the look-up came to an end, with a class or an error that this process meets again
 
 
@@ -64,7 +69,9 @@ def look_up(module: str, name: str) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     said = _MET
     try:
-        getattr(importlib.import_module(module), name)()
+        backend = getattr(importlib.import_module(module), name)()
+        for method in QUESTIONS:
+            getattr(backend, method)()
     except (Exception, SystemExit):  # noqa: BLE001 (met again, and told, by who asked)
         pass
     except BaseException as error:  # noqa: BLE001 (there it would pass for a person's interrupt)

@@ -12,12 +12,14 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from operator import attrgetter
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
+
+Gives = TypeVar("Gives")
 
 # of frameworks, where they are loaded: what reads a setting, and what sets it
 _SETTINGS = (
@@ -92,3 +94,47 @@ def _settings() -> list[tuple[str, str, Any]]:
         for module, getter, setter in _SETTINGS
         if module in sys.modules
     ]
+
+
+class NotInTime(Exception):
+    """A task in a thread of its own has not come back within its limit; says which."""
+
+
+def own_thread(
+    task: Callable[[], Gives], seconds: float | None = None
+) -> tuple[Gives, None] | tuple[None, BaseException]:
+    """What a task gives, or what it raises, an exit or interrupt of its own included.
+
+    It has a thread that nobody waits for once this process is interrupted, or, with :class:`NotInTime`,
+    once so many seconds are over.
+    """
+    ends: list[Any] = []
+
+    def work() -> None:
+        try:
+            with _no_exit():
+                ends.append((task(), None))
+        except BaseException as error:  # noqa: BLE001 (the caller's to judge)
+            ends.append((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return ends[0] if ends else (None, NotInTime(f"has not come back after {seconds:g} s"))
+
+
+@contextmanager
+def _no_exit() -> Iterator[None]:
+    """Inside, ``os._exit`` raises, so that nobody can end this process without a word; forks may end."""
+    leave, here = os._exit, os.getpid()
+
+    def refuse(code: int) -> NoReturn:
+        if os.getpid() != here:
+            leave(code)
+        raise SystemExit(f"os._exit({code})")
+
+    os._exit = refuse  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = leave

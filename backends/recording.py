@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT, VERSION = "harness recording", 1
-OPTIMIZER_NAMES = ("sgd", "adam")
+OPTIMIZER_NAMES = ("sgd", "adam", "rmsprop", "adagrad")
 ACTIVATION_NAMES: tuple[str, ...] = (
     "identity",
     "sigmoid",
@@ -82,11 +82,13 @@ ABOUT: dict[str, tuple[Any, ...]] = {
     "optimizer": _TEXT,
     "eta": (int, float, list),  # a list has one for each step
     "lmbd": (int, float, list),  # a list has one for each weight matrix
+    "l1": _NUMBER,
     "momentum": _NUMBER,
     "nesterov": _SWITCH,
     "dampening": _NUMBER,
     "beta_1": _NUMBER,
     "beta_2": _NUMBER,
+    "rho": _NUMBER,  # of rmsprop
     "epsilon": _NUMBER,
     "activation": (str, list),  # a list has one for each hidden layer
     "output": ("softmax", "logistic", "identity"),

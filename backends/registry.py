@@ -21,7 +21,8 @@ from backends.base import Backend, Convention
 from backends.elsewhere import CannotStart, Elsewhere
 from backends.error_words import error_words, one_line
 from backends.frameworks import KERAS_ENGINES, EngineInUse, keras_engine
-from backends.plugin_probe import obstacle
+from backends.plugin_probe import LIMIT, QUESTIONS, load_limit, obstacle
+from backends.process_state import NotInTime, own_thread
 from backends.settings import not_known
 from backends.where import Where
 
@@ -135,6 +136,11 @@ def _backend_at(place: str, name: str, *, typed: bool) -> Backend:
         raise UnusableBackend(name, reason) from error
     if fault := _attribute_fault(backend):
         raise UnusableBackend(name, f"{place}: {fault}")
+    try:
+        for method in QUESTIONS:
+            getattr(backend, method)()
+    except (Exception, SystemExit) as error:
+        raise UnusableBackend(name, f"{place}: {method} raises {error_words(error)}") from error
     return backend
 
 
@@ -143,8 +149,9 @@ def _may_not_return(module: str, attribute: str) -> bool:
     if module not in sys.modules:
         return f"{module}:{attribute}" not in {**BUILT_IN, **ON_REQUEST}.values()
     cls = getattr(sys.modules[module], attribute, None)
-    own = isinstance(cls, type) and (cls.__init__ is not object.__init__)  # type: ignore[misc]
-    return own and module != "__main__"
+    own = isinstance(cls, type) and issubclass(cls, Backend) and module != "__main__"
+    asked = ("__init__", *QUESTIONS)
+    return own and any(getattr(cls, name) is not getattr(Backend, name) for name in asked)
 
 
 def _misspelt(place: str, error: BaseException) -> list[str]:
@@ -185,16 +192,29 @@ def usable(name: str) -> Backend:
 
 def import_library(backend: Backend) -> None:
     """Import what a backend trains with; raises :class:`UnusableBackend` if that fails."""
+    error = _load_error(backend)
+    if error is None:
+        return
+    if isinstance(error, EngineInUse | CannotStart):
+        reason = str(error)
+    elif isinstance(error, NotInTime):
+        reason = f"its import {error}; {LIMIT} sets another limit"
+    elif isinstance(error, ImportError):
+        reason = _with_remedy(f"cannot be imported ({error})", error, backend=backend)
+    else:
+        reason = f"cannot be imported ({error_words(error)})"
+    raise UnusableBackend(backend.name, reason) from error
+
+
+def _load_error(backend: Backend) -> BaseException | None:
+    """What importing the library raises, if anything; a plug-in's is not waited for without an end."""
+    if not backend.program.__module__.startswith(f"{__package__}."):
+        return own_thread(backend.load, load_limit())[1]
     try:
         backend.load()
-    except (EngineInUse, CannotStart) as error:
-        raise UnusableBackend(backend.name, str(error)) from error
-    except ImportError as error:
-        reason = _with_remedy(f"cannot be imported ({error})", error, backend=backend)
-        raise UnusableBackend(backend.name, reason) from error
-    except (Exception, SystemExit) as error:
-        reason = f"cannot be imported ({error_words(error)})"
-        raise UnusableBackend(backend.name, reason) from error
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (told by who asked)
+        return error
+    return None
 
 
 def version(backend: Backend) -> str | None:

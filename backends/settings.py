@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 # leaky_relu's slope and elu's alpha are backends.formulas.LEAKY_SLOPE and ELU_ALPHA
 Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"]
-Optimizer = Literal["sgd", "adam"]
+Optimizer = Literal["sgd", "adam", "rmsprop", "adagrad"]
+Schedule = Literal["constant", "inverse", "step"]
 Minibatches = Literal["permutation", "reshuffle", "independent"]
-InitialWeights = Literal["glorot_uniform", "normal", "truncated_normal"]
+InitialWeights = Literal["glorot_uniform", "he_normal", "normal", "truncated_normal"]
 InitialBias = float | Literal["as_weights"]
 
 _SHORT_LIST = 12  # names that are listed although the one that was meant is known
@@ -51,6 +52,8 @@ COUNT = Range(least=1, whole=True)
 NOT_NEGATIVE = Range()
 FRACTION = Range(below=1)
 
+DECAY, DECAY_EPOCHS = 0.1, 10  # of a schedule that changes eta
+
 RANGES = {
     "eta": Range(above=True),
     "lmbd": NOT_NEGATIVE,
@@ -58,9 +61,13 @@ RANGES = {
     "momentum": FRACTION,
     "beta_1": FRACTION,
     "beta_2": FRACTION,
+    "rho": FRACTION,
     "epsilon": NOT_NEGATIVE,
     "epochs": COUNT,
     "batch_size": COUNT,
+    "l1": NOT_NEGATIVE,
+    "decay": Range(above=True),
+    "decay_epochs": COUNT,
     "penalty_factor": NOT_NEGATIVE,
     "patience": COUNT,
     "tol": NOT_NEGATIVE,
@@ -68,6 +75,7 @@ RANGES = {
 CHOICES = {
     "activation": get_args(Activation),
     "optimizer": get_args(Optimizer),
+    "schedule": get_args(Schedule),
     "dtype": ("float32", "float64"),
     "cost": ("mean", "sum"),
     "penalised": ("all", "hidden"),
@@ -87,6 +95,9 @@ NAMES_ELSEWHERE = {
         "activation": "act nonlinearity activation_function",
         "optimizer": "solver optimiser optim method",
         "minibatches": "shuffle",
+        "schedule": "learning_rate_schedule lr_schedule lr_scheduler",
+        "decay": "gamma decay_rate lr_decay",
+        "l1": "l1_ratio lasso",
         "nesterov": "nesterovs_momentum use_nesterov",
         "patience": "n_iter_no_change early_stopping",
         "dtype": "precision floatx",
@@ -103,7 +114,7 @@ NAMES_ELSEWHERE = {
         "missing": "na impute imputer missing_values",
         "target": "label labels target_column y",
         "backends": "library libraries framework frameworks engine",
-        "initial_weights": "kernel_initializer weight_init initializer init",
+        "initial_weights": "kernel_initializer weight_init initializer init initial",
         "initial_bias": "bias_initializer bias_init",
         "cost": "loss criterion loss_reduction reduction",
         "jobs": "n_jobs workers n_workers num_workers processes",
@@ -120,19 +131,36 @@ def check_setting(name: str, value: Any) -> None:
 
     Raises ValueError with the setting, what was found and what is allowed.
     """
+    if name == "batch_size" and isinstance(value, str) and value == "all":
+        return
     if name in CHOICES:
         if value not in CHOICES[name]:
             raise ValueError(not_known(name, str(value), CHOICES[name]))
     elif value not in RANGES[name]:
-        raise ValueError(f"{name}: found {value!r}; allowed: {RANGES[name]}")
+        whole = ", or all" if name == "batch_size" else ""
+        raise ValueError(f"{name}: found {value!r}; allowed: {RANGES[name]}{whole}")
 
 
 def check_hidden(hidden: Any) -> None:
-    """Refuse what is no list of units of hidden layers; ValueError as of :func:`check_setting`."""
-    if not isinstance(hidden, Collection) or isinstance(hidden, str) or not len(hidden):
+    """Refuse what is no list of units of hidden layers, which may be empty; ValueError."""
+    if not isinstance(hidden, Collection) or isinstance(hidden, str):
         raise ValueError(f"hidden: found {hidden!r}; allowed: a whole number for each layer")
     for units in hidden:
         check_setting("hidden", units)
+
+
+def check_activations(activation: Any, layers: int) -> None:
+    """Refuse what is neither one activation nor one for each of so many hidden layers; ValueError."""
+    one = isinstance(activation, str)
+    if not one and not isinstance(activation, Sequence):
+        raise ValueError(f"activation: found {activation!r}; allowed: a name, or one a layer")
+    for name in [activation] if one else activation:
+        check_setting("activation", name)
+    if not one and len(activation) != layers:
+        raise ValueError(
+            f"activation: found {len(activation)} ({', '.join(activation)}) for {layers} hidden "
+            f"layer{'' if layers == 1 else 's'}; allowed: one for all, or one for each"
+        )
 
 
 def check_nesterov(nesterov: bool, momentum: float) -> None:
@@ -147,6 +175,21 @@ def check_momentum(momentum: float, optimizer: str) -> None:
         raise ValueError(
             f"momentum: found {momentum:g} with optimizer {optimizer}; allowed: only with sgd"
         )
+
+
+def check_schedule(schedule: str, decay: float, decay_epochs: int) -> None:
+    """Refuse sizes of a decay of eta that the schedule does not use; ValueError."""
+    if schedule == "constant" and decay != DECAY:
+        raise ValueError(f"decay: found {decay:g} with schedule constant; allowed: inverse, step")
+    if schedule != "step" and decay_epochs != DECAY_EPOCHS:
+        raise ValueError(
+            f"decay_epochs: found {decay_epochs} with schedule {schedule}; allowed: only with step"
+        )
+
+
+def rows_of_batch(batch_size: int | Literal["all"], samples: int) -> int:
+    """Samples in a full minibatch: as many as asked for, and never more than there are."""
+    return samples if batch_size == "all" else min(batch_size, samples)
 
 
 def check_switch(name: str, value: Any) -> None:

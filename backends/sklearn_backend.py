@@ -38,6 +38,7 @@ class SklearnBackend(Backend):
     library = "scikit-learn"
     modules = ("sklearn.neural_network",)
     activations = tuple(_ACTIVATION)
+    optimizers = ("sgd", "adam")
     heeds = ("momentum", "nesterov", "penalty_factor", "penalty_per_sample", "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
@@ -85,6 +86,15 @@ class SklearnBackend(Backend):
             return "MLPClassifier averages the cost over the minibatch and cannot sum it"
         if training.penalised != "all":
             return "MLPClassifier penalises every layer's weights and cannot leave one out"
+        if training.l1:
+            return "MLPClassifier has an L2 penalty alone, no L1"
+        if training.schedule != "constant":
+            return (
+                "MLPClassifier's own schedules change eta by samples seen or by the loss, and partial_fit "
+                "reads its learning rate once"
+            )
+        if len(set(network.activations)) > 1:
+            return "MLPClassifier has one activation for all hidden layers"
         return super().unsupported(network, training)
 
     def train_one(
@@ -179,7 +189,7 @@ def _estimator(
     per_sample = lmbd * training.penalty_factor
     return kind(
         hidden_layer_sizes=network.hidden,
-        activation=_ACTIVATION[network.activation],
+        activation=_activation(network),
         solver=training.optimizer,
         alpha=per_sample if training.penalty_per_sample else per_sample * plan.batch_size,
         batch_size=plan.batch_size,
@@ -313,6 +323,11 @@ def _continue(
     return True
 
 
+def _activation(network: Network) -> str:
+    """Its name here; without hidden layers one that changes nothing."""
+    return _ACTIVATION[network.activations[0]] if network.hidden else "identity"
+
+
 def _weights_known() -> bool:
     """Whether the installed library's ``partial_fit`` takes sample weights."""
     from sklearn.neural_network import MLPClassifier
@@ -336,7 +351,7 @@ def _untrained(x: Array, network: Network, weights: Weights) -> Any:
     kind = MLPRegressor if network.output == "identity" else MLPClassifier
     estimator = kind(
         hidden_layer_sizes=network.hidden,
-        activation=_ACTIVATION[network.activation],
+        activation=_activation(network),
         solver="sgd",
         shuffle=False,
         random_state=_Handout([np.zeros_like(tensor[0]) for tensor in weights.named().values()]),

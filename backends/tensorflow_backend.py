@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
-from backends.formulas import LEAKY_SLOPE, adam_correction
+from backends.formulas import LEAKY_SLOPE, eta_factors
 from backends.frameworks import load, tensorflow_defaults
 from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.padding import cost_weights, penalty_factors, rectangle
@@ -43,6 +43,7 @@ class TensorFlowBackend(Backend):
             "tf.reduce_sum of tf.nn's cross-entropy from logits (regression: tf.square / 2) times 1 / n",
             "left to the programmer",
         ),
+        Convention("l1", "l1 * tf.reduce_sum(tf.abs(W)), added to the objective", "none"),
         Convention("initial weights", "the plan's", "left to the programmer"),
         Convention("initial biases", "the plan's", "left to the programmer"),
         Convention("minibatches", "the plan's, gathered by tf.gather", "left to the programmer"),
@@ -61,6 +62,12 @@ class TensorFlowBackend(Backend):
             "computed in float64",
             "epsilon = 1e-7 in tf.keras",
         ),
+        Convention(
+            "rmsprop, adagrad",
+            "written out, epsilon = 1e-8 beside the root, rho = 0.99, v from 0",
+            "epsilon = 1e-7 under the root in tf.keras, rho = 0.9, adagrad's v from 0.1",
+        ),
+        Convention("schedule", "written out, a factor of eta for each step", "none"),
         Convention(
             "leaky_relu slope",
             f"{LEAKY_SLOPE:g}; ours: written out, because tf.nn.leaky_relu holds the slope in float32 "
@@ -91,10 +98,11 @@ class TensorFlowBackend(Backend):
             program.start(*plan.start(), eta, lmbd)
             labels = y.astype(np.int32 if network.classes else training.dtype)
             path: list[tuple[Sequence[Array], Sequence[Array]]] = []
+            factors = eta_factors(training, plan)
             for first, last in plan.segments():
                 for step in range(first, last):
                     rows = plan.rows(step)[0]
-                    program.step(step, x[rows], labels[rows])
+                    program.step(factors[step], x[rows], labels[rows])
                 path.append(([W.numpy() for W in program.W], [b.numpy() for b in program.b]))
             return path
 
@@ -106,18 +114,13 @@ class TensorFlowBackend(Backend):
             stack = _stack(network, training, len(streams), per_group, plan.batch_size)
             stack.start(cells, plan, streams)
             order, _ = rectangle(plan.select(streams))
-            rate = (
-                [adam_correction(s, training.beta_1, training.beta_2) for s in range(plan.steps)]
-                if training.optimizer == "adam"
-                else np.ones(plan.steps)
-            )
             data = (
                 tf.constant(x),
                 tf.constant(y, tf.int32 if network.classes else training.dtype),
                 tf.constant(order.swapaxes(0, 1), tf.int32),
                 tf.constant(cost_weights(plan, training), training.dtype),
                 tf.constant(penalty_factors(plan, training), training.dtype),
-                tf.constant(rate, training.dtype),
+                tf.constant(eta_factors(training, plan), training.dtype),
             )
             path = []
             for first, last in plan.segments():
@@ -172,9 +175,8 @@ class _Stack:
         self.W = [variable(outputs, inputs) for inputs, outputs in network.shapes]
         self.b = [variable(outputs, 1) for _, outputs in network.shapes]
         self.eta, self.lmbd = variable(1, 1), variable(1, 1)
-        slots = {"sgd": 1 if training.momentum else 0, "adam": 2}[training.optimizer]
         self.slots = [
-            [tf.Variable(tf.zeros_like(v)) for v in self.W + self.b] for _ in range(slots)
+            [tf.Variable(tf.zeros_like(v)) for v in self.W + self.b] for _ in range(training.slots)
         ]
         real = tf.as_dtype(training.dtype)
         target = tf.int32 if network.classes else real
@@ -241,10 +243,13 @@ class _Stack:
                     if self.training.penalty(1.0, 1, layer, len(self.W)):
                         # sum over cells of lmbd * tf.nn.l2_loss(W of the cell)
                         objective += tf.reduce_sum(penalty * self.lmbd * tf.square(W)) / 2
+                        if self.training.l1:
+                            l1 = tf.constant(self.training.l1, W.dtype)
+                            objective += penalty * l1 * tf.reduce_sum(tf.abs(W))
         return tape.gradient(objective, self.W + self.b)
 
     def update(self, gradients: Sequence[Any], rate: Any) -> None:
-        """One step of the optimiser; ``rate`` is Adam's correction of eta, 1 for SGD."""
+        """One step of the optimiser; ``rate`` is what eta is multiplied by (:func:`eta_factors`)."""
         tf = load("tensorflow")
         _update(tf, self.training, self.W + self.b, gradients, self.slots, self.eta, rate)
 
@@ -259,9 +264,8 @@ class _Program:
         self.tf, self.network, self.training = tf, network, training
         self.W = [tf.Variable(tf.zeros(shape, training.dtype)) for shape in network.shapes]
         self.b = [tf.Variable(tf.zeros(size, training.dtype)) for size in network.sizes[1:]]
-        slots = {"sgd": 1 if training.momentum else 0, "adam": 2}[training.optimizer]
         self.slots = [
-            [tf.Variable(tf.zeros_like(v)) for v in self.W + self.b] for _ in range(slots)
+            [tf.Variable(tf.zeros_like(v)) for v in self.W + self.b] for _ in range(training.slots)
         ]
         self.eta = tf.Variable(0.0, dtype=training.dtype)
         self.lmbd = tf.Variable(0.0, dtype=training.dtype)
@@ -273,11 +277,8 @@ class _Program:
         self.eta.assign(np.dtype(self.training.dtype).type(eta))
         self.lmbd.assign(np.dtype(self.training.dtype).type(lmbd))
 
-    def step(self, step: int, x: Array, y: NDArray) -> None:
+    def step(self, rate: float, x: Array, y: NDArray) -> None:
         tf, training = self.tf, self.training
-        rate = 1.0
-        if training.optimizer == "adam":
-            rate = adam_correction(step, training.beta_1, training.beta_2)
         penalty = training.penalty(1.0, len(x), 0, 2)
         self._compiled(
             tf.constant(x),
@@ -293,12 +294,15 @@ class _Program:
         with tf.GradientTape() as tape:
             z = x
             for layer, (W, b) in enumerate(zip(self.W, self.b, strict=True)):
-                a = z if layer == 0 else _activation(tf, self.network.activation)(z)
+                a = z if layer == 0 else _activation(tf, self.network.activations[layer - 1])(z)
                 z = tf.matmul(a, W) + b
             objective = tf.reduce_sum(_cost(tf, z, y, self.network)) * scale
             for layer, W in enumerate(self.W):
                 if self.training.penalty(1.0, 1, layer, len(self.W)):
                     objective += penalty * self.lmbd * tf.nn.l2_loss(W)
+                    if self.training.l1:
+                        l1 = tf.constant(self.training.l1, W.dtype)
+                        objective += penalty * l1 * tf.reduce_sum(tf.abs(W))
         gradients = tape.gradient(objective, self.W + self.b)
         _update(tf, self.training, self.W + self.b, gradients, self.slots, self.eta, rate)
 
@@ -312,7 +316,7 @@ def _update(
     eta: Any,
     rate: Any,
 ) -> None:
-    """One step of the optimiser; ``rate`` is Adam's correction of eta, 1 for SGD."""
+    """One step of the optimiser; ``rate`` is what eta is multiplied by (:func:`eta_factors`)."""
     for index, (theta, g) in enumerate(zip(parameters, gradients, strict=True)):
         own = [slot[index] for slot in slots]
         real = theta.dtype
@@ -324,13 +328,20 @@ def _update(
             v.assign(beta_2 * v + rest_2 * tf.square(g))
             epsilon = tf.constant(training.epsilon, real)
             theta.assign_sub(eta * rate * m / (tf.sqrt(v) + epsilon))
+        elif training.optimizer != "sgd":
+            (v,) = own
+            keep, share = (tf.constant(value, real) for value in training.squares)
+            v.assign(keep * v + share * tf.square(g))
+            epsilon = tf.constant(training.epsilon, real)
+            theta.assign_sub(eta * rate * g / (tf.sqrt(v) + epsilon))
         elif training.momentum:
             (v,) = own
             momentum = tf.constant(training.momentum, real)
-            v.assign(momentum * v - eta * g)
-            theta.assign_add(momentum * v - eta * g if training.nesterov else v)
+            change = eta * rate * g
+            v.assign(momentum * v - change)
+            theta.assign_add(momentum * v - change if training.nesterov else v)
         else:
-            theta.assign_sub(eta * g)
+            theta.assign_sub(eta * rate * g)
 
 
 def _activation(tf: Any, name: str) -> Callable[[Any], Any]:
@@ -349,14 +360,13 @@ def _forward(tf: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence[An
 
     W[l] (groups, cells, outputs, inputs), b[l] (groups, cells, outputs, 1).
     """
-    activate = _activation(tf, network.activation)
     groups, cells, units, features = W[0].shape
     with tf.name_scope("layer_1"):
         z = tf.matmul(tf.reshape(W[0], (groups, cells * units, features)), x, transpose_b=True)
         z = tf.reshape(z, (groups, cells, units, tf.shape(x)[1])) + b[0]
     for layer, (W_l, b_l) in enumerate(zip(W[1:], b[1:], strict=True), start=2):
         with tf.name_scope(f"layer_{layer}"):
-            z = tf.matmul(W_l, activate(z)) + b_l
+            z = tf.matmul(W_l, _activation(tf, network.activations[layer - 2])(z)) + b_l
     return tf.linalg.matrix_transpose(z)
 
 

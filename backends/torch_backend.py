@@ -7,13 +7,14 @@ cells of a group share their minibatches, so that the first layer of all of them
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
-from backends.formulas import LEAKY_SLOPE, adam_correction
+from backends.formulas import LEAKY_SLOPE, eta_factors
 from backends.frameworks import load
 from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
@@ -35,6 +36,9 @@ class TorchBackend(Backend):
             "weight_decay = 0; given for the whole model it penalises biases too",
         ),
         Convention(
+            "l1", "l1 * sign(W) in the gradient; the stock program: l1 * W.abs().sum()", "none"
+        ),
+        Convention(
             "cost of a minibatch",
             "functional.cross_entropy from logits (regression: half of mse_loss)",
             "the mean; mse_loss is not halved",
@@ -53,8 +57,16 @@ class TorchBackend(Backend):
         Convention(
             "momentum",
             "v = m v - eta g; the stock program: torch's v = m v + g, eta taken afterwards, the same "
-            "for a constant eta",
+            "for a constant eta; where a schedule changes it, v is divided by the change",
             "0",
+        ),
+        Convention(
+            "rmsprop, adagrad",
+            "epsilon = 1e-8 beside the root, rho = 0.99, v from 0: torch's own",
+            "the same, but for adagrad's epsilon = 1e-10",
+        ),
+        Convention(
+            "schedule", "a factor of eta for each step; the stock program: lr set anew", "none"
         ),
         Convention(
             "Adam",
@@ -89,8 +101,10 @@ class TorchBackend(Backend):
         optimizer = _optimizer(torch, training, groups, eta)
         inputs, labels = _tensors(torch, x, y, network)
         path: list[tuple[Sequence[Array], Sequence[Array]]] = []
+        schedule = eta_factors(replace(training, optimizer="sgd"), plan)
         for first, last in plan.segments():
             for step in range(first, last):
+                _set_rate(optimizer, eta * schedule[step])
                 rows = torch.from_numpy(plan.rows(step)[0].astype(np.int64))
                 for layer, group in enumerate(optimizer.param_groups[:-1]):
                     group["weight_decay"] = training.penalty(lmbd, len(rows), layer, network.layers)
@@ -100,7 +114,11 @@ class TorchBackend(Backend):
                 optimizer.zero_grad()
                 z = model(inputs[rows])
                 cost = _cost(torch, z.T[None], labels[rows][None], network).sum()
-                (cost * training.cost_scale(len(rows))).backward()
+                cost = cost * training.cost_scale(len(rows))
+                for layer, one in enumerate(linear if training.l1 else ()):
+                    p = training.penalty(training.l1, len(rows), layer, network.layers)
+                    cost = cost + float(p) * one.weight.abs().sum()
+                cost.backward()
                 optimizer.step()
             path.append(
                 (
@@ -119,12 +137,12 @@ class TorchBackend(Backend):
         stack.start(plan.initial[streams])
         order = torch.from_numpy(plan.order[streams].astype(np.int64))
         inputs, labels = _tensors(torch, x, y, network)
-        bounds = plan.bounds.tolist()
+        bounds, factors = plan.bounds.tolist(), eta_factors(training, plan)
         path = []
         for first, last in plan.segments():
             for step in range(first, last):
                 rows = order[:, bounds[step] : bounds[step + 1]]
-                stack.step(step, inputs[rows], labels[rows])
+                stack.step(factors[step], inputs[rows], labels[rows])
             path.append(stack.weights())
         return Fit(tuple(path))
 
@@ -171,11 +189,15 @@ class _Stack:
 
         self.W = [spread(W.swapaxes(1, 2)) for W in initial.W]
         self.b = [spread(b) for b in initial.b]
-        slots = {"sgd": 1 if self.training.momentum else 0, "adam": 2}[self.training.optimizer]
-        self.slots = [[torch.zeros_like(t) for t in (*self.W, *self.b)] for _ in range(slots)]
+        self.slots = [
+            [torch.zeros_like(t) for t in (*self.W, *self.b)] for _ in range(self.training.slots)
+        ]
 
-    def step(self, step: int, x: Any, y: Any) -> None:
-        """One optimiser step on inputs (groups, rows, features) and labels (groups, rows)."""
+    def step(self, rate: float, x: Any, y: Any) -> None:
+        """One optimiser step, of ``rate`` times eta.
+
+        x: inputs (groups, rows, features); y: labels (groups, rows).
+        """
         torch, training, rows = self.torch, self.training, x.shape[1]
         z = _forward(torch, x, self.network, self.W, self.b)
         groups, cells = self.shape
@@ -189,9 +211,11 @@ class _Stack:
                 factor = training.penalty(1.0, rows, layer, self.network.layers)
                 if factor:
                     gradients[layer].addcmul_(self.lmbd, W, value=float(factor))
-            self._update(step, gradients)
+                    if training.l1:
+                        gradients[layer].add_(torch.sign(W), alpha=float(factor) * training.l1)
+            self._update(rate, gradients)
 
-    def _update(self, step: int, gradients: Sequence[Any]) -> None:
+    def _update(self, factor: float, gradients: Sequence[Any]) -> None:
         torch, training = self.torch, self.training
         eta = self.eta
         for index, (theta, g) in enumerate(zip((*self.W, *self.b), gradients, strict=True)):
@@ -201,20 +225,26 @@ class _Stack:
                 m, v = slots
                 m.mul_(training.beta_1).add_(g, alpha=1 - training.beta_1)
                 v.mul_(training.beta_2).addcmul_(g, g, value=1 - training.beta_2)
-                correction = adam_correction(step, training.beta_1, training.beta_2)
                 change = torch.sqrt(v).add_(training.epsilon)
                 torch.div(m, change, out=change)
-                theta.addcmul_(rate, change, value=-correction)
+                theta.addcmul_(rate, change, value=-factor)
+            elif training.optimizer != "sgd":
+                (v,) = slots
+                keep, share = training.squares
+                v.mul_(keep).addcmul_(g, g, value=share)
+                change = torch.sqrt(v).add_(training.epsilon)
+                torch.div(g, change, out=change)
+                theta.addcmul_(rate, change, value=-factor)
             elif training.momentum:
                 (v,) = slots
-                g.mul_(rate)
+                g.mul_(rate * factor)
                 v.mul_(training.momentum).sub_(g)
                 if training.nesterov:
                     theta.add_(v, alpha=training.momentum).sub_(g)
                 else:
                     theta.add_(v)
             else:
-                theta.addcmul_(rate, g, value=-1)
+                theta.addcmul_(rate, g, value=-factor)
 
     def weights(self) -> Weights:
         return Weights(
@@ -230,12 +260,11 @@ class _Stack:
 def _sequential(torch: Any, network: Network, dtype: str) -> Any:
     """``nn.Linear`` layers, the activation between them; the last gives logits."""
     layers: list[Any] = []
-    for inputs, outputs in network.shapes:
-        layers += [
-            torch.nn.Linear(inputs, outputs, dtype=getattr(torch, dtype)),
-            _module(torch, network.activation),
-        ]
-    return torch.nn.Sequential(*layers[:-1])
+    for layer, (inputs, outputs) in enumerate(network.shapes):
+        layers.append(torch.nn.Linear(inputs, outputs, dtype=getattr(torch, dtype)))
+        if layer < len(network.hidden):
+            layers.append(_module(torch, network.activations[layer]))
+    return torch.nn.Sequential(*layers)
 
 
 def _module(torch: Any, activation: str) -> Any:
@@ -255,7 +284,21 @@ def _optimizer(torch: Any, training: Training, groups: list[dict[str, Any]], eta
         return torch.optim.Adam(
             groups, lr=eta, betas=(training.beta_1, training.beta_2), eps=training.epsilon
         )
+    if training.optimizer == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=eta, alpha=training.rho, eps=training.epsilon)
+    if training.optimizer == "adagrad":
+        return torch.optim.Adagrad(groups, lr=eta, eps=training.epsilon)
     return torch.optim.SGD(groups, lr=eta, momentum=training.momentum, nesterov=training.nesterov)
+
+
+def _set_rate(optimizer: Any, eta: float) -> None:
+    """Another learning rate; what momentum remembers is then in steps of the new size."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if eta != group["lr"] else ():
+            kept = optimizer.state[parameter].get("momentum_buffer")
+            if kept is not None:
+                kept.mul_(group["lr"] / eta)
+        group["lr"] = eta
 
 
 def _tensors(torch: Any, x: Array, y: NDArray, network: Network) -> tuple[Any, Any]:
@@ -269,14 +312,13 @@ def _forward(torch: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence
 
     W[l] (groups, cells, outputs, inputs), b[l] (groups, cells, outputs).
     """
-    activate = _module(torch, network.activation)
     groups, cells, units, features = W[0].shape
     side_by_side = W[0].reshape(groups, cells * units, features)
     bias = b[0].reshape(groups, cells * units, 1)
     z = torch.baddbmm(bias, side_by_side, x.transpose(1, 2))
     z = z.reshape(groups, cells, units, x.shape[1])
-    for W_l, b_l in zip(W[1:], b[1:], strict=True):
-        z = torch.matmul(W_l, activate(z)) + b_l[..., None]
+    for activation, W_l, b_l in zip(network.activations, W[1:], b[1:], strict=True):
+        z = torch.matmul(W_l, _module(torch, activation)(z)) + b_l[..., None]
     return z
 
 

@@ -11,9 +11,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.api import Execution, Experiment, Result, hold, load_result, run, write_report
+    from harness.api import (
+        Execution,
+        Experiment,
+        Result,
+        StudyResult,
+        hold,
+        load_result,
+        load_study,
+        run,
+        run_study,
+        write_report,
+        write_study,
+    )
 
-__all__ = ["Execution", "Experiment", "Result", "hold", "load_result", "run", "write_report"]
+__all__ = [
+    "Execution",
+    "Experiment",
+    "Result",
+    "StudyResult",
+    "hold",
+    "load_result",
+    "load_study",
+    "run",
+    "run_study",
+    "write_report",
+    "write_study",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,4 +49,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return list(__all__)  # what a notebook offers, and no more

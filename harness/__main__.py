@@ -13,7 +13,10 @@ def working_directory_last() -> None:
     ``python -m`` puts it first, where a ``numpy.py`` that lies there would be run; the installed script
     leaves it out. Who works in the harness's own source tree keeps it where it is.
     """
-    here = os.path.realpath(os.curdir)
+    try:
+        here = os.path.realpath(os.curdir)
+    except OSError:  # it has been removed, and nothing can be imported from it
+        return
     if here != os.path.realpath(Path(__file__).parents[1]):
         sys.path[:] = [place for place in sys.path if os.path.realpath(place or os.curdir) != here]
         sys.path.append(here)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from harness.document.attempt import attempt, attempt_sections
 from harness.document.section import Section
@@ -12,17 +13,37 @@ from harness.errors import InputError
 from harness.executors.by_name import prepare_executor
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
+from harness.experiment.study import Study
 from harness.lecture.sections import lecture_sections
 from harness.parity.held_model import hold
-from harness.report.report import write_results
+from harness.report.notebook_views import VIEWS
+from harness.report.report import report_sections, write_results
 from harness.results.result import Result, load_result
 from harness.results.run_folder import RunFolder
 from harness.roundoff.disputed_cells import add_disputes
 from harness.runner import Progress, plan_work, train_and_save
+from harness.study.page import write_study
+from harness.study.study import StudyResult, load_study, plan_study, train_study
 
-__all__ = ["Execution", "Experiment", "Result", "hold", "load_result", "run", "write_report"]
+__all__ = [
+    "Execution",
+    "Experiment",
+    "Result",
+    "StudyResult",
+    "hold",
+    "load_result",
+    "load_study",
+    "run",
+    "run_study",
+    "write_report",
+    "write_study",
+]
 
 _logger = logging.getLogger(__name__)
+
+# figures and tables as methods, so that results, far below reports, need not know them
+for _name, _view in VIEWS.items():
+    setattr(Result, _name, _view)
 
 # what a preset adds to the report on one of its runs
 SECTIONS: dict[str, Callable[[Result], list[Section]]] = {"lecture": lecture_sections}
@@ -32,19 +53,22 @@ def run(
     experiment: Experiment,
     execution: Execution | None = None,
     *,
+    backends: Sequence[str] | str | None = None,
     progress: Progress | None = None,
     finish: Callable[[Result], None] = lambda result: None,
 ) -> Result:
     """Run an experiment, or finish one that was interrupted; the result, also on disk.
 
-    Without ``execution`` units run one after the other in this process and results land in
-    ``results/``. Cells that are not labelled alike are looked at again (:mod:`harness.roundoff`), and
-    where round-off does not account for that, followed to step and tensor. ``finish`` is called with the
-    result while the folder is still this run's alone. Raises
+    ``backends`` take the place of the experiment's. Without ``execution`` units run one after the other in
+    this process and results land in ``results/``. Cells that are not labelled alike are looked at again
+    (:mod:`harness.roundoff`), and where round-off does not account for that, followed to step and tensor.
+    ``finish`` is called with the result while the folder is still this run's alone. Raises
     :class:`~harness.errors.InputError` for what cannot be run, before anything is written;
     KeyboardInterrupt leaves all finished units in the folder.
     """
     execution = execution or Execution(executor="serial")
+    if backends is not None:
+        experiment = experiment.changed(backends=backends)
     prepare_executor(execution.executor)
     work = plan_work(experiment)
 
@@ -58,6 +82,26 @@ def run(
         return looked
 
     return train_and_save(work, execution, progress=progress, add=add, finish=finish)
+
+
+def run_study(
+    settings: Mapping[str, Any],
+    over: Mapping[str, Any],
+    execution: Execution | None = None,
+    *,
+    zipped: bool = False,
+    progress: Progress | None = None,
+) -> StudyResult:
+    """Run a grid at every point of outer axes, or finish that; the tables of all points, also on disk.
+
+    ``settings`` are an experiment's by name, ``over`` the values of each axis: ``{"hidden": [50, (100,
+    50)], "activation": ["tanh", "relu"]}``; the points are their product, or, ``zipped``, their values
+    together. Every point is a run in a folder of its own. Raises as :func:`run` does.
+    """
+    execution = execution or Execution(executor="serial")
+    prepare_executor(execution.executor)
+    plan = plan_study(Study.of(settings, over, zipped=zipped))
+    return train_study(plan, execution, progress=progress)
 
 
 def _follow(experiment: Experiment, repeat: int, cells: Sequence[int]) -> str:
@@ -86,14 +130,9 @@ def write_report(
     ``extra`` sections stand after the results; the report on one run has its preset's own before them.
     """
     several = [results] if isinstance(results, Result) else list(results)
-    own = SECTIONS.get(several[0].experiment.preset) if len(several) == 1 else None
 
     def write() -> PageAddress:
-        before: Sequence[Section] = ()
-        if own:
-            preset = several[0].experiment.preset
-            before = attempt_sections(f"Preset {preset}", lambda: own(several[0]))
-        return write_results(several, address, [*before, *extra])
+        return write_results(several, address, [*_preset_sections(several), *extra])
 
     if held or not several:
         return write()
@@ -101,6 +140,20 @@ def write_report(
     with folder.lock():
         _same_as_read(several, folder)
         return write()
+
+
+def report_content(results: Sequence[Result]) -> list[Section]:
+    """The sections of the report on one run or several, as :func:`write_report` writes them."""
+    return report_sections(results, _preset_sections(results))
+
+
+def _preset_sections(results: Sequence[Result]) -> list[Section]:
+    """What a preset adds to the report on one of its runs."""
+    own = SECTIONS.get(results[0].experiment.preset) if len(results) == 1 else None
+    if own is None:
+        return []
+    preset = results[0].experiment.preset
+    return attempt_sections(f"Preset {preset}", lambda: own(results[0]))
 
 
 def _same_as_read(results: Sequence[Result], folder: RunFolder) -> None:

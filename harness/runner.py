@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pandas as pd
 
 from backends.base import Backend
+from backends.settings import rows_of_batch
 from harness.data.dataset import Dataset, load_dataset
 from harness.data.encoding import inputs_of
 from harness.data.split import split_rows
@@ -27,11 +28,19 @@ from harness.executors.shared_data import shared
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
+from harness.experiment.recipe import Recipe
 from harness.results.file_names import folder_name
 from harness.results.manifest import begin_manifest, now, sealed
 from harness.results.parts import Parts
 from harness.results.result import KEY, Result
-from harness.results.run_folder import DAMAGE, RUN_FILES, RunFolder, as_sealed
+from harness.results.run_folder import (
+    DAMAGE,
+    RUN_FILES,
+    RunFolder,
+    as_sealed,
+    content_hash,
+    parquet_frame,
+)
 from harness.training.contract import BackendFault, guarded_backend
 from harness.training.evaluate import PARTS
 from harness.training.run_unit import without_result
@@ -96,7 +105,7 @@ class Work:
         steps = {}
         for name in self.experiment.backends:
             recipe = self.experiment.recipe(name)
-            batch = min(recipe.batch_size, samples)
+            batch = rows_of_batch(recipe.batch_size, samples)
             tail = recipe.keep_last_batch and samples % batch > 0
             steps[name] = recipe.epochs * (samples // batch + tail)
         return steps
@@ -108,8 +117,55 @@ def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
     :class:`~harness.errors.InputError` for what this machine could not hold. ``bounds``: see
     :func:`cut_units`.
     """
-    experiment, backends, missing = resolve(experiment)
+    resolved = resolve(experiment)
     dataset = load_dataset(experiment)
+    work = _cut_work(resolved, dataset, bounds)
+    return replace(work, dataset=shared(dataset, experiment))
+
+
+def plan_works(experiments: Mapping[int, Experiment]) -> dict[int, Work | InputError]:
+    """The work of each of several experiments, by its number, which is the ``point`` of its units.
+
+    In place of what cannot be run there is the error that :func:`plan_work` raises. What several train
+    on alike is loaded once.
+    """
+    loaded: dict[str, Dataset] = {}
+    prepared: dict[str, Dataset] = {}
+    found: dict[tuple[str, ...], tuple[Experiment, dict[str, Backend], dict[str, str]]] = {}
+    works: dict[int, Work | InputError] = {}
+    for point, experiment in experiments.items():
+        names, key = experiment.backends, _data_key(experiment)
+        try:
+            if names not in found:
+                found[names] = resolve(experiment)
+            spelt, *_ = found[names]
+            full = experiment.model_copy(update={"backends": spelt.backends})
+            if key not in loaded:
+                loaded[key] = load_dataset(experiment)
+            work = _cut_work((full, *found[names][1:]), loaded[key])
+            if key not in prepared:
+                prepared[key] = shared(loaded[key], experiment)
+        except InputError as error:
+            works[point] = error
+            continue
+        units = tuple(replace(unit, point=point) for unit in work.units)
+        works[point] = replace(work, units=units, dataset=prepared[key])
+    return works
+
+
+def _data_key(experiment: Experiment) -> str:
+    """All that the data depend on, as they are read, split, scaled and handed to workers."""
+    others = {*Recipe.model_fields, "backends", "overrides", "eta", "lmbd", "preset"} - {"dtype"}
+    return experiment.model_dump_json(exclude=others)
+
+
+def _cut_work(
+    resolved: tuple[Experiment, dict[str, Backend], dict[str, str]],
+    dataset: Dataset,
+    bounds: Sequence[int] = (),
+) -> Work:
+    """An experiment whose backends were looked for, cut into units."""
+    experiment, backends, missing = resolved
     names = score_names(experiment, len(dataset.classes))
     if experiment.choose_by not in (None, *names):
         raise InputError(
@@ -132,7 +188,7 @@ def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
             reasons[name] = (Status.UNSUPPORTED, reason)
             continue
         units += cut_units(experiment, name, backend, network, samples, bounds)
-    return Work(experiment, shared(dataset, experiment), backends, tuple(units), reasons)
+    return Work(experiment, dataset, backends, tuple(units), reasons)
 
 
 def train_and_save(
@@ -151,7 +207,83 @@ def train_and_save(
     :class:`~harness.errors.InputError` for a folder that cannot be used, before anything is written;
     KeyboardInterrupt leaves all finished units in the folder.
     """
-    execution = execution or Execution(executor="serial")
+    with open_run(work, execution or Execution(executor="serial")) as run:
+        if progress:
+            progress.begin(run.work, run.parts.folder)
+        outcomes = dict(run.before)
+        with closing(carry_out([run])) as stream:
+            for outcome in stream:
+                outcomes[outcome.unit] = outcome
+                if progress:
+                    progress.finished(outcome)
+        return save_run(run, outcomes, add, finish)
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run whose folder is this process's alone, until :func:`save_run` has written it.
+
+    ``before``: outcomes of the units that were done; ``manifest``: what it was; ``written``: hashes of
+    files; ``changes``: why backends are trained again; ``begun``, ``created``: when this began.
+    """
+
+    work: Work
+    execution: Execution
+    parts: Parts
+    before: Mapping[Unit, UnitOutcome]
+    manifest: Mapping[str, Any]
+    written: Mapping[str, str]
+    changes: dict[str, list[str]]
+    begun: float
+    created: str
+
+
+def surroundings_of(works: Iterable[Work], execution: Execution) -> dict[str, dict[str, str]]:
+    """What the results of each backend of some works depend on here and now, beside settings and data."""
+    backends = {name: backend for work in works for name, backend in work.backends.items()}
+    return {
+        name: backend_surroundings(backend, execution.threads) for name, backend in backends.items()
+    }
+
+
+def records_kept(
+    work: Work, execution: Execution, around: Mapping[str, dict[str, str]]
+) -> pd.DataFrame | None:
+    """The records of a finished run that is all of this work; None if there is anything to do.
+
+    Nothing but names and hashes is looked at. ``around``: see :func:`surroundings_of`.
+    """
+    folder = RunFolder(address_of(work.experiment, execution))
+    if execution.fresh or not folder.is_run():
+        return None
+    manifest, _ = _manifest_there(folder)
+    if not manifest or manifest.get("finished") is None:
+        return None
+    missing = {name for name, about in manifest["backends"].items() if "unavailable" in about}
+    if missing != {n for n, (status, _) in work.reasons.items() if status == Status.UNAVAILABLE}:
+        return None
+    try:
+        content = folder.read("records.parquet")
+        whole = content_hash(content) == manifest["files"]["records.parquet"]
+        if not whole or folder.read_experiment() != work.experiment:
+            return None
+    except (OSError, InputError, *DAMAGE):
+        return None
+    if not _parts(work, folder, around).complete:
+        return None
+    return parquet_frame(content)[0]
+
+
+@contextmanager
+def open_run(
+    work: Work, execution: Execution, around: Mapping[str, dict[str, str]] | None = None
+) -> Iterator[OpenRun]:
+    """The run's folder, locked, said to be unfinished, with what is in it from before.
+
+    Raises :class:`~harness.errors.InputError` for a folder that cannot be used, before anything is written.
+    ``around``: the backends' :func:`surroundings_of`, where they are known.
+    """
+    around = surroundings_of([work], execution) if around is None else around
     folder = RunFolder(address_of(work.experiment, execution))
     begun, created = time.perf_counter(), now()
     check_executor(execution)
@@ -169,28 +301,37 @@ def train_and_save(
         about = [work.dataset.source, f"SHA-256 {work.dataset.sha256}", *work.dataset.decisions]
         data_lines = [f"data: {line}" for line in about]
         written = {"experiment.toml": folder.write_experiment(work.experiment, data_lines)}
-        parts = _parts(work, execution, folder)
+        parts = _parts(work, folder, around)
         before = parts.finished()
         work = replace(work, done={unit: outcome.finished for unit, outcome in before.items()})
-        if progress:
-            progress.begin(work, folder)
         changes = _changes(work, parts)
-        outcomes = before | _carry_out(work, execution, parts, progress)
-        tables = _tables(work, outcomes)
-        manifest = _manifest(work, execution, outcomes, created)
-        manifest["directory"] = _started_in(folder)
-        manifest["trained_again"] = changes
-        manifest["stale_parts_removed"] = _remove_stale(parts, tables["records"])
-        manifest["wall_seconds"] = _wall_seconds(work, before_this, begun)
-        for name, table in tables.items():
-            written[f"{name}.parquet"] = folder.write_frame(f"{name}.parquet", table)
-        written["records.csv"] = folder.write("records.csv", tables["records"].to_csv(index=False))
-        kept = {k: v for k, v in before_this.get("files", {}).items() if k not in written}
-        result = add(
-            Result(folder.address, work.experiment, manifest | {"files": kept | written}, **tables)
-        )
-        folder.write_json("manifest.json", sealed(result.manifest))
-        finish(result)
+        yield OpenRun(work, execution, parts, before, before_this, written, changes, begun, created)
+
+
+def save_run(
+    run: OpenRun,
+    outcomes: Mapping[Unit, UnitOutcome],
+    add: Callable[[Result], Result] = lambda result: result,
+    finish: Callable[[Result], None] = lambda result: None,
+) -> Result:
+    """Write the tables and the manifest of a run whose units all have their outcome."""
+    work, folder = run.work, run.parts.folder
+    tables = _tables(work, outcomes)
+    manifest = _manifest(work, run.execution, outcomes, run.created)
+    manifest["directory"] = _started_in(folder)
+    manifest["trained_again"] = run.changes
+    manifest["stale_parts_removed"] = _remove_stale(run.parts, tables["records"])
+    manifest["wall_seconds"] = _wall_seconds(work, run.manifest, run.begun)
+    written = dict(run.written)
+    for name, table in tables.items():
+        written[f"{name}.parquet"] = folder.write_frame(f"{name}.parquet", table)
+    written["records.csv"] = folder.write("records.csv", tables["records"].to_csv(index=False))
+    kept = {k: v for k, v in run.manifest.get("files", {}).items() if k not in written}
+    result = add(
+        Result(folder.address, work.experiment, manifest | {"files": kept | written}, **tables)
+    )
+    folder.write_json("manifest.json", sealed(result.manifest))
+    finish(result)
     return result
 
 
@@ -233,6 +374,10 @@ def _check_folder(folder: RunFolder, work: Work, execution: Execution) -> None:
     What is in it beside a run stays there, but a run cannot begin over somebody's file.
     """
     experiment = work.experiment
+    if folder.is_study():
+        raise InputError(
+            f"name: {folder.address!r} holds a study; choose another --name, or --over, as it was made"
+        )
     if not folder.is_run():
         folder.refuse_foreign(RUN_FILES)
         return
@@ -266,12 +411,9 @@ def _check_folder(folder: RunFolder, work: Work, execution: Execution) -> None:
         )
 
 
-def _parts(work: Work, execution: Execution, folder: RunFolder) -> Parts:
+def _parts(work: Work, folder: RunFolder, around: Mapping[str, dict[str, str]]) -> Parts:
     """The folder's parts, each unit's named by the digest of what it depends on here and now."""
-    around = {
-        name: backend_surroundings(backend, execution.threads)
-        for name, backend in work.backends.items()
-    }
+    around = {name: around[name] for name in work.backends}
     data = work.dataset.sha256
     digests = {u: unit_digest(u, work.experiment, data, around[u.backend]) for u in work.units}
     return Parts(folder, work.experiment, work.dataset, digests, around)
@@ -286,26 +428,32 @@ def _changes(work: Work, parts: Parts) -> dict[str, list[str]]:
     return changes
 
 
-def _carry_out(
-    work: Work, execution: Execution, parts: Parts, progress: Progress | None
-) -> dict[Unit, UnitOutcome]:
-    """Have every missing unit done; each part is on disk before the next outcome."""
-    outcomes: dict[Unit, UnitOutcome] = {}
-    if not work.missing:
-        return outcomes
-    chatter = parts.folder.path("workers.log") if parts.folder.local else None
-    job = Job(work.missing, work.experiment, work.dataset, execution, chatter)
-    stream = executor(execution.executor)(job)
+def carry_out(
+    runs: Sequence[OpenRun], log: str | None = None
+) -> Generator[UnitOutcome, None, None]:
+    """Have every missing unit of some runs done, as one queue; each part is on disk before its outcome.
+
+    ``log``: where workers' chatter goes, by default into the first run's folder.
+    """
+    units = tuple(unit for run in runs for unit in run.work.missing)
+    if not units:
+        return
+    folder, execution = runs[0].parts.folder, runs[0].execution
+    of_unit = {unit: run.parts for run in runs for unit in run.work.missing}
+    given = {
+        run.work.missing[0].point: (run.work.experiment, run.work.dataset)
+        for run in runs
+        if run.work.missing
+    }
+    chatter = log or (folder.path("workers.log") if folder.local else None)
+    stream = executor(execution.executor)(Job(units, given, execution, chatter))
     try:
         for outcome in stream:
             if outcome.rows is not None and Status.UNAVAILABLE not in set(outcome.rows["status"]):
-                outcome = parts.write(outcome)
-            outcomes[outcome.unit] = outcome
-            if progress:
-                progress.finished(outcome)
+                outcome = of_unit[outcome.unit].write(outcome)
+            yield outcome
     finally:
         stream.close()  # type: ignore[attr-defined]
-    return outcomes
 
 
 def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.DataFrame]:

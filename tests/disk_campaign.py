@@ -558,7 +558,9 @@ def baseline_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 if __name__ == "__main__":
     seed, times = int(sys.argv[1]), int(sys.argv[2])
-    with tempfile.TemporaryDirectory() as folder:
+    # no TemporaryDirectory, which every fork would remove when it ends
+    folder = tempfile.mkdtemp(prefix="campaign-")
+    try:
         campaign = Campaign(Path(folder), seed, times)
         figures = {}
         for kind in KINDS:
@@ -569,3 +571,5 @@ if __name__ == "__main__":
             for failure in tally.failures[:4]:
                 print("   ", " ".join(failure.split())[:300])
         print(json.dumps(figures))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

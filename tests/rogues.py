@@ -6,13 +6,16 @@ import ctypes
 import os
 import random
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
 from typing import NoReturn
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from backends.base import Backend
 
@@ -112,6 +115,16 @@ class Killed(_Rogue):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class LeavesFiles(_Rogue):
+    """Is killed before it can remove its temporary files, as a framework is by a time limit."""
+
+    def misbehave(self, x, y) -> None:
+        tempfile.mkstemp()
+        tempfile.mkdtemp()
+        subprocess.run([sys.executable, "-c", "import tempfile; tempfile.mkstemp()"], check=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Writes(_Rogue):
     def misbehave(self, x, y) -> None:
         y[:] = 0
@@ -167,6 +180,25 @@ class SaysNumbers(_Rogue):
         return 42
 
 
+class NeverDecides(_Rogue):
+    def unsupported(self, network, training):
+        time.sleep(10_000)
+
+
+class WithASleepingLibrary(_Rogue):
+    modules = ("rogue_sleeps",)
+
+
+class KnowsNoVersions(_Rogue):
+    def versions(self):
+        raise LookupError("no versions")
+
+
+class LooksForVersions(_Rogue):
+    def versions(self):
+        time.sleep(10_000)
+
+
 class WithArguments(_Rogue):
     def __init__(self, argument):
         self.argument = argument
@@ -200,6 +232,7 @@ class TurnsTheTables(_Rogue):
         sys.path.clear()
         warnings.simplefilter("error")
         sys.setrecursionlimit(200)
+        threadpool_limits(3)
         sys.stdout = sys.stderr = None
 
     def train(self, *args):

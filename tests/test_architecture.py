@@ -32,18 +32,21 @@ HARNESS = (
     "check",
     "upgrade",
     "atlas",
+    "study",
     "bench",
     "api",
     "cli",
     "__main__",
 )
-VERBS = ("report", "parity", "compare", "lecture", "check", "upgrade", "atlas", "bench")
+VERBS = ("report", "parity", "compare", "lecture", "check", "upgrade", "atlas", "study", "bench")
 MAY_USE = {
     ("check", "parity"),
     ("upgrade", "parity"),
     ("upgrade", "compare"),
     ("atlas", "parity"),
     ("bench", "lecture"),
+    ("study", "compare"),
+    ("study", "check"),
 }  # of the verbs, nobody else another
 BACKENDS = (
     "recording",

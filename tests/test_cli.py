@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -240,6 +241,7 @@ GIVEN: dict[str, tuple[list[str], Any, dict[str, Any]]] = {
     "features": (["a,b", "c"], ("a", "b", "c"), {}),
     "drop": (["a,b", "c"], ("a", "b", "c"), {}),
     "missing": (["impute"], "impute", {}),
+    "missing_values": (["-999,age=0", "?"], ("-999", "age=0", "?"), {}),
     "missing_indicator": ([], True, {"missing": "impute"}),
     "header": ([], True, {}),
     "draws": (["notebook"], "notebook", {}),
@@ -424,3 +426,23 @@ def test_frameworks_chatter_goes_into_the_runs_log(tmp_path):
     )
     assert done.stderr == ""
     assert "oneDNN" not in done.stdout
+
+
+def test_a_working_directory_that_is_gone_is_one_line(tmp_path):
+    gone = tmp_path / "gone"
+    code = f"import os; os.mkdir({str(gone)!r}); os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); "
+    code += (
+        "from harness.__main__ import main; import sys; sys.argv = ['harness', 'run', '--dry-run', "
+    )
+    code += "'--backend', 'numpy', '--output', 'out']; main()"
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 2)
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") <= 1

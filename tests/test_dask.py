@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -92,6 +93,9 @@ def test_a_worker_killed_mid_run_costs_nothing_but_time(cluster, tmp_path, monke
 
 
 def test_a_unit_that_kills_its_workers_is_recorded_as_failed(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     (tmp_path / "faulty.py").write_text(FAULTY)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -100,6 +104,7 @@ def test_a_unit_that_kills_its_workers_is_recorded_as_failed(tmp_path, monkeypat
     assert set(result.of("faulty:Dies")["status"]) == {"failed"}
     assert "its worker died, again and again" in result.of("faulty:Dies")["reason"].iloc[0]
     assert "ok" in set(result.of("numpy")["status"])
+    assert not any(temporary.iterdir())
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):

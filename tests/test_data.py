@@ -9,8 +9,9 @@ import pytest
 from harness.data.dataset import load_dataset
 from harness.data.scaling import scaled
 from harness.data.split import split_rows
+from harness.data.teaching_sets import runge_function
 from harness.errors import InputError
-from harness.experiment.experiment import Experiment
+from harness.experiment.experiment import Experiment, experiment_from
 
 
 @pytest.fixture
@@ -65,6 +66,18 @@ def test_the_other_sets_of_scikit_learn_load(name, samples, features, classes):
     dataset = load_dataset(Experiment(dataset=name))
     assert dataset.x.shape == (samples, features)
     assert len(dataset.classes) == classes
+
+
+@pytest.mark.parametrize("name", ["xor", "two_moons", "spirals", "runge"])
+def test_teaching_sets_have_one_or_two_features_and_are_always_the_same(name):
+    task = "regression" if name == "runge" else "classification"
+    one, other = (load_dataset(experiment_from({"dataset": name, "task": task})) for _ in range(2))
+    assert one.counts == (400, 1 if name == "runge" else 2, 0 if name == "runge" else 2)
+    assert one.sha256 == other.sha256
+    if name == "xor":
+        assert (one.y == (one.x.prod(axis=1) < 0)).all()
+    if name == "runge":
+        assert np.std(one.y - runge_function(one.x[:, 0])) == pytest.approx(0.05, rel=0.1)
 
 
 @pytest.mark.parametrize("name", ["flowers.csv", "flowers.parquet", "flowers.npz"])

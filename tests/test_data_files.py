@@ -547,3 +547,64 @@ def test_a_feature_constant_but_for_round_off_is_only_shifted(tmp_path):
     x = scaled(dataset, split, experiment)
     assert (x[split.train, 0] == 0).all()
     assert x[0, 0] == np.float32(14.63 - 14.62)
+
+
+# values that stand for a missing one
+
+MARKED = "age,bmi,temp,y\n" + "".join(
+    f"{-999 if n % 9 == 0 else 20 + n},{'unknown' if n % 10 == 3 else 20.5 + n % 7},"
+    f"{-200 if n % 12 == 5 else n % 11},{n % 2 or -1}\n"
+    for n in range(60)
+)
+
+
+def test_values_that_are_said_to_be_missing_are(tmp_path):
+    file = tmp_path / "marked.csv"
+    file.write_text(MARKED)
+    named = {"missing_values": "-999,unknown,temp=-200,-1", "missing": "impute"}
+    dataset = load_dataset(Experiment(dataset=str(file), **named))
+    gone = np.isnan(dataset.x)
+    rows = np.arange(60)
+    expected = np.stack([rows % 9 == 0, rows % 10 == 3, rows % 12 == 5], axis=1)
+    assert np.array_equal(gone, expected)
+    assert dataset.x[1].tolist() == [21, 21.5, 1]
+    assert dataset.classes == ("-1", "1")  # a class keeps its name, whatever else that may mean
+    assert "7 in age, 6 in bmi, 5 in temp" in told(dataset)
+    dropped = load_dataset(Experiment(dataset=str(file), **named | {"missing": "drop"}))
+    assert len(dropped.x) == 60 - expected.any(axis=1).sum()
+
+
+def test_a_test_part_has_the_same_values_missing(tmp_path):
+    for name, rows in (("a.csv", MARKED), ("b.csv", MARKED.replace("-999", "-999.0"))):
+        (tmp_path / name).write_text(rows.replace("unknown", "9"))
+    files = {"dataset": str(tmp_path / "a.csv"), "test_file": str(tmp_path / "b.csv")}
+    dataset = load_dataset(Experiment(**files, missing_values="-999", missing="impute"))
+    assert np.isnan(dataset.x[:60, 0]).sum() == np.isnan(dataset.x[60:, 0]).sum() == 7
+
+
+def test_a_regression_target_may_be_missing_by_a_value(tmp_path):
+    (tmp_path / "m.csv").write_text(MARKED)
+    given = {"target": "temp", "task": "regression", "drop": "bmi", "missing": "drop"}
+    dataset = load_dataset(
+        Experiment(dataset=str(tmp_path / "m.csv"), missing_values="-200", **given)
+    )
+    assert dataset.y.min() == 0
+    assert len(dataset.y) == 55
+
+
+def test_likely_markers_are_warned_of_and_named_with_their_flag(tmp_path):
+    file = tmp_path / "marked.csv"
+    file.write_text(MARKED.replace("unknown", "9"))
+    said = told(load_dataset(Experiment(dataset=str(file))))
+    assert "-999 in age (7 times)" in said
+    assert "--missing-values -200" in said
+    file.write_text("a,b,y\n" + "".join(f"{n % 5 - 2},{n % 3 * 9},{n % 2}\n" for n in range(60)))
+    assert "--missing-values" not in told(load_dataset(Experiment(dataset=str(file))))
+
+
+def test_one_word_among_numbers_is_refused_with_the_flag_that_reads_it(tmp_path):
+    (tmp_path / "m.csv").write_text(MARKED)
+    with pytest.raises(InputError, match="--missing-values unknown; or leave them out: --drop bmi"):
+        load_dataset(Experiment(dataset=str(tmp_path / "m.csv")))
+    with pytest.raises(InputError, match="did you mean 'temp'"):
+        load_dataset(Experiment(dataset=str(tmp_path / "m.csv"), missing_values="tmp=0"))

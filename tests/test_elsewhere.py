@@ -72,8 +72,10 @@ def test_an_engine_belongs_to_keras():
         find("numpy@jax")
 
 
-def test_another_process_gives_the_same_bits_and_says_where_it_is():
+def test_another_process_gives_the_same_bits_and_says_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     there = usable("numpy@threads=1")
+    assert [path.name.startswith("harness-") for path in tmp_path.iterdir()] == [True]
     one, two = there.train(*task()), find("numpy").train(*task())
     assert same(one.weights, two.weights)
     assert there.surroundings()["where"] == "threads=1"
@@ -81,6 +83,8 @@ def test_another_process_gives_the_same_bits_and_says_where_it_is():
     x, weights = task()[0], one.weights
     expected = find("numpy").predict_proba(x, NETWORK, weights)
     np.testing.assert_array_equal(there.predict_proba(x, NETWORK, weights), expected)
+    there.end()
+    assert not any(tmp_path.iterdir())
 
 
 def test_data_that_changed_between_two_trainings_are_sent_again():

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -149,7 +150,10 @@ def test_a_training_that_diverges_is_an_error_with_a_remedy():
         ({"nesterov": True}, "nesterov: needs a momentum above 0, found momentum 0"),
         ({"hidden": 0}, "hidden: found 0; allowed: a whole number, 1 or above"),
         ({"hidden": (5, 2.5)}, "hidden: found 2.5"),
-        ({"hidden": ()}, r"hidden: found \(\); allowed: a whole number for each layer"),
+        (
+            {"activation": ("relu", "tanh")},
+            r"activation: found 2 \(relu, tanh\) for 1 hidden layer;",
+        ),
         ({"hidden": "50"}, "hidden: found '50'"),
         ({"epochs": 0}, "epochs: found 0; allowed: a whole number, 1 or above"),
         ({"epochs": True}, "epochs: found True"),
@@ -184,6 +188,16 @@ def test_names_of_other_programs_are_told_what_they_are_here():
         MLPBackendClassifier().set_params(max_iter=3)
 
 
+def test_no_hidden_layer_is_logistic_regression():
+    x = StandardScaler().fit_transform(X)
+    model = MLPBackendClassifier(
+        hidden=(), eta=0.5, lmbd=0.1, epochs=200, batch_size=150, optimizer="sgd"
+    ).fit(x, Y)
+    exact = LogisticRegression(C=1 / (0.1 * len(X)), tol=1e-8).fit(x, Y)  # its own optimiser
+    assert [W.shape for W in model.coefs_] == [(4, 3)]
+    assert np.abs(model.predict_proba(x) - exact.predict_proba(x)).max() < 1e-3
+
+
 def test_hidden_may_be_a_number_as_in_an_experiment():
     one, other = (MLPBackendClassifier(hidden=h, epochs=1, random_state=0) for h in (7, (7,)))
     assert np.array_equal(one.fit(X, Y).coefs_[0], other.fit(X, Y).coefs_[0])
@@ -195,13 +209,16 @@ def test_hidden_may_be_a_number_as_in_an_experiment():
         *(("eta", v) for v in (-0.1, 0, np.inf, "zero")),
         *(("lmbd", v) for v in (-1, np.nan)),
         *(("momentum", v) for v in (-0.5, 1, 1.5)),
-        *(("hidden", v) for v in (0, (), (4, -1))),
+        *(("hidden", v) for v in (0, (4, -1))),
         *(("epochs", v) for v in (0, -3, 2.5)),
         *(("batch_size", v) for v in (0, 1.5)),
         ("dtype", "float16"),
+        *(("l1", v) for v in (-1, np.inf)),
+        ("schedule", "cosine"),
+        ("decay", 0.5),
         ("nesterov", True),
         ("activation", "swish"),
-        ("optimizer", "rmsprop"),
+        ("optimizer", "adamax"),
     ],
 )
 def test_what_an_experiment_refuses_the_estimator_refuses_too(setting, value):

@@ -42,8 +42,13 @@ def test_a_log_range_and_a_list_are_numbers():
         ({"lmbd": "1:2"}, "found '1:2'; allowed: a list such as"),
         ({"test_size": 0.0}, "test_size: found 0; allowed: a finite number above 0 and below 1"),
         ({"test_size": 1.0}, "test_size: found 1; allowed: a finite number above 0 and below 1"),
-        ({"hidden": []}, "hidden: found nothing"),
+        ({"hidden": ""}, "hidden: found ''"),
         ({"hidden": [0]}, "hidden: found 0; allowed: a whole number, 1 or above"),
+        ({"activation": "relu,sigmod", "hidden": [5, 4]}, "did you mean 'sigmoid'?"),
+        (
+            {"activation": "relu,tanh"},
+            "activation: found 2 (relu, tanh) for 1 hidden layer; allowed",
+        ),
         ({"activation": "sigmod"}, "did you mean 'sigmoid'?"),
         ({"optimizer": "adm"}, "did you mean 'adam'?"),
         ({"dtype": "float23"}, "did you mean 'float32'?"),
@@ -116,6 +121,28 @@ def test_runs_of_before_are_found_again(settings, digest):
 
 def test_lmbd_may_be_zero():
     assert Experiment(lmbd=(0.0,)).lmbd == (0.0,)
+
+
+@pytest.mark.parametrize("given", ["none", ["none"], []])
+def test_there_may_be_no_hidden_layer(given):
+    assert experiment_from({"hidden": given}).hidden == ()
+    assert experiment_from({"hidden": given}).network("numpy", 4, 3).sizes == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "network"),
+    [
+        (["relu"], "relu", "relu"),
+        ("relu,tanh", ("relu", "tanh"), ("relu", "tanh")),
+        ("relu,relu", ("relu", "relu"), "relu"),
+    ],
+)
+def test_one_activation_is_kept_as_a_name_and_several_in_the_order_of_the_layers(
+    given, kept, network
+):
+    experiment = experiment_from({"hidden": [5, 4], "activation": given})
+    assert experiment.activation == kept
+    assert experiment.network("numpy", 4, 3).activation == network
 
 
 def test_a_backend_may_be_overridden_without_touching_the_others():

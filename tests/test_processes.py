@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from backends.error_words import error_words, whole_error
 from backends.process_state import kept_process_state
 from backends.registry import UnusableBackend, find
 from harness.api import run
+from harness.executors.by_name import prepare_executor
 from harness.experiment.execution import Execution
 from harness.parity.parity import parity
 from harness.parity.verdict import ParityOutcome
@@ -61,6 +63,32 @@ def test_in_this_process_a_backend_can_neither_end_it_nor_change_its_targets(nam
     experiment = SMALL.model_copy(update={"backends": (backend, "numpy")})
     result = run(experiment, Execution(executor="serial", output=str(tmp_path), name="run"))
     assert set(result.of(backend)["status"]) == {"failed"}
+    assert set(result.of("numpy")["status"]) == {"ok", "diverged"}
+
+
+def test_temporary_files_of_killed_workers_are_removed(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    prepare_executor("processes")  # whose socket lives as long as this process
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    experiment = SMALL.model_copy(update={"backends": ("rogues:LeavesFiles",)})
+    given = Execution(jobs=1, output=str(tmp_path), name="run")
+    assert set(run(experiment, given).records["status"]) == {"failed"}
+    assert not any(temporary.iterdir())
+
+
+def test_a_backend_that_never_answers_is_given_up(tmp_path, monkeypatch):
+    import rogues  # noqa: F401 (before the limit is so short)
+
+    (tmp_path / "rogue_sleeps.py").write_text("import time; time.sleep(10_000)")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HARNESS_LOAD_SECONDS", "1")
+    names = ("rogues:NeverDecides", "rogues:WithASleepingLibrary")
+    experiment = SMALL.model_copy(update={"backends": (*names, "numpy")})
+    result = run(experiment, Execution(executor="serial", output=str(tmp_path), name="run"))
+    reasons = [result.of(name)["reason"].iloc[0] for name in names]
+    assert "unsupported has not come back after 1 s" in reasons[0]
+    assert "its import has not come back after 1 s" in reasons[1]
     assert set(result.of("numpy")["status"]) == {"ok", "diverged"}
 
 
@@ -120,9 +148,12 @@ def test_a_misspelt_place_is_no_backend_at_all(name):
     [
         ("WithArguments", "cannot be made without arguments"),
         ("WithModulesInAString", "modules is 'numpy'; it must be a tuple of str"),
+        ("KnowsNoVersions", "versions raises LookupError: no versions"),
+        ("LooksForVersions", "has not loaded after 2 s"),
     ],
 )
-def test_a_class_that_is_no_backend_says_why(name, reason):
+def test_a_class_that_is_no_backend_says_why(name, reason, monkeypatch):
+    monkeypatch.setenv("HARNESS_LOAD_SECONDS", "2" if name.startswith("Looks") else "60")
     with pytest.raises(UnusableBackend) as refused:
         find(f"rogues:{name}")
     assert reason in refused.value.reason

@@ -353,5 +353,24 @@ def test_backends_write_recordings_of_themselves(tmp_path):
         assert judge_recording(read_recording(tmp_path / "rec" / name)).agrees
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "rmsprop", "eta": [0.01], "l1": 0.01},
+        {"optimizer": "adagrad", "eta": [0.1], "hidden": "none"},
+        {"schedule": "step", "decay": 0.5, "decay_epochs": 2, "momentum": 0.9},
+        {"schedule": "inverse", "activation": "relu,tanh", "hidden": [6, 5], "l1": 0.01},
+    ],
+    ids=["rmsprop", "adagrad", "step", "inverse"],
+)
+def test_a_recording_says_all_that_a_network_and_a_training_may_be(settings, tmp_path):
+    found = judged(NumPyBackend(), IRIS | settings, "float64", tmp_path, 14)
+    assert found.agrees
+    values = {one.name: one for one in found.settings}
+    if settings.get("optimizer") == "rmsprop":
+        assert values["rho"].value == pytest.approx(0.99, rel=1e-3)
+    assert values["lmbd on W1"].value == pytest.approx(0.1, rel=1e-3)
+
+
 def test_numpys_own_training_is_right(tmp_path):
     assert judged(NumPyBackend(), IRIS, "float32", tmp_path, 20).agrees

@@ -39,6 +39,9 @@ FUNCTIONS = (
     "gradients_of",
     "GradientDescent.change",
     "Adam.change",
+    "RMSProp.change",
+    "AdaGrad.change",
+    "eta_of_step",
     "_trained_stack",
 )
 SMALL: dict[str, Any] = {
@@ -52,6 +55,7 @@ SMALL: dict[str, Any] = {
     "backends": ["numpy"],
 }
 REGRESSION = {"dataset": "diabetes", "task": "regression", "eta": [1e-4]}
+STEP = {"schedule": "step", "decay": 0.5, "decay_epochs": 1}
 # between them they go through every line
 EXPERIMENTS: list[dict[str, Any]] = [
     {"momentum": 0.9, "nesterov": True, "hidden": [6, 5], "activation": "sigmoid"},
@@ -59,6 +63,14 @@ EXPERIMENTS: list[dict[str, Any]] = [
     {"optimizer": "adam", "activation": "tanh", "hidden": [6], "penalised": "hidden"},
     {"activation": "elu", "hidden": [5, 4], **REGRESSION},
     {"activation": "relu", "dataset": "breast_cancer", "cost": "sum", "hidden": [6]},
+    {"optimizer": "rmsprop", "hidden": [6, 5], "activation": "relu,tanh", "l1": 0.01, **STEP},
+    {
+        "optimizer": "adagrad",
+        "hidden": "none",
+        "schedule": "inverse",
+        "l1": 0.1,
+        "penalty_factor": 2.0,
+    },
 ]
 ELU = "_elu: below = rounded(np.exp(below)) - 1 if short else np.expm1(below): "
 SHARED = "_trained_stack: shared = streams if len(streams) == 1 else trial.cells.stream: "
@@ -70,6 +82,8 @@ EQUIVALENT = {
     ELU + "1 to 2": "only twins go this way",
     "_elu: below = np.minimum(z, 0): 0 to 1": "what is computed for z > 0 is not taken",
     "Objective.penalty_factor: return 0.0: 0.0 to 0.0": "that is no change",
+    "gradients_of: dW[layer] += rounded(q * np.sign(W[layer])): q * np.sign(W[layer]) to q / "
+    "np.sign(W[layer])": "a sign is its own inverse",
     SHARED
     + "streams if len(streams) == 1 else trial.cells.stream to trial.cells.stream if len(streams) == 1 "
     "else streams": "rows are gathered for every cell in place of once for all",
@@ -115,7 +129,7 @@ def test_every_change_to_the_reference_is_seen_or_changes_nothing():
     assert survivors == set(EQUIVALENT)
 
 
-@pytest.mark.parametrize("settings", EXPERIMENTS[:4])
+@pytest.mark.parametrize("settings", [*EXPERIMENTS[:4], *EXPERIMENTS[5:]])
 def test_the_reference_takes_the_path_of_another_implementation(settings):
     one = experiment_from(SMALL | settings)
     whole = trial(one, load_dataset(one), "numpy", "float64")

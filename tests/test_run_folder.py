@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_runner import SMALL
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from backends.process_state import kept_process_state
+from backends.frameworks import SET_FOR_THREADS
 from harness.api import run, write_report
 from harness.check.baseline import load_baseline, save_baseline
 from harness.errors import InputError
@@ -29,6 +30,7 @@ from harness.results.run_folder import (
     parquet_bytes,
     parquet_frame,
 )
+from harness.training.contract import undisturbed_process
 
 ROOT = Path(__file__).parents[1]
 FORGERIES = {
@@ -236,10 +238,12 @@ def test_what_a_backend_does_to_the_process_ends_with_its_unit(tmp_path, monkeyp
     np.random.seed(1)  # noqa: NPY002
     random.seed(1)
     drawn = [np.random.random(), random.random()]  # noqa: NPY002
+    threads = [library["num_threads"] for library in threadpool_info()]
     np.random.seed(1)  # noqa: NPY002
     random.seed(1)
-    with kept_process_state():
+    with undisturbed_process():
         np.seterr(all="raise")
+        threadpool_limits(max(threads) + 1)  # never entered: holds until somebody sets it back
         np.random.seed(7)  # noqa: NPY002
         random.seed(7)
         os.environ["OMP_NUM_THREADS"] = "64"
@@ -250,6 +254,16 @@ def test_what_a_backend_does_to_the_process_ends_with_its_unit(tmp_path, monkeyp
     assert [np.random.random(), random.random()] == drawn  # noqa: NPY002
     assert (np.geterr(), sys.path, dict(os.environ)) == (errors, path, environment)
     assert os.getcwd() == str(tmp_path)
+    assert [library["num_threads"] for library in threadpool_info()] == threads
+
+
+def test_a_second_run_in_the_same_session_trains_nothing_again(tmp_path, monkeypatch):
+    for name in SET_FOR_THREADS:  # as in a session in which nothing was trained yet
+        monkeypatch.delenv(name, raising=False)
+    for _ in range(2):
+        result = run(SMALL, Execution(executor="serial", output=str(tmp_path), name="run"))
+        assert not [name for name in SET_FOR_THREADS if name in os.environ]
+    assert result.manifest["trained_again"] == {}
 
 
 # what is imported

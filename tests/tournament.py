@@ -32,7 +32,7 @@ class Written(Backend):
 
     name = "written"
     activations = ("sigmoid", "tanh", "relu")
-    heeds = ("momentum", "nesterov")
+    heeds = ("momentum", "nesterov", "schedule", "l1")
     hooks: ClassVar[dict[str, Hook]] = {}
 
     def hook(self, place: str, value: Any, *context: Any) -> Any:
@@ -56,7 +56,8 @@ class Written(Backend):
             xs = self.hook("inputs", x[rows])
             at = self.hook("point", theta, memory)
             g = self.hook("gradients", self.gradients(xs, t, at[:L], at[L:]))
-            rate = real(self.hook("rate", eta))
+            factor = training.eta_factor(self.step // self.epoch_steps)
+            rate = real(self.hook("rate", eta * self.hook("schedule", factor)))
             changes = []
             for k, tensor in enumerate(g):
                 memory[k] = self.hook("memory", memory[k])
@@ -84,6 +85,10 @@ class Written(Backend):
             dW[layer] = self.product(self.a[layer].T, delta) + self.hook(
                 "penalty", self.real(self.lmbd) * W[layer], W[layer], layer
             ).astype(x.dtype)
+            if self.training.l1:
+                dW[layer] = dW[layer] + self.hook("l1", self.real(self.training.l1)) * np.sign(
+                    W[layer]
+                )
             db[layer] = delta.sum(axis=0) + self.hook("bias penalty", 0 * b[layer], b[layer])
             back = self.hook("passed back", W[layer], layer, dW[layer])
             if layer:
@@ -109,6 +114,12 @@ class Written(Backend):
         training, real = self.training, self.real
         if self.hook("optimizer", training.optimizer) == "adam":
             return self.adam(g, memory, rate)
+        if training.optimizer != "sgd":
+            keep, share = self.hook("squares", training.squares)
+            start = self.hook("start of v", 0.0) + 0 * g
+            v = memory["v"] = real(keep) * memory.get("v", start) + real(share) * g * g
+            root = self.hook("root", np.sqrt(v) + real(training.epsilon), v)
+            return rate * g / root.astype(g.dtype)
         m = real(self.hook("momentum", training.momentum))
         if not m:
             return rate * g
@@ -189,6 +200,17 @@ def by_norm(limit: float) -> Hook:
     def hook(s, g):
         norm = np.sqrt(sum(float(np.square(t).sum(dtype=float)) for t in g))
         return [t * s.real(min(1, limit / norm)) for t in g]
+
+    return hook
+
+
+def cost_by_norm(limit: float) -> Hook:
+    """As PyTorch's clip_grad_norm_ beside weight_decay: the penalty comes later."""
+
+    def hook(s, g):
+        penalty = [s.real(s.lmbd if t.ndim == 2 else 0) * t for t in s.theta]
+        cut = by_norm(limit)(s, [t - d for t, d in zip(g, penalty, strict=True)])
+        return [t + d for t, d in zip(cut, penalty, strict=True)]
 
     return hook
 
@@ -303,6 +325,9 @@ def smoothed(s, t):
 CLASSES = "iris|wine|breast_cancer"
 MOMENTUM = "momentum|nesterov"
 FROM_THE_START = "W1"
+RMSPROP = {"optimizer": "rmsprop", "eta": [1e-3, 1e-2]}
+ADAGRAD = {"optimizer": "adagrad", "eta": [1e-2, 1e-1]}
+SCHEDULE = {"schedule": "inverse", "decay": 0.5}
 KINDS = [
     # the penalty
     kind("penalty twice", "penalty factor", "penalty of W1", penalty=times(2)),
@@ -455,6 +480,7 @@ KINDS = [
         gradients=of_biases(lambda s, g: 2 * g),
     ),
     kind("clip by norm", "clipping by norm", "dW{L}", gradients=by_norm(0.05)),
+    kind("cost clipped by norm", "clipping by norm", "dW{L}", gradients=cost_by_norm(0.05)),
     kind(
         "clip by value",
         "clipping by value",
@@ -510,6 +536,28 @@ KINDS = [
     kind("beta_2 0.99", "Adam's beta_2", "W1", "adam", betas=const((0.9, 0.99))),
     kind("beta_1 0.8", "Adam's beta_1", "W1", "adam", betas=const((0.8, 0.999))),
     kind("moments reset", "memory reset", "W1", "adam", memory=reset),
+    # RMSprop and Adagrad
+    kind("rho 0.9", "RMSprop's rho", "W1", "sgd", squares=const((0.9, 0.1)), settings=RMSPROP),
+    kind(
+        "root as Keras has it",
+        "epsilon's place",
+        "W1",
+        "sgd+float64",
+        root=lambda s, root, v: np.sqrt(v + s.real(1e-7)),
+        settings=RMSPROP,
+    ),
+    kind("v from 0.1", "start of v", "W1", "sgd", start_of_v=const(0.1), settings=ADAGRAD),
+    # a schedule, an L1 penalty
+    kind("no schedule", "no schedule", "W1", schedule=const(1.0), settings=SCHEDULE),
+    kind(
+        "schedule early",
+        "schedule early",
+        "W1",
+        schedule=lambda s, f: s.training.eta_factor(s.step // s.epoch_steps + 1),
+        settings=SCHEDULE,
+    ),
+    kind("L1 twice", "L1 penalty's factor", "penalty of W1", l1=times(2), settings={"l1": 0.01}),
+    kind("no L1", "L1 penalty's factor", "penalty of W1", l1=times(0), settings={"l1": 0.01}),
     # eta
     kind("eta tenth", "eta factor", "W1", "sgd|nesterov|adam", rate=times(0.1)),
     # the same steps as those of a dampening of 0.9

@@ -39,17 +39,23 @@ Checked = Iterator[Compared | Skipped]
 Check = Callable[[Backend], Checked]
 
 CALM = Cells(GRID.eta / 10, GRID.lmbd, GRID.stream)  # for a summed cost, ten times as steep
-ADAM = 3.0  # it divides by the root of a gradient that may be small: float32 loses a digit there
 TRAININGS: dict[str, Training] = {
     "gradient descent": Training(),
     "momentum": Training(momentum=0.9),
     "Nesterov momentum": Training(momentum=0.9, nesterov=True),
     "Adam": Training(optimizer="adam"),
+    "RMSprop": Training(optimizer="rmsprop"),
+    "Adagrad": Training(optimizer="adagrad"),
 }
+# of what divides by the root of a gradient that may be small: float32 loses a digit there; RMSprop's
+# first step is ten times as long as the others'
+_ROUNDING = {"adam": 3.0, "adagrad": 3.0, "rmsprop": 10.0}
 # one training for each option that a backend may leave out
 ASKED: dict[str, Training] = {
     "momentum": Training(momentum=0.5),
     "nesterov": Training(momentum=0.5, nesterov=True),
+    "schedule": Training(schedule="inverse"),
+    "l1": Training(l1=0.01),
     "cost": Training(cost="sum"),
     "penalty_factor": Training(penalty_factor=0.5),
     "penalty_per_sample": Training(penalty_per_sample=True),
@@ -72,7 +78,7 @@ def _compared(
         return
     task = problem(network, training)
     drawn = task.plan(**plan)  # type: ignore[arg-type]
-    rounding = ADAM if training.optimizer == "adam" and training.dtype == "float32" else 1.0
+    rounding = _ROUNDING.get(training.optimizer, 1.0) if training.dtype == "float32" else 1.0
     yield Compared(what, task.error(backend, drawn, cells), rounding * task.allowed(drawn))
 
 
@@ -96,11 +102,36 @@ def on_plain_problem(
 
 
 def every_optimizer_follows_the_reference(backend: Backend) -> Checked:
-    """Plain, with momentum, with Nesterov's, and Adam: the NumPy backend's weights, in both dtypes."""
+    """Plain, both momenta, Adam, RMSprop, Adagrad: the NumPy backend's weights, in both dtypes."""
     for name, training in TRAININGS.items():
         for dtype in ("float32", "float64"):
             exact = replace(training, dtype=dtype)  # type: ignore[arg-type]
-            yield from _compared(backend, f"{name}, {dtype}", network_of(), exact)
+            # the others' first steps have the size of eta, RMSprop's ten times that
+            cells = CALM if training.optimizer in ("rmsprop", "adagrad") else GRID
+            yield from _compared(backend, f"{name}, {dtype}", network_of(), exact, cells)
+
+
+def a_schedule_changes_eta_after_whole_epochs(backend: Backend) -> Checked:
+    """Both schedules, through momentum, which remembers steps of the size that they were taken with."""
+    for name, training in {
+        "inverse": Training(schedule="inverse", decay=0.5, dtype="float64"),
+        "step": Training(schedule="step", decay=0.5, decay_epochs=1, dtype="float64"),
+        "step, Nesterov momentum": Training(
+            schedule="step", decay_epochs=2, momentum=0.9, nesterov=True, dtype="float64"
+        ),
+    }.items():
+        yield from _compared(backend, name, network_of(), training, epochs=3)
+
+
+def an_l1_penalty_stands_beside_the_other(backend: Backend) -> Checked:
+    """l1 times the sum of |W|, in the layers that are penalised, a kept short minibatch included."""
+    for name, training in {
+        "l1": Training(l1=0.01, dtype="float64"),
+        "hidden layers, per sample": Training(
+            l1=0.05, penalised="hidden", penalty_per_sample=True, dtype="float64"
+        ),
+    }.items():
+        yield from _compared(backend, name, network_of(), training, keep_last_batch=True)
 
 
 def every_activation_follows_the_reference(backend: Backend) -> Checked:
@@ -108,6 +139,21 @@ def every_activation_follows_the_reference(backend: Backend) -> Checked:
     for activation in ACTIVATIONS:
         network = network_of(activation=activation, layers=3)
         yield from _compared(backend, activation, network, Training(dtype="float64"))
+
+
+def each_layer_may_have_an_activation_of_its_own(backend: Backend) -> Checked:
+    """Two hidden layers with two activations, in the order given."""
+    network = replace(network_of(), activation=("relu", "tanh"))
+    yield from _compared(backend, "relu, tanh", network, Training(dtype="float64"))
+
+
+def there_may_be_no_hidden_layer(backend: Backend) -> Checked:
+    """Logistic regression with a softmax, with one logistic output, and linear regression."""
+    for kind in ("several", "two", "regression"):
+        network = network_of(kind, layers=0)
+        yield from _compared(
+            backend, f"{kind}, no hidden layer", network, Training(dtype="float64")
+        )
 
 
 def two_classes_have_one_logistic_output(backend: Backend) -> Checked:
@@ -272,12 +318,16 @@ def what_cannot_be_done_is_said(backend: Backend) -> Checked:
 CHECKS: tuple[Check, ...] = (
     every_optimizer_follows_the_reference,
     every_activation_follows_the_reference,
+    each_layer_may_have_an_activation_of_its_own,
+    there_may_be_no_hidden_layer,
     two_classes_have_one_logistic_output,
     regression_follows_the_reference,
     a_short_last_minibatch_is_penalised_as_the_others,
     minibatches_may_be_of_one_sample,
     minibatches_may_repeat_samples,
     other_objectives_are_trained_or_refused,
+    a_schedule_changes_eta_after_whole_epochs,
+    an_l1_penalty_stands_beside_the_other,
     only_the_plans_rows_are_seen,
     cells_are_trained_each_for_itself,
     checkpoints_are_trainings_cut_short,

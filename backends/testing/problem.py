@@ -40,7 +40,7 @@ class Problem:
     def error(self, backend: Backend, plan: Plan, cells: Cells = GRID) -> float:
         """The largest relative error of the final weights against the NumPy backend in float64."""
         exact = problem(self.network, self.training, "float64")
-        wide = Plan(plan.initial.astype("float64"), plan.order, plan.bounds, plan.checkpoints)
+        wide = replace(plan, initial=plan.initial.astype("float64"))
         truth = exact.train(NumPyBackend(), wide, cells)[-1]
         return self.apart(self.train(backend, plan, cells)[-1], truth, plan, cells)
 

@@ -63,7 +63,7 @@ class JaxProgram:
     def __init__(self, prepared: Prepared) -> None:
         jax, jnp = load("jax"), load("jax.numpy")
         activate = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu}[
-            prepared.network.activation
+            str(prepared.network.activation)
         ]
 
         def cost(weights: Any, lmbd: Any, x: Any, y: Any) -> Any:

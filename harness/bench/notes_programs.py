@@ -92,9 +92,10 @@ def bare_fit(prepared: Prepared, recipe: Recipe, eta: float, lmbd: float) -> flo
 
     p = prepared
     kind = MLPClassifier if p.network.classes else MLPRegressor
+    activation = (*p.network.activations, "identity")[0]
     model = kind(
         hidden_layer_sizes=p.network.hidden,
-        activation={"sigmoid": "logistic"}.get(p.network.activation, p.network.activation),
+        activation={"sigmoid": "logistic"}.get(activation, activation),
         solver=p.training.optimizer,
         alpha=lmbd * p.plan.batch_size,
         batch_size=p.plan.batch_size,
@@ -141,8 +142,8 @@ def _keras_fit(prepared: Prepared, recipe: Recipe, eta: float, lmbd: float) -> f
 
     p, penalty = prepared, keras.regularizers.L2(lmbd / 2)
     layers = [
-        keras.layers.Dense(units, activation=p.network.activation, kernel_regularizer=penalty)
-        for units in p.network.hidden
+        keras.layers.Dense(units, activation=activation, kernel_regularizer=penalty)
+        for units, activation in zip(p.network.hidden, p.network.activations, strict=True)
     ]
     last = keras.layers.Dense(p.network.outputs, kernel_regularizer=penalty)
     model = keras.Sequential([keras.Input((p.network.features,)), *layers, last])

@@ -8,13 +8,12 @@ from xml.etree import ElementTree
 
 from harness.check.decisive_tests import Primary
 from harness.check.findings import Finding
-from harness.check.section import check_headline, check_points, check_section, run_name
+from harness.check.section import check_headline, check_points, check_section
 from harness.check.verdict import CheckVerdict
 from harness.document.foreign_text import visible
-from harness.document.markdown import markdown
 from harness.document.number_words import change, probability
 from harness.document.plain import plain
-from harness.document.section import Title
+from harness.document.pull_request import pull_request_comment
 
 _SHOWN = 50  # cells that JSON lists
 
@@ -59,9 +58,13 @@ def _primary(primary: Primary) -> dict[str, Any]:
 
 
 def check_markdown(verdict: CheckVerdict) -> str:
-    """The verdict for a CI summary or a pull request."""
-    title = Title(f"{verdict.outcome}: {verdict.baseline.name}", f"run {run_name(verdict)}")
-    return markdown(title, [check_section(verdict)])
+    """The verdict for a CI summary or a pull request, between its marks."""
+    return pull_request_comment(comment_name(verdict), verdict.outcome, [check_section(verdict)])
+
+
+def comment_name(verdict: CheckVerdict) -> str:
+    """What the comment is called, and found again by."""
+    return f"check {verdict.baseline.name}"
 
 
 def check_junit(verdict: CheckVerdict) -> str:

@@ -18,7 +18,7 @@ baseline_app = typer.Typer(
 
 @baseline_app.command("save", cls=EachFlagOnce)
 def save_command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run folder, or a study's.")],
     *,
     name: Annotated[str, typer.Option(help="The baseline's name.", show_default=False)],
     replace: Annotated[
@@ -29,8 +29,24 @@ def save_command(
 ) -> None:
     """Write a run as a baseline: raw values per repeat, in text, to be reviewed in git.
 
+    Of a study every point becomes one, in a folder of the name.
+
     It measures which cells are chaotic, and how each backend stands to the reference over some steps.
     """
+    from harness.results.file_names import folder_name
+    from harness.results.run_folder import RunFolder
+    from harness.study.checks import point_folders
+    from harness.study.study import load_study
+
+    if not RunFolder(run).is_study():
+        _save(run, name, folder, replace=replace)
+        return
+    for point, place in point_folders(load_study(run)).items():
+        _save(place, point, f"{folder.rstrip('/')}/{folder_name('name', name)}", replace=replace)
+
+
+def _save(run: str, name: str, folder: str, *, replace: bool) -> None:
+    """Write one run as a baseline, and say where."""
     from harness.check.baseline import require_savable, save_baseline
     from harness.check.reference_path import reference_paths
     from harness.cli.console import console
@@ -67,6 +83,8 @@ def list_baselines_command(folder: _Folder = _HERE, debug: DEBUG = False) -> Non
 
     from harness.check.baseline import baseline_names, load_baseline
     from harness.cli.console import console
+    from harness.results.run_folder import RunFolder
+    from harness.study.checks import study_baselines
 
     table = Table()
     for column in ("name", "saved", "data", "backends", "cells", "repeats"):
@@ -84,9 +102,14 @@ def list_baselines_command(folder: _Folder = _HERE, debug: DEBUG = False) -> Non
             str(experiment.repeats),
         )
     out = console()
+    of_studies = {name: study_baselines(name, folder) for name in RunFolder(folder).names("")}
     if names:
         out.print(table)
-    else:
+    for name, points in of_studies.items():
+        if points:
+            where = f"{folder.rstrip('/')}/{name}"
+            out.print(f"{name}: a study, {len(points)} points, in {where}", highlight=False)
+    if not names and not any(of_studies.values()):
         out.print(f"none in {folder}; make one with: harness baseline save RUN --name NAME")
 
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from harness.cli.options import DEBUG
-from harness.cli.places import require_lasting, require_writable, unwritten_is_told
+from harness.cli.places import (
+    require_lasting,
+    require_writable,
+    unwritten_is_told,
+    write_in_place,
+    write_text,
+)
 
 if TYPE_CHECKING:
+    from harness.check.decisive_tests import CheckRules
     from harness.check.verdict import CheckVerdict
 
 _TEST, _OUT = "What is tested", "What is written"
@@ -95,7 +102,10 @@ def check_command(
     markdown: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Write Markdown, for a CI summary.", rich_help_panel=_OUT
+            metavar="FILE",
+            help="Write Markdown for a CI summary or a pull request; in a file that has it already, in "
+            "its place.",
+            rich_help_panel=_OUT,
         ),
     ] = None,
     github: Annotated[
@@ -115,6 +125,8 @@ def check_command(
 ) -> None:
     """Run a baseline's experiment again, with its own seeds, and say whether anything got worse.
 
+    Of a study's baseline every point, at its share of alpha.
+
     Exit codes: 0 pass; 1 a regression; 2 wrong usage; 3 inconclusive or not comparable.
     """
     from harness.check.baseline import load_baseline
@@ -126,15 +138,35 @@ def check_command(
     from harness.cli.console import console
     from harness.cli.progress import progress_display
     from harness.cli.sections import show_section
+    from harness.errors import InputError
     from harness.experiment.execution import Execution
+    from harness.study.checks import check_study, study_baselines
 
     for flag, file in (("junit", junit), ("markdown", markdown)):
         require_writable(flag, file)
     require_lasting(output)
-    held = load_baseline(baseline, folder)
     names = [n.strip() for part in backend or [] for n in part.split(",") if n.strip()]
-    experiment = checked_experiment(held, names or None, repeats)
     rules, out = CheckRules(margin, alpha, strict), console()
+    settings: dict[str, Any] = {"threads": threads} | ({"jobs": jobs} if jobs else {})
+    if points := study_baselines(baseline, folder):
+        for flag, given in (("explain", explain), ("junit", junit), ("github", github)):
+            if given:
+                raise InputError(
+                    f"{flag}: found with the baseline of a study; allowed: of one of its points "
+                    f"(--folder {folder}/{baseline} --baseline {points[0]})"
+                )
+        how = {
+            "backends": names or None,
+            "repeats": repeats,
+            "until_decided": until_decided,
+            "most_repeats": most_repeats,
+            "execution": Execution(**settings, output=f"{output}/check-{baseline}"),
+        }
+        _check_points(
+            check_study(baseline, folder, points, run, rules, **how), rules, json, markdown
+        )
+    held = load_baseline(baseline, folder)
+    experiment = checked_experiment(held, names or None, repeats)
     if explain:
         have, first = held.experiment.repeats, experiment.repeats
         most = first if until_decided is False else most_repeats or MOST_TIMES * have
@@ -142,9 +174,6 @@ def check_command(
         power = power_section(held, looks, rules, experiment.backends, runs_per_year)
         show_section(power, out)
         return
-    settings: dict[str, Any] = {"threads": threads, "output": output} | (
-        {"jobs": jobs} if jobs else {}
-    )
     err = console(stderr=True)
     say = (lambda what: None) if json else partial(err.print, highlight=False, markup=False)
     with progress_display(err, quiet=json) as progress:
@@ -156,7 +185,7 @@ def check_command(
             until_decided=until_decided,
             most_repeats=most_repeats,
             rules=rules,
-            execution=Execution(**settings),
+            execution=Execution(**settings, output=output),
             progress=progress,
             say=say,
         )
@@ -177,18 +206,43 @@ def check_command(
     raise typer.Exit(verdict.exit_code)
 
 
+def _check_points(
+    verdicts: Iterator[tuple[str, CheckVerdict]],
+    rules: CheckRules,
+    json: bool,
+    markdown: str | None,
+) -> NoReturn:
+    """Judge every point of a study, tell of each as it comes, and end the command."""
+    from harness.check.formats import check_json, check_markdown
+    from harness.cli.console import console
+    from harness.cli.sections import show_section
+    from harness.study.checks import checks_code, checks_section
+
+    made: dict[str, CheckVerdict] = {}
+    err = console(stderr=True)
+    for point, verdict in verdicts:
+        made[point] = verdict
+        err.print(f"{point}: {verdict.outcome}", highlight=False, markup=False)
+    if json:
+        from json import dumps
+
+        told = {point: check_json(verdict) for point, verdict in made.items()}
+        print(dumps(told, indent=2, allow_nan=False))
+    else:
+        show_section(checks_section(made, rules.alpha), console())
+    if markdown is not None:
+        with unwritten_is_told(repr(markdown)):
+            write_text(markdown, "\n".join(check_markdown(verdict) for verdict in made.values()))
+    raise typer.Exit(checks_code(list(made.values())))
+
+
 def _write(verdict: CheckVerdict, junit: str | None, markdown: str | None) -> None:
     """The files that were asked for."""
-    from pathlib import Path
+    from harness.check.formats import check_junit, check_markdown, comment_name
 
-    from harness.check.formats import check_junit, check_markdown
-
-    made: list[tuple[str | None, Callable[[CheckVerdict], str]]] = [
-        (junit, check_junit),
-        (markdown, check_markdown),
-    ]
-    for place, content in made:
-        if place is not None:
-            with unwritten_is_told(repr(place)):
-                Path(place).parent.mkdir(parents=True, exist_ok=True)
-                Path(place).write_text(content(verdict), encoding="utf-8")
+    if junit is not None:
+        with unwritten_is_told(repr(junit)):
+            write_text(junit, check_junit(verdict))
+    if markdown is not None:
+        with unwritten_is_told(repr(markdown)):
+            write_in_place(markdown, comment_name(verdict), check_markdown(verdict))

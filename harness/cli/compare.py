@@ -10,7 +10,7 @@ from harness.cli.options import DEBUG
 
 
 def compare_command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a study's.")],
     other: Annotated[
         str | None,
         typer.Argument(
@@ -48,6 +48,8 @@ def compare_command(
 ) -> None:
     """Say in which cells backends (or two runs) are equivalent within a margin, and in which not.
 
+    Of a study every point, corrected for all together.
+
     Exit codes: 0 equivalent in every stable cell; 1 different beyond the margin somewhere;
     3 inconclusive (more repeats are needed).
     """
@@ -64,8 +66,16 @@ def compare_command(
     from harness.document.writer import PageAddress
     from harness.errors import InputError
     from harness.results.result import load_result
+    from harness.results.run_folder import RunFolder
     from harness.roundoff.stable_cells import by_backend, chaos_maps
 
+    studies = [RunFolder(place).is_study() for place in (run, other) if place is not None]
+    if any(studies):
+        if not all(studies):
+            raise InputError("compare: found a study and a run; allowed: runs, or studies")
+        from harness.cli.study import study_comparison
+
+        study_comparison(run, other, margin, alpha, chaos=chaos, output=output, json=json)
     first = load_result(run)
     second = load_result(other) if other is not None else None
     comparable_pairs(first, second, margin, alpha)  # refused before any work is done

@@ -58,7 +58,7 @@ def _facts(experiment: Experiment, settings: dict[str, Any]) -> dict[str, Any]:
     helped, needed = survey, dict(settings)
     for refusal in survey.refusals:
         for name, value in refusal.settings.items():
-            before = needed.get(name) if name == "drop" else None
+            before = needed.get(name) if name in ("drop", "missing_values") else None
             needed[name] = value if not before else f"{_as_flag(before)},{value}"
     if survey.refusals and "COLUMN" not in needed.values():
         helped, _ = survey_dataset(type(experiment)(dataset=experiment.dataset, **needed))

@@ -5,6 +5,7 @@ Errors in the input are printed on one line. How a command ends: :class:`harness
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from harness.cli import (
     check,
     compare,
     data,
+    export,
     hold,
     lecture,
     listing,
@@ -38,6 +40,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "run": run.run_command,
     "data": data.data_command,
     "report": report.report_command,
+    "export": export.export_command,
     "parity": parity.parity_command,
     "hold": hold.hold_command,
     "compare": compare.compare_command,
@@ -92,7 +95,7 @@ def _in_one_line(given: Sequence[str]) -> int:
     try:
         return _invoke(given)
     except OSError as error:
-        place = f"{error.filename!r} " if error.filename else ""
+        place = f"{error.filename!r} " if error.filename else _removed_place()
         return _refused(
             f"{place}cannot be read or written ({error.strerror or error}); allowed: a place that can be"
         )
@@ -103,6 +106,15 @@ def _in_one_line(given: Sequence[str]) -> int:
     except KeyboardInterrupt:
         tell_stopped()
         return ExitCode.UNFINISHED
+
+
+def _removed_place() -> str:
+    """The working directory in words, where it is no more."""
+    try:
+        os.getcwd()
+    except OSError:
+        return "the working directory, which has been removed, "
+    return ""
 
 
 def _invoke(arguments: Sequence[str]) -> int:

@@ -107,6 +107,16 @@ def parity_command(
             show_default=False,
         ),
     ] = None,
+    markdown: Annotated[
+        str | None,
+        typer.Option(
+            help="Write Markdown for a CI summary or a pull request; in a file that has it already, in its "
+            "place.",
+            metavar="FILE",
+            rich_help_panel=_PANEL,
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[
         bool,
         typer.Option(
@@ -133,7 +143,12 @@ def parity_command(
 
     from backends.registry import BUILT_IN
     from harness.cli.console import console
-    from harness.cli.places import require_writable, unwritten_is_told
+    from harness.cli.places import (
+        require_writable,
+        unwritten_is_told,
+        write_in_place,
+        write_text,
+    )
     from harness.cli.progress import Steps
     from harness.cli.sections import show_section, tell_faults
     from harness.document.writer import PageAddress
@@ -154,9 +169,10 @@ def parity_command(
                 f"{next(iter(settings))}: found beside a recording, which says itself how it was trained; "
                 "allowed: backend"
             )
-        code = judge_files(recordings, chosen, output, feedback, junit, json, quiet)
+        code = judge_files(recordings, chosen, output, feedback, junit, json, quiet, markdown)
         raise typer.Exit(code)
     require_writable("junit", junit)
+    require_writable("markdown", markdown)
     if feedback:
         raise InputError("feedback: found without a recording; allowed: with one or more")
     experiment, *_ = resolve(experiment_from(settings))
@@ -191,10 +207,14 @@ def parity_command(
         record_backends(experiment, record, steps, say if not quiet else lambda text: None)
         status.stop()
     if junit is not None:
-        from harness.cli.recordings import write_text
         from harness.parity.recorded_section import parity_junit, verdict_cases
 
         write_text(junit, parity_junit(verdict_cases(result)))
+    if markdown is not None:
+        from harness.parity.record import parity_comment
+
+        with unwritten_is_told(repr(markdown)):
+            write_in_place(markdown, *parity_comment(result))
     waiting.until(time.perf_counter(), "training and comparing")
     page = PageAddress("none")
     with unwritten_is_told("parity"):

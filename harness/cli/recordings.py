@@ -22,13 +22,14 @@ def judge_files(
     junit: str | None = None,
     json: bool = False,
     quiet: bool = False,
+    markdown: str | None = None,
 ) -> int:
     """Judge recordings and print what came of it; the exit code.
 
     ``backends``: trained along the plan of the only recording and judged beside it.
     """
     from harness.cli.console import console
-    from harness.cli.places import require_writable
+    from harness.cli.places import require_writable, write_in_place, write_text
     from harness.cli.sections import show_section, tell_faults
     from harness.document.section import Title
     from harness.document.writer import write_sections
@@ -38,6 +39,7 @@ def judge_files(
     from harness.results.run_folder import RunFolder
 
     require_writable("junit", junit)
+    require_writable("markdown", markdown)
     recordings = _read(files)
     recordings += _along(recordings, backends, output)
     doing = console(stderr=True)
@@ -65,6 +67,12 @@ def judge_files(
                 (f"{judged[0].name} and {judged[1].name}", "path", code, pair_headline(pair))
             )
         write_text(junit, parity_junit(cases))
+    if markdown is not None:
+        from harness.document.pull_request import pull_request_comment
+
+        name = f"parity {', '.join(one.name for one in judged)}"
+        outcome = {0: "right", 1: "wrong"}.get(code, "undecided")
+        write_in_place(markdown, name, pull_request_comment(name, outcome, shown))
     if json:
         from json import dumps
 
@@ -173,9 +181,3 @@ def _pair_json(pair: RecordedPair, headline: str) -> dict[str, Any]:
 
 def _code(codes: Sequence[int]) -> int:
     return 1 if 1 in codes else max(codes)
-
-
-def write_text(place: str, content: str) -> None:
-    """Write a file that was asked for, its folder as well."""
-    Path(place).parent.mkdir(parents=True, exist_ok=True)
-    Path(place).write_text(content, encoding="utf-8")

@@ -13,7 +13,7 @@ import typer
 
 from harness.cli.options import takes_run
 from harness.cli.waiting import Waiting
-from harness.errors import ExitCode
+from harness.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from harness.results.result import Result
 
 _REPORT = "Beside the report"
-_EXECUTION = "How to run it"  # the panel of the execution's settings
+_WHAT = "What to run"  # panels of the settings
+_EXECUTION = "How to run it"
 
 
 @takes_run
@@ -58,6 +59,26 @@ def run_command(
             show_default=False,
         ),
     ] = None,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SETTING=VALUES",
+            help="An outer axis: a grid for each value of a setting, such as activation=tanh,relu; values "
+            "that hold commas parted by semicolons (hidden=50;100,50), of one backend keras.hidden=50;100. "
+            "Repeatable; a table over in a file.",
+            rich_help_panel=_WHAT,
+            show_default=False,
+        ),
+    ] = None,
+    zipped: Annotated[
+        bool,
+        typer.Option(
+            "--zip",
+            help="Go through the values of all axes together, in place of their product.",
+            rich_help_panel=_WHAT,
+            show_default=False,
+        ),
+    ] = False,
     quiet: Annotated[
         bool,
         typer.Option("--quiet", "-q", help="Print only what went wrong.", show_default=False),
@@ -67,7 +88,21 @@ def run_command(
 
     The default is the preset [b]fair[/b]: scikit-learn's digits, a 64-50-10 network, 49 cells, on all
     backends. The same command again takes up where a stopped run was, or just makes its report again.
+
+    With --over it is a study: such a grid at every point of the axes, in one folder with one page.
     """
+    from harness.cli.study import axes_of, study_run
+
+    settings, axes, file_zips = axes_of(settings, over or [])
+    zipped = zipped or bool(file_zips)
+    if zipped and not axes:
+        raise InputError("zip: found without over; allowed: with it")
+    if axes:
+        for name, asked in (("references", references), ("tensorboard", tensorboard is not None)):
+            if asked:
+                raise InputError(f"{name}: found beside over; allowed: for one run")
+        study_run(settings, axes, zipped=zipped, dry_run=dry_run, quiet=quiet)
+        return
     from harness.executors.by_name import prepare_executor
     from harness.experiment.config import sort_settings
 

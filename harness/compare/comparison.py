@@ -37,6 +37,7 @@ VERDICTS = {
 AGREEING = ("identical", "equivalent")
 AGAINST = ("different", "one diverged")
 OPEN = ("undecided", "bimodal", "not run")
+OUTCOME_CODES = {"equivalent": 0, "different": 1, "inconclusive": 3}
 APART = ("chaotic", "diverged", "not run")
 
 
@@ -93,16 +94,20 @@ class Comparison:
     @property
     def outcome(self) -> str:
         """``equivalent``, ``different`` or ``inconclusive``, over all stable cells of all pairs."""
-        verdicts = self.cells["verdict"]
-        if verdicts.isin(AGAINST).any():
-            return "different"
-        settled = verdicts.isin(AGREEING).any() and not verdicts.isin(OPEN).any()
-        return "equivalent" if settled else "inconclusive"
+        return verdicts_outcome(self.cells["verdict"])
 
     @property
     def exit_code(self) -> int:
         """0 equivalent, 1 different beyond the margin, 3 inconclusive (or nothing to compare)."""
-        return {"equivalent": 0, "different": 1, "inconclusive": 3}[self.outcome]
+        return OUTCOME_CODES[self.outcome]
+
+
+def verdicts_outcome(verdicts: pd.Series) -> str:
+    """``equivalent``, ``different`` or ``inconclusive``: what the verdicts of some cells come to."""
+    if verdicts.isin(AGAINST).any():
+        return "different"
+    settled = verdicts.isin(AGREEING).any() and not verdicts.isin(OPEN).any()
+    return "equivalent" if settled else "inconclusive"
 
 
 def comparable_pairs(
@@ -131,7 +136,7 @@ def compare(
     chaotic (and repeat or backend, if known); its cells are set apart.
     """
     pairs = comparable_pairs(first, second, margin, alpha)
-    cells = pd.concat([_cells(*pair, margin, chaos) for pair in pairs], ignore_index=True)
+    cells = measured_cells(pairs, margin, chaos)
     repeats = pairs[0][0].repeats
     others = tuple(
         name
@@ -154,6 +159,13 @@ def compare(
         cochran=_cochran(pairs),
         differences=[] if second is None else run_differences(first, second),
     )
+
+
+def measured_cells(
+    pairs: Sequence[Pair], margin: float, chaos: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """The cells of some pairs with all that is measured of them; :func:`decisions` decides."""
+    return pd.concat([_cells(*pair, margin, chaos) for pair in pairs], ignore_index=True)
 
 
 def decisions(cells: pd.DataFrame, margin: float, alpha: float) -> pd.DataFrame:

@@ -79,7 +79,7 @@ def column_kind(column: pd.Series[Any]) -> ColumnKind:
         return "complex"
     if pd.api.types.is_numeric_dtype(dtype):
         return "number"
-    values = pd.Series(column.dropna().unique())
+    values = _distinct(column)
     kinds = set(map(type, values))
     if not kinds:
         return "number"
@@ -104,6 +104,14 @@ def column_kind(column: pd.Series[Any]) -> ColumnKind:
     if numbers.any() and column.dropna().isin(values[numbers]).mean() > _MIXED:
         return "mixed"
     return "category"
+
+
+def _distinct(column: pd.Series[Any]) -> pd.Series[Any]:
+    """The values of a column, each once, without what is missing."""
+    try:
+        return pd.Series(column.factorize()[1].astype(object))
+    except TypeError:  # lists, which are refused later
+        return pd.Series(column.dropna())
 
 
 def as_numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:

@@ -1,7 +1,8 @@
 """Data sets: samples as they came, before any split.
 
-A data set comes from scikit-learn (``digits``, ``iris``, ``wine``, ``breast_cancer``, ``diabetes``),
-from OpenML (``openml:NAME``), from a file (:mod:`harness.data.readers`) or from memory.
+A data set comes from scikit-learn (``digits``, ``iris``, ``wine``, ``breast_cancer``, ``diabetes``), is made
+for teaching (:mod:`harness.data.teaching_sets`), or comes from OpenML (``openml:NAME``), from a file
+(:mod:`harness.data.readers`) or from memory.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from harness.data.file_table import FileTable
 from harness.data.oddities import odd_features
 from harness.data.readers import FILE_KINDS, LABEL, read_file, read_openml
 from harness.data.survey import Survey, survey_table
+from harness.data.teaching_sets import TEACHING_SETS
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
 from harness.experiment.memory_data import MEMORY
 
-CLASSIFICATION = ("digits", "iris", "wine", "breast_cancer")
-REGRESSION = ("diabetes",)
+CLASSIFICATION = ("digits", "iris", "wine", "breast_cancer", "xor", "two_moons", "spirals")
+REGRESSION = ("diabetes", "runge")
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def survey_dataset(experiment: Experiment) -> tuple[Survey, str]:
     if experiment.test_file is not None:
         test = read_file(_existing(experiment.test_file, "test_file"), experiment.header)
     if name in (*CLASSIFICATION, *REGRESSION):
-        return _built_in(experiment), f"sklearn.datasets.load_{name}"
+        made = "made for teaching" if name in TEACHING_SETS else f"sklearn.datasets.load_{name}"
+        return _built_in(experiment), made
     if name.startswith("openml:"):
         table, source = read_openml(name.removeprefix("openml:"))
         _no_header_setting(experiment, name)
@@ -156,7 +159,7 @@ def _no_header_setting(experiment: Experiment, name: str) -> None:
 
 
 def _built_in(experiment: Experiment) -> Survey:
-    """A data set that comes with scikit-learn."""
+    """A data set that comes with scikit-learn, or is made here."""
     from sklearn import datasets
 
     name, task = experiment.dataset, experiment.task
@@ -178,6 +181,7 @@ def _built_in(experiment: Experiment) -> Survey:
         "wine": datasets.load_wine,
         "breast_cancer": datasets.load_breast_cancer,
         "diabetes": datasets.load_diabetes,
+        **TEACHING_SETS,
     }
     bunch = loaders[name]()
     frame = pd.DataFrame(

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import eq
 from typing import Any
 
 import pandas as pd
@@ -378,8 +379,11 @@ def _mended(frame: pd.DataFrame, layout: _Layout) -> pd.DataFrame:
     for name in frame.columns:
         if frame[name].dtype.kind not in "OT" and frame[name].dtype != "str":
             continue
-        values = map_values(frame[name], _stripped)
-        given = values.dropna().unique()
+        given = frame[name].factorize()[1]
+        stripped = [value for value in map(_stripped, given) if value is not None]
+        alike = len(stripped) == len(given) and all(map(eq, stripped, given))
+        values = frame[name] if alike else map_values(frame[name], _stripped)
+        given = pd.Series(stripped, dtype=object).unique()
         if len(given) and all(isinstance(v, str) and layout.is_number(v) for v in given):
             values = pd.to_numeric(values)
         changed[name] = values

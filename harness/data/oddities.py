@@ -44,6 +44,9 @@ def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
     constant = [survey.features[n].name for n, w in zip(numbers, width, strict=True) if w == 0]
     if constant:
         warnings.append(f"constant, of no use: {listed_names(constant)}")
+    warnings += _likely_markers(
+        survey, x, dict(zip(numbers, zip(low, high, strict=True), strict=True))
+    )
     if experiment.scale == "none" and (width > 0).any():
         wide = width[width > 0]
         if wide.max() > _SCALES * wide.min():
@@ -55,6 +58,37 @@ def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
                 "learns better from --scale standard"
             )
     return warnings
+
+
+def _likely_markers(
+    survey: Survey, x: NDArray[Any], ends: dict[int, tuple[float, float]]
+) -> list[str]:
+    """Values that seem to stand for a missing one, such as -999, with the columns they are in.
+
+    It is a column's first or last, comes more than once, and lies further from all others than half of what
+    they span: nines alone, or a negative whole number where nothing else is negative.
+    """
+    columns: dict[float, list[str]] = {}
+    for number, pair in ends.items():
+        for value in pair:
+            nines = len(digits := f"{abs(value):g}") > 1 and set(digits) == {"9"}
+            if not nines and not (value <= -10 and value == int(value)):
+                continue
+            values = x[:, number]
+            others = values[(values != value) & ~np.isnan(values.astype(float))]
+            if not len(others):
+                continue
+            least, most = float(others.min()), float(others.max())
+            gap = least - value if value < least else value - most
+            times = int((values == value).sum())
+            if times > 1 and gap > (most - least) / 2 and (nines or least >= 0):
+                name = survey.features[number].name
+                columns.setdefault(float(value), []).append(f"{name} ({times} times)")
+    return [
+        f"{value:g} in {listed_names(names)} lies far from all other values; if it stands for a missing "
+        f"one: --missing-values {value:g}"
+        for value, names in columns.items()
+    ]
 
 
 def _least(width: NDArray[Any]) -> int:
@@ -92,7 +126,10 @@ def _one_to_one(values: NDArray[Any], y: NDArray[Any]) -> bool:
     """Whether there is one value for each class and one class for each value."""
     if not len(y):
         return False
-    classes, distinct = np.unique(y), np.unique(values)
+    classes = np.unique(y)
+    if len(np.unique(values[:_LOOKED_AT])) > len(classes):  # sooner than going through all
+        return False
+    distinct = np.unique(values)
     if len(classes) < 2 or len(classes) != len(distinct):
         return False
     pairs = np.unique(np.stack([values.astype(float), y.astype(float)]), axis=1)

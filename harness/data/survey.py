@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,8 @@ def survey_table(
         if experiment.target is not None:
             raise
         survey.refuse(str(error), target="COLUMN")
+    table = replace(table, frame=_without_markers(survey, table.frame, experiment))
+    survey.parts = [Part(table.frame, table.place, "")]
     survey.columns = _columns(survey, table, experiment)
     if table.test is not None:
         if test is not None:
@@ -106,6 +109,9 @@ def survey_table(
     elif test is not None:
         file = Path(str(experiment.test_file)).name
         survey.parts.append(_test_part(survey, table, _with_names(test), file))
+    for number, part in enumerate(survey.parts[1:], start=1):
+        frame = _without_markers(survey, part.frame, experiment, part.where)
+        survey.parts[number] = replace(part, frame=frame)
     _refuse_kinds(survey)
     _sort_out_rows(survey, experiment)
     if not survey.features:
@@ -126,6 +132,50 @@ def _with_names(table: FileTable) -> FileTable:
             f"dataset: two columns are called {twice[0]!r}; allowed: names that differ"
         )
     return replace(table, frame=frame)
+
+
+def _without_markers(
+    survey: Survey, frame: pd.DataFrame, experiment: Experiment, where: str = ""
+) -> pd.DataFrame:
+    """The table, nothing in the place of what is said to stand for a missing value.
+
+    Classes keep their names, unless the target is named with the value.
+    """
+    if not experiment.missing_values:
+        return frame
+    markers: dict[Hashable, list[str]] = {column: [] for column in frame.columns}
+    for entry in experiment.missing_values:
+        name, in_one_column, value = entry.rpartition("=")
+        asked = [c for c in markers if c != survey.target or experiment.task == "regression"]
+        if in_one_column:
+            asked = named_columns(frame, [name], "missing_values", survey.name)
+        for column in asked:
+            markers[column].append(value)
+    changed, counts = {}, {}
+    for column, texts in markers.items():
+        gone = _is_one_of(frame[column], texts)
+        if gone.any():
+            values = frame[column].mask(gone)
+            text = not pd.api.types.is_numeric_dtype(values.dtype)
+            numbers = text and column_kind(values) == "number"
+            changed[column] = pd.to_numeric(values) if numbers else values
+            counts[column] = int(gone.sum())
+    said = listed_names(f"{n} in {column}" for column, n in counts.items()) or "found nowhere"
+    survey.decisions.append(
+        f"{listed_names(experiment.missing_values)} for a missing value{where}: {said}"
+    )
+    return frame.assign(**changed)  # type: ignore[arg-type]
+
+
+def _is_one_of(column: pd.Series[Any], texts: Sequence[str]) -> pd.Series[Any]:
+    """Where a column holds one of some values: the same text, or the same number."""
+    if not texts or pd.api.types.is_bool_dtype(column.dtype):
+        return pd.Series(False, index=column.index)
+    numbers = pd.to_numeric(pd.Series(texts), errors="coerce").dropna().tolist()
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.isin(numbers)
+    told = column.astype(object)
+    return told.isin([*texts, *numbers]) & ~told.isin([True, False])
 
 
 def _columns(survey: Survey, table: FileTable, experiment: Experiment) -> list[Column]:
@@ -224,16 +274,23 @@ def _refuse_kinds(survey: Survey) -> None:
             drop=unusable,
         )
     if mixed := kinds.get("mixed", []):
-        told = []
+        told, marks = [], set()
         for name in mixed:
             slips = frame[name][_not_numbers(frame[name])]
             row = survey.parts[0].place(int(slips.index[0]))
             told.append(f"{name} has {str(slips.iloc[0])!r} in row {row} ({len(slips)} such)")
+            often = slips.nunique() == 1 < len(slips)
+            marks.add(str(slips.iloc[0]) if often else "")
+        means = {"drop": ",".join(mixed)}
+        advice = ""
+        if "" not in marks and not any("," in mark or "=" in mark for mark in marks):
+            means = {"missing_values": ",".join(sorted(marks)), "missing": "impute"}
+            advice = f"another name for a missing one: --missing-values {quote(means['missing_values'])}; "
         survey.refuse(
             f"dataset: {survey.name!r} has text in columns of numbers: {listed_names(told)}; allowed: "
-            "numbers, and ?, NA, N/A, nan, null or nothing for a missing one; or leave them out: --drop "
-            f"{','.join(mixed)}",
-            drop=",".join(mixed),
+            f"numbers, and ?, NA, N/A, nan, null or nothing for a missing one; {advice}or leave them out: "
+            f"--drop {','.join(mixed)}",
+            **means,
         )
 
 

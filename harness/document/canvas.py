@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import matplotlib
@@ -21,10 +22,13 @@ from matplotlib.ticker import LogFormatterMathtext, LogFormatterSciNotation
 from backends.frameworks import garbage_waits
 from harness.document.foreign_text import visible
 from harness.document.number_words import tick
+from harness.errors import InputError
 
-Format = Literal["svg", "png"]
-FORMATS: tuple[Format, ...] = ("svg", "png")
+Format = Literal["svg", "png", "pdf"]
+FORMATS: tuple[Format, ...] = ("svg", "png")  # of the figures in a folder
 DPI = 130
+_PRINT_DPI = 300
+_TALLEST = 9.0  # inches that a page of print has for a figure
 INK = "#24292f"
 FAINT = "#57606a"
 STYLE = {
@@ -48,14 +52,30 @@ STYLE = {
     "text.parse_math": False,  # a $ in a name is a $
     "svg.fonttype": "none",  # text stays text: smaller, searchable, quicker to write
     "svg.hashsalt": "report",  # the same figure gives the same bytes
+    "pdf.fonttype": 42,  # whole fonts, which publishers ask for
 }
+_PRINT = {
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+}  # points, in a figure of the width it is printed at
+_PRINTED: ContextVar[float | None] = ContextVar("printed", default=None)
 
 
 @contextmanager
-def style() -> Iterator[None]:
-    """The report's look, for figures made and written inside."""
-    with matplotlib.rc_context(STYLE), garbage_waits():  # type: ignore[arg-type]
-        yield
+def style(width: float | None = None) -> Iterator[None]:
+    """The report's look, for figures made and written inside; ``width``: of print, in inches."""
+    look = STYLE if width is None else STYLE | _PRINT
+    token = _PRINTED.set(width)
+    try:
+        with matplotlib.rc_context(look), garbage_waits():  # type: ignore[arg-type]
+            yield
+    finally:
+        _PRINTED.reset(token)
+
+
+def printed_width() -> float | None:
+    """The width in inches that figures are laid out for, if somebody asked for one."""
+    return _PRINTED.get()
 
 
 @dataclass(frozen=True)
@@ -69,6 +89,32 @@ class Frame:
     top: float = 0.42
     bottom: float = 0.56
     bar: float = 0.0
+
+    def fitted(
+        self, count: int, columns: int, left: float = 0.0, narrowest: float = 1.4, rows: int = 1
+    ) -> tuple[Frame, int]:
+        """The frame, and panels in a row, for the width of print; as they are where none was asked for.
+
+        A row has fewer panels where they would be narrower than ``narrowest``; ``rows`` stand on each
+        other for each. ``left``: see :func:`panels`.
+        """
+        columns = min(columns, count)
+        total = printed_width()
+        if total is None:
+            return self, columns
+        for few in range(columns, 0, -1):
+            width = (total - left - self.bar) / few - self.left - self.right
+            if width >= narrowest or few == 1:
+                break
+        if width <= 0.3:
+            raise InputError(
+                f"width: this figure has no room in {2.54 * total:.1f} cm; allowed: "
+                f"{2.54 * (total + narrowest - width):.1f}cm or more"
+            )
+        lines = rows * -(-count // few)
+        height = min(self.height * width / self.width, self.height * 1.5)
+        height = max(min(height, _TALLEST / lines - self.top - self.bottom), 0.6)
+        return replace(self, width=width, height=height), few
 
     def place(self, axis: Axes) -> None:
         """Put title and axis labels where they belong; searching for room costs more than drawing."""
@@ -130,9 +176,12 @@ def figure_file(figure: Figure, kind: Format) -> bytes:
         text.set_text(visible(text.get_text()))  # type: ignore[attr-defined]
     stream = io.BytesIO()
     if kind == "png":
-        figure.set_dpi(DPI)
+        figure.set_dpi(DPI if printed_width() is None else _PRINT_DPI)
         how = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 4}}
         FigureCanvasAgg(figure).print_png(stream, **how)  # type: ignore[no-untyped-call]
+    elif kind == "pdf":
+        nothing = {"CreationDate": None, "Creator": None, "Producer": None}
+        figure.savefig(stream, format="pdf", dpi=_PRINT_DPI, metadata=nothing)
     else:
         figure.savefig(stream, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
     return stream.getvalue()

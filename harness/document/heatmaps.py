@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
-from harness.document.canvas import FAINT, INK, Frame, bar_axes, panels
+from harness.document.canvas import FAINT, INK, Frame, bar_axes, panels, printed_width
 from harness.document.number_words import tick
 from harness.document.text_artist import Words
 
 ANNOTATED = 12  # the longest side of a grid whose cells carry their numbers
 LABELS = 8  # names at most, at an axis of a longer one
+_NARROWEST = 0.25  # inches of a cell whose number is read in print
+_SMALLEST, _EM = 6.0, 0.64  # points of such a number; the width of a digit over its size
 HANDLES = 2  # entries of a legend in a row
 CHOSEN = "#e8590c"
 HATCH = "#8c959f"
@@ -46,7 +48,8 @@ class Map:
 
     ``texts`` are what small grids show in the cells, ``status`` says which hold a number, ``chosen`` is
     the (row, column) to outline. The cells that are true in ``dotted`` have a dot in a corner, which the
-    legend calls ``dot``.
+    legend calls ``dot``. ``axes`` name what is down and across, ``names`` its values where those are no
+    numbers.
     """
 
     title: str
@@ -58,6 +61,8 @@ class Map:
     chosen: tuple[int, int] | None = None
     dotted: NDArray[np.bool_] | None = None
     dot: str = ""
+    axes: tuple[str, str] = ("learning rate eta (η)", "penalty lmbd (λ)")
+    names: tuple[Sequence[str], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,9 @@ def figure_of(maps: Sequence[Map], scale: Scale, columns: int) -> Figure:
         bottom=0.5 + 0.2 * legend,
         bar=0.72,
     )
+    if printed_width() is not None:
+        frame = replace(frame, left=0.62, right=0.08, bar=0.66)
+    frame, columns = frame.fitted(len(maps), columns, narrowest=_NARROWEST * across if small else 2)
     figure, axes = panels(len(maps), columns, frame)
     bar = bar_axes(figure, frame)
     for k, (axis, one) in enumerate(zip(axes, maps, strict=True)):
@@ -117,9 +125,12 @@ def draw_map(axis: Axes, one: Map, scale: Scale, bar: Axes | None = None) -> Non
     if bar is not None:
         _name_colours(bar)
     axis.set_title(one.title)
-    axis.set_ylabel("learning rate eta (η)")
-    axis.set_xlabel("penalty lmbd (λ)")
-    name(axis, marks(one.eta), marks(one.lmbd))
+    axis.set_ylabel(one.axes[0])
+    axis.set_xlabel(one.axes[1])
+    if one.names:
+        name(axis, thinned(one.names[0]), thinned(one.names[1]))
+    else:
+        name(axis, marks(one.eta), marks(one.lmbd))
     if small:
         annotate(axis, one.texts)
     handles = _mark(axis, one)
@@ -163,7 +174,16 @@ def is_small(values: NDArray[Any]) -> bool:
 
 
 def annotate(axis: Axes, texts: NDArray[np.object_], size: float = 8.5) -> None:
-    """Write into the cells of the heatmap on these axes, light on dark and dark on light."""
+    """Write into the cells of the heatmap on these axes, light on dark and dark on light.
+
+    In print they are as small as their cells want, and left out where nobody could read them.
+    """
+    if printed_width() is not None:
+        width = axis.get_figure().get_figwidth() * axis.get_position().width  # type: ignore[union-attr]
+        longest = max(len(str(shown)) for shown in texts.flat)
+        size = min(size, 72 * width / texts.shape[1] / (_EM * max(longest, 1)))
+        if size < _SMALLEST:
+            return
     mesh: Any = axis.collections[0]
     mesh.update_scalarmappable()
     rows, columns = np.nonzero((texts != "") & ~np.ma.getmaskarray(mesh.get_array()))

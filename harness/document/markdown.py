@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from harness.document.foreign_text import visible
-from harness.document.section import Picture, Section, Table, Title
+from harness.document.section import Link, Picture, Section, Table, Title
 
 
 def markdown(title: Title, sections: Sequence[Section]) -> str:
@@ -29,7 +29,7 @@ def _section(section: Section) -> Iterator[str]:
         fence = "`" * max(3, _longest_run(section.code) + 1)
         yield from ("", f"{fence}sh", visible(section.code), fence)
     for table in section.tables:
-        yield from ("", *_table(table))
+        yield from ("", *table_lines(table))
     yield from _pictures(section.pictures)
 
 
@@ -42,7 +42,8 @@ def _longest_run(code: str) -> int:
     return longest
 
 
-def _table(table: Table) -> Iterator[str]:
+def table_lines(table: Table) -> Iterator[str]:
+    """A table's lines, its caption before them."""
     if table.caption:
         yield from (f"**{escaped(table.caption)}**", "")
     yield _row(table.header)
@@ -52,7 +53,12 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _row(entries: Sequence[str]) -> str:
-    return "| " + " | ".join(escaped(entry).replace("|", "\\|") for entry in entries) + " |"
+    return "| " + " | ".join(_entry(entry) for entry in entries) + " |"
+
+
+def _entry(entry: str) -> str:
+    shown = escaped(entry).replace("|", "\\|")
+    return f"[{shown}]({entry.address})" if isinstance(entry, Link) else shown
 
 
 def _pictures(pictures: Sequence[Picture]) -> Iterator[str]:

@@ -40,6 +40,26 @@ def shown_score(value: float, metric: str, digits: int = 2) -> str:
     return _unsigned_zero(f"{value:.{digits + 1}f}")
 
 
+def with_error(value: float, error: float, plus_minus: bool = False) -> str:
+    """A number with its standard error, to that one's two first digits if it begins with 1, else to one.
+
+    ``97.2(9)``, or ``97.2 ± 0.9``. An error that is 0 or not known is left out.
+    """
+    if not np.isfinite(value):
+        return NOTHING
+    if not np.isfinite(error) or error <= 0:
+        return _unsigned_zero(f"{value:.2f}")
+    places = -int(f"{error:.0e}".split("e")[1])
+    if f"{error:.1e}".startswith("1"):
+        places = 1 - int(f"{error:.1e}".split("e")[1])
+    shown, places = round(error, places), max(places, 0)
+    number = _unsigned_zero(f"{value:.{places}f}")
+    if plus_minus:
+        return f"{number} ± {shown:.{places}f}"
+    digits = f"{shown:.{places}f}" if shown >= 1 else f"{shown * 10**places:.0f}"
+    return f"{number}({digits})"
+
+
 def score_range(low: float, high: float, metric: str) -> str:
     """Two scores, the unit once: ``91.27 to 97.93 %``."""
     ends = [shown_score(value, metric) for value in (low, high)]

@@ -14,7 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from harness.document.foreign_text import html_text, visible
-from harness.document.section import Explorer, Picture, Section, Title
+from harness.document.section import Explorer, Link, Picture, Section, Title
 
 
 def page(
@@ -92,7 +92,9 @@ def data_uri(svg: bytes) -> str:
 
 
 def words(text: str) -> Markup:
-    """Plain words as HTML; `backticks` mark code."""
+    """Plain words as HTML; `backticks` mark code, a link leads where it says."""
+    if isinstance(text, Link):
+        return Markup('<a href="{}">{}</a>').format(text.address, html_text(str(text)))
     parts = str(html_text(text)).split("`")
     if len(parts) % 2 == 0:
         return html_text(text)

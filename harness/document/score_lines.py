@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from harness.document.canvas import Frame, panels
+from harness.document.canvas import Frame, panels, printed_width
 from harness.document.foreign_text import visible
 
 
@@ -16,6 +17,10 @@ def draw_score_lines(
 ) -> Figure:
     """The networks' scores as points, the reference methods' as lines across."""
     frame = Frame(width=4.6, height=2.6, left=0.78, right=2.3, top=0.25, bottom=0.45)
+    beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
+    if printed_width() is not None:
+        frame, beside = replace(frame, right=0.1), {"loc": "best"}
+    frame, _ = frame.fitted(1, 1)
     figure, (axis,) = panels(1, 1, frame)
     colours = ("#8c959f", "#2da44e", "#8250df", "#d9730d")
     for (name, value), colour in zip(lines.items(), colours, strict=False):
@@ -27,5 +32,5 @@ def draw_score_lines(
     room = max(0.15 * (max(values) - min(values)), 1e-3)
     axis.set_ylim(min(values) - room, max(values) + room)
     axis.set_ylabel(f"test {label}")
-    axis.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    axis.legend(frameon=False, fontsize=8.5, **beside)
     return figure

@@ -16,7 +16,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NOTHING = "–"
-NUMBER = re.compile(r"[−+-]?\d+(\.\d+)?(e[−+-]?\d+)?( (%|points|s|min|h|MiB|GiB))?")
+NUMBER = re.compile(
+    r"[−+-]?\d+(\.\d+)?(e[−+-]?\d+)?(\(\d+(\.\d+)?\))?( (%|points|s|min|h|MiB|GiB))?"
+)
+
+
+class Link(str):
+    """Words of a table that lead to a place: an address relative to the page."""
+
+    address: str
+
+    def __new__(cls, words: str, address: str) -> Link:
+        link = super().__new__(cls, words)
+        link.address = address
+        return link
 
 
 @dataclass(frozen=True)
@@ -32,11 +45,13 @@ class Table:
     """A table: the columns of ``frame`` in their order, the first one naming the rows.
 
     The frame's index is not shown. ``folded`` tables are closed at first where the medium can.
+    ``name`` is what an export asks for it by, and needs saying where the caption is long.
     """
 
     frame: pd.DataFrame
     caption: str = ""
     folded: bool = False
+    name: str = ""
 
     @property
     def header(self) -> list[str]:
@@ -126,4 +141,6 @@ def text(value: Any) -> str:
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Link):
+        return value
     return f"{value:.4g}" if isinstance(value, float) else str(value)

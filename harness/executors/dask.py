@@ -21,6 +21,7 @@ from backends.frameworks import set_threads
 from harness.data.dataset import Dataset
 from harness.errors import InputError
 from harness.executors.job import Job
+from harness.executors.processes import temporary_folder
 from harness.executors.worker_server import require_main_guard, script_hidden
 from harness.experiment.experiment import Experiment
 from harness.training.status import Status
@@ -46,9 +47,11 @@ def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
         client = _client(job, stack)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")
-            given = client.submit(_give, job.experiment, job.dataset, pure=False)
+            given = {
+                point: client.submit(_give, *what, pure=False) for point, what in job.given.items()
+            }
         futures = {
-            client.submit(_work, unit, given, job.execution.threads, pure=False): unit
+            client.submit(_work, unit, given[unit.point], job.execution.threads, pure=False): unit
             for unit in job.units
         }
         stack.callback(client.cancel, list(futures))
@@ -93,9 +96,12 @@ def _client(job: Job, stack: ExitStack) -> Any:
     address = job.execution.scheduler
     if address is not None:
         return stack.enter_context(Client(address, timeout=CONNECT_SECONDS, set_as_default=False))
-    stack.enter_context(
-        dask.config.set({"distributed.scheduler.allowed-failures": WORKERS_LOST - 1})
-    )
+    temporary = stack.enter_context(temporary_folder())
+    settings = {
+        "distributed.scheduler.allowed-failures": WORKERS_LOST - 1,
+        "temporary-directory": temporary,
+    }
+    stack.enter_context(dask.config.set(settings))
     cluster = stack.enter_context(
         LocalCluster(
             n_workers=min(job.execution.jobs, len(job.units)),
@@ -103,6 +109,7 @@ def _client(job: Job, stack: ExitStack) -> Any:
             dashboard_address=None,
             memory_limit=0,
             silence_logs=logging.CRITICAL,
+            env={"TMPDIR": temporary},
         )
     )
     return stack.enter_context(Client(cluster, set_as_default=False))

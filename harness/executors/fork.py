@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -21,6 +22,9 @@ from harness.experiment.execution import cores
 T = TypeVar("T")
 # Once loaded, these have threads that no fork should cut off.
 THREADED = {"tensorflow", "torch", "jax"}
+_HEEDED = [
+    signal.Signals[name] for name in ("SIGINT", "SIGHUP") if name in signal.Signals.__members__
+]
 
 
 def forks() -> bool:
@@ -44,8 +48,11 @@ def beside(task: Callable[[], T]) -> Callable[[], T]:
         return task
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send, args=(task, sender), daemon=True)
+    # the fork is born with these blocked, until it has left them to this process
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
+    process = context.Process(target=_send, args=(task, sender, before), daemon=True)
     process.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     sender.close()
 
     def result() -> T:
@@ -67,17 +74,20 @@ def leave_signals_to_parent() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def die_with_parent() -> None:
-    """End this process when the parent is gone, however that came about."""
+def die_with_parent(temporary: str | None = None) -> None:
+    """End this process when the parent is gone, however that came about, and remove its temporary folder."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     leave = os._exit  # as it is before a backend is called, which is kept from it
     wait([parent.sentinel])
+    if temporary is not None:
+        shutil.rmtree(temporary, ignore_errors=True)
     leave(1)
 
 
-def _send(task: Callable[[], object], sender: Connection) -> None:
+def _send(task: Callable[[], object], sender: Connection, heeded: set[signal.Signals]) -> None:
     leave_signals_to_parent()
+    signal.pthread_sigmask(signal.SIG_SETMASK, heeded)
     threading.Thread(target=die_with_parent, daemon=True).start()
     # what fails here is done again by the parent, which tells of it
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115

@@ -12,11 +12,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from tempfile import TemporaryDirectory
 
-from backends.frameworks import collect_less, set_threads
+from backends.frameworks import collect_less, keep_temporary_files_in, set_threads
 from backends.registry import UnusableBackend, find
 from harness.data.dataset import Dataset
 from harness.executors.fork import die_with_parent, leave_signals_to_parent
@@ -35,11 +36,14 @@ def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
     """Outcomes as units finish; at most ``jobs`` at once, each library imported by few workers."""
     require_main_guard(job.units)
     modules = {name: _modules(name) for name in {unit.backend for unit in job.units}}
-    # long ones first, of these the slow starters
-    pending = sorted(job.units, key=lambda u: (-u.size, -len(modules[u.backend])))
+    # of each experiment the long ones first, of these the slow starters
+    pending = sorted(job.units, key=lambda u: (u.point, -u.size, -len(modules[u.backend])))
     tries = dict.fromkeys(job.units, 0)
-    workers = [_Worker(job) for _ in range(min(job.execution.jobs, len(job.units)))]
-    try:
+    with ExitStack() as stack:
+        temporary = stack.enter_context(temporary_folder())
+        workers = [_Worker(job, temporary) for _ in range(min(job.execution.jobs, len(job.units)))]
+        for worker in workers:
+            stack.callback(worker.end)
         while pending or any(worker.unit for worker in workers):
             for worker in workers:
                 if pending and worker.unit is None:
@@ -60,9 +64,11 @@ def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
                     outcome = UnitOutcome(held, Status.FAILED, reason)
                 if outcome is not None:
                     yield outcome
-    finally:
-        for worker in workers:
-            worker.end()
+
+
+def temporary_folder() -> TemporaryDirectory[str]:
+    """A folder for the temporary files of workers, who may be killed: removed whole on leaving it."""
+    return TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True)
 
 
 class _WorkerDied(Exception):
@@ -72,10 +78,11 @@ class _WorkerDied(Exception):
 class _Worker:
     """A process that carries out units, one at a time; there is none before the first, or after a death."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, job: Job, temporary: str) -> None:
+        self.job, self.temporary = job, temporary
         self.process: BaseProcess | None = None
         self.unit: Unit | None = None
+        self.point: int | None = None  # whose experiment and data it has
         self.deadline: float | None = None
         self.loaded: set[str] = set()  # the modules it has imported
 
@@ -85,14 +92,17 @@ class _Worker:
             self._start()
         self.unit = unit
         self.loaded.update(modules)
+        given = None
+        if unit.point != self.point:
+            experiment, dataset = self.job.given[unit.point]
+            given, self.point = (experiment, MappedDataset.of(dataset)), unit.point
         with suppress(OSError):  # it has just died, as will be seen
-            self.connection.send(unit)
+            self.connection.send((unit, given))
 
     def _start(self) -> None:
         context, job = worker_context(), self.job
         self.connection, end = context.Pipe()
-        data = MappedDataset.of(job.dataset)
-        given = (end, job.execution.threads, job.log, job.experiment, data)
+        given = (end, job.execution.threads, job.log, self.temporary)
         self.process = context.Process(target=_carry_out_units, args=given)  # type: ignore[attr-defined]
         with script_hidden(job.units):
             self.process.start()
@@ -128,7 +138,7 @@ class _Worker:
         self.process.join()
         self.connection.close()
         code = self.process.exitcode or 0
-        self.process = self.unit = self.deadline = None
+        self.process = self.unit = self.point = self.deadline = None
         self.loaded.clear()
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
@@ -151,9 +161,10 @@ def _choose(
 ) -> Unit:
     """The next unit for a worker: one whose modules it has, else one whose modules nobody has."""
     elsewhere = set().union(*(other.loaded for other in workers if other is not worker))
-    ready = [u for u in pending if set(modules[u.backend]) <= worker.loaded and modules[u.backend]]
-    fresh = [u for u in pending if not set(modules[u.backend]) & elsewhere]
-    return (ready or fresh or pending)[0]
+    ready = {name for name, own in modules.items() if own and set(own) <= worker.loaded}
+    fresh = {name for name, own in modules.items() if not set(own) & elsewhere}
+    choices = (next((u for u in pending if u.backend in names), None) for names in (ready, fresh))
+    return next(filter(None, choices), pending[0])
 
 
 def _modules(name: str) -> tuple[str, ...]:
@@ -163,31 +174,33 @@ def _modules(name: str) -> tuple[str, ...]:
         return ()
 
 
-def _carry_out_units(
-    connection: Connection,
-    threads: int,
-    log: str | None,
-    experiment: Experiment,
-    data: Dataset | MappedDataset,
-) -> None:
-    """What a worker process does: units as they come, until nobody asks for another."""
+def _carry_out_units(connection: Connection, threads: int, log: str | None, temporary: str) -> None:
+    """What a worker process does: units as they come, until nobody asks for another.
+
+    With a unit of another experiment than the one before come that experiment and its data.
+    """
     leave_signals_to_parent()
     set_threads(threads)
     collect_less()
+    keep_temporary_files_in(temporary)
     target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number in (1, 2):
         os.dup2(target, number)
-    threading.Thread(target=die_with_parent, daemon=True).start()
+    threading.Thread(target=die_with_parent, args=(temporary,), daemon=True).start()
     # imported here, after the thread counts are set
     from threadpoolctl import threadpool_limits
 
     from harness.training.run_unit import run_unit
 
-    dataset = data.open() if isinstance(data, MappedDataset) else data
+    unit: Unit
+    given: tuple[Experiment, Dataset | MappedDataset] | None
     with suppress(EOFError):
         while True:
-            unit: Unit = connection.recv()
+            unit, given = connection.recv()
             connection.send(BEGUN)
+            if given is not None:
+                experiment, data = given
+                dataset = data.open() if isinstance(data, MappedDataset) else data
             with threadpool_limits(threads):
                 outcome = run_unit(unit, experiment, dataset, log)
             connection.send(outcome)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from backends.frameworks import THREAD_VARIABLES, set_threads
+from backends.frameworks import SET_FOR_THREADS, set_threads
 
 
 @contextmanager
@@ -14,7 +14,7 @@ def fewer_threads(threads: int) -> Iterator[None]:
     """Inside, libraries loaded and yet to be loaded use this many threads each."""
     from threadpoolctl import threadpool_limits
 
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    before = {name: os.environ.get(name) for name in SET_FOR_THREADS}
     set_threads(threads)
     try:
         with threadpool_limits(threads):
@@ -22,6 +22,6 @@ def fewer_threads(threads: int) -> Iterator[None]:
     finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value

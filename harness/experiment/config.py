@@ -17,7 +17,7 @@ from harness.experiment.experiment import Experiment
 from harness.experiment.memory_data import DATA_FILE, MEMORY
 from harness.experiment.setting import unknown_setting
 
-_FLAGS_NAMES = {"backend": "backends", "override": "overrides"}  # which a file may use as well
+FLAGS_NAMES = {"backend": "backends", "override": "overrides"}  # which a file may use as well
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def read_config(path: Path) -> dict[str, Any]:
     _find_data(content, path)
     settings: dict[str, Any] = {}
     for key, value in content.items():
-        name = _FLAGS_NAMES.get(key, key).replace("-", "_")
+        name = FLAGS_NAMES.get(key, key).replace("-", "_")
         if name in settings:
             raise InputError(f"config: {str(path)!r} has {name} under two names; allowed: once")
         settings[name] = value
@@ -53,6 +53,11 @@ def _find_data(settings: dict[str, Any], config: Path) -> None:
     Data given in memory lie beside the file.
     """
     folder = config.absolute().parent
+    over = settings.get("over")
+    for place in (over,) if isinstance(over, dict) else ():
+        own = place.get("dataset")
+        if isinstance(own, list):
+            place["dataset"] = [data_place(v, folder) if isinstance(v, str) else v for v in own]
     for name in ("dataset", "test_file", "test-file"):
         value = settings.get(name)
         if not isinstance(value, str):

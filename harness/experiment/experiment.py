@@ -19,7 +19,7 @@ from harness.experiment.axes import POWERS_OF_TEN, axis_numbers, distinct_number
 from harness.experiment.memory_data import MemoryData, dataset_name, with_target
 from harness.experiment.overrides import layered
 from harness.experiment.presets import PRESETS
-from harness.experiment.recipe import Recipe
+from harness.experiment.recipe import Recipe, width_apart
 from harness.experiment.setting import (
     CONVENTIONS,
     DATA,
@@ -47,8 +47,8 @@ SCORES = {
 
 
 def _number_as_text(value: Any) -> Any:
-    """The number of a column, which a file of settings may hold as one."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """A number in the place of a name or a text, as a file of settings may hold it."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _column_names(value: Any) -> Any:
@@ -57,7 +57,11 @@ def _column_names(value: Any) -> Any:
 
 
 # settings that were added after the first runs were kept
-_LATER = ("test_file", "features", "drop", "missing", "missing_indicator", "header")
+_LATER = (
+    *("test_file", "features", "drop", "missing", "missing_indicator", "header"),
+    *("schedule", "decay", "decay_epochs", "l1"),
+    "missing_values",
+)
 ColumnNames = Annotated[tuple[str, ...], BeforeValidator(_column_names)]
 
 
@@ -98,8 +102,8 @@ class Experiment(Recipe):
     )
     dataset: Annotated[str, PlainValidator(dataset_name)] = setting(
         "digits",
-        "digits, iris, wine, breast_cancer, diabetes, openml:NAME, or a file: CSV and other text tables, "
-        "Parquet, NPZ, ARFF, svmlight, MNIST's idx.",
+        "digits, iris, wine, breast_cancer, diabetes; made for teaching: xor, two_moons, spirals, runge; "
+        "openml:NAME, or a file: CSV and other text tables, Parquet, NPZ, ARFF, svmlight, MNIST's idx.",
         DATA,
         metavar="DATA",
     )
@@ -131,6 +135,13 @@ class Experiment(Recipe):
         "What to do about missing values: {choices}; drop leaves out rows, impute fills in the training "
         "part's median or most frequent category.",
         DATA,
+    )
+    missing_values: ColumnNames = setting(
+        (),
+        "Values that stand for a missing one, such as -999, or in one column, such as glucose=0.",
+        DATA,
+        metavar="VALUES",
+        allowed="values, or COLUMN=VALUE",
     )
     missing_indicator: Switch = setting(
         False, "With impute: an input that says where a value was missing.", DATA
@@ -204,7 +215,7 @@ class Experiment(Recipe):
         name = given.get("preset", "fair")
         if name not in PRESETS:
             raise unknown("preset", str(name), PRESETS)
-        settings = layered(PRESETS[name].settings, given)
+        settings = layered(PRESETS[name].settings, width_apart(given))
         if isinstance(settings.get("dataset"), tuple | list) and len(settings["dataset"]) == 2:
             table, target = with_target(*settings["dataset"])
             if settings.get("target") not in (None, target):
@@ -230,7 +241,7 @@ class Experiment(Recipe):
             # as a file holds them: what came as text or as a tuple is the same setting
             self.overrides[backend] = {
                 key: _as_kept(getattr(recipe, key)) if isinstance(value, str | tuple) else value
-                for key, value in changes.items()
+                for key, value in width_apart(changes).items()
             }
         return self
 
@@ -299,7 +310,7 @@ class Experiment(Recipe):
     def recipe(self, backend: str) -> Recipe:
         """What one backend is to do: the common settings with this backend's own over them."""
         common = {name: getattr(self, name) for name in Recipe.model_fields}
-        return Recipe(**(common | self.overrides.get(backend, {})))
+        return Recipe(**(common | width_apart(self.overrides.get(backend, {}))))
 
     def network(self, backend: str, features: int, classes: int) -> Network:
         """The network of one backend for this many features and classes (0 classes: regression)."""
@@ -319,6 +330,10 @@ class Experiment(Recipe):
             optimizer=recipe.optimizer,
             momentum=recipe.momentum,
             nesterov=recipe.nesterov,
+            schedule=recipe.schedule,
+            decay=recipe.decay,
+            decay_epochs=recipe.decay_epochs,
+            l1=recipe.l1,
             dtype=recipe.dtype,
             cost=recipe.cost,
             penalty_factor=recipe.penalty_factor,
@@ -332,6 +347,16 @@ class Experiment(Recipe):
     def cells(self) -> list[tuple[float, float]]:
         """All pairs (eta, lmbd), lmbd running fastest."""
         return [(eta, lmbd) for eta in self.eta for lmbd in self.lmbd]
+
+    def changed(self, **settings: Any) -> Experiment:
+        """The same experiment but for these settings, checked as ever."""
+        return experiment_kept(
+            {name: getattr(self, name) for name in type(self).model_fields} | settings
+        )
+
+    def cell(self, eta: float, lmbd: float) -> Experiment:
+        """The experiment of one cell alone."""
+        return self.changed(eta=(eta,), lmbd=(lmbd,))
 
     @property
     def what_varies(self) -> str:

@@ -135,6 +135,8 @@ def value_type(kind: Any) -> Any:
         return value_type(inner[0])
     if origin in (Union, types.UnionType) and types.NoneType in inner:
         return value_type(next(part for part in inner if part is not types.NoneType))
+    if origin in (Union, types.UnionType) and get_origin(inner[-1]) is tuple:  # one, or several
+        return value_type(inner[0])
     return kind
 
 
@@ -189,6 +191,9 @@ def one_line(error: ValidationError, model: type[BaseModel]) -> str:
     field = model.model_fields[name]
     if kind == "too_short":
         return f"{name}: found nothing; allowed: at least one value"
+    if isinstance(found, list) and choices(field):  # one of several names
+        wrong = [e["input"] for e in error.errors() if e["loc"][0] == name]
+        found = next((one for one in wrong if isinstance(one, str)), found)
     if isinstance(found, str) and choices(field):
         return str(unknown(name, found, choices(field)))
     point = value_type(field.annotation) is float and isinstance(found, str) and "," in found

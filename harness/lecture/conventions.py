@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from harness.document.number_words import count
 from harness.document.section import Section, Table
 from harness.experiment.experiment import Experiment
 from harness.experiment.recipe import Recipe
@@ -13,14 +14,22 @@ from harness.results.result import Result
 
 _WEIGHTS = {
     "glorot_uniform": "Glorot uniform",
+    "he_normal": "He normal",
     "normal": "N(0, 1)",
     "truncated_normal": "truncated N(0, 1)",
 }
+_OPTIMISERS = {"sgd": "SGD", "adam": "Adam", "rmsprop": "RMSprop", "adagrad": "Adagrad"}
 _MINIBATCHES = {
     "permutation": "a permutation an epoch",
     "reshuffle": "the last epoch's order, reshuffled",
     "independent": "n // B independent draws an epoch, each without replacement",
 }
+
+
+def _activation(recipe: Recipe) -> str:
+    if not recipe.hidden:
+        return "none"
+    return recipe.activation if isinstance(recipe.activation, str) else ", ".join(recipe.activation)
 
 
 def _cost(recipe: Recipe) -> str:
@@ -31,7 +40,16 @@ def _penalty(recipe: Recipe) -> str:
     factor = "" if recipe.penalty_factor == 1 else f"{recipe.penalty_factor:g} * "
     per = " / n" if recipe.penalty_per_sample else ""
     where = ", hidden layers only" if recipe.penalised == "hidden" else ""
-    return f"{factor}lmbd * W{per}{where}"
+    both = f"(lmbd * W + {recipe.l1:g} * sign(W))" if recipe.l1 else "lmbd * W"
+    return f"{factor}{both}{per}{where}"
+
+
+def _schedule(recipe: Recipe) -> str:
+    if recipe.schedule == "inverse":
+        return f"eta / (1 + {recipe.decay:g} epoch)"
+    if recipe.schedule == "step":
+        return f"times {recipe.decay:g} after each {count(recipe.decay_epochs, 'epoch')}"
+    return "constant"
 
 
 def _weights(recipe: Recipe) -> str:
@@ -74,10 +92,12 @@ def _after_grid(recipe: Recipe) -> bool:
 
 
 _CONVENTIONS: dict[str, Callable[[Recipe], str]] = {
-    "hidden layers": lambda recipe: ", ".join(map(str, recipe.hidden)),
+    "hidden layers": lambda recipe: ", ".join(map(str, recipe.hidden)) or "none",
+    "activation": _activation,
     "cost": _cost,
     "gradient of the penalty": _penalty,
-    "optimiser": lambda recipe: {"sgd": "SGD", "adam": "Adam"}[recipe.optimizer],
+    "optimiser": lambda recipe: _OPTIMISERS[recipe.optimizer],
+    "schedule of eta": _schedule,
     "initial weights": _weights,
     "initial biases": _biases,
     "minibatches": _minibatches,

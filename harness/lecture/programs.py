@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from backends.frameworks import set_threads
+from backends.settings import rows_of_batch
 from harness.data.dataset import load_dataset
 from harness.data.split import split_rows
 from harness.experiment.experiment import Experiment, experiment_from
@@ -184,7 +185,7 @@ def notes_task(experiment: Experiment, program: str) -> ProgramTask:
         classes=len(dataset.classes),
         hidden=tuple(recipe.hidden),
         epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
+        batch_size=rows_of_batch(recipe.batch_size, len(split.train)),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from backends.network import Cells
+from backends.settings import rows_of_batch
 from harness.data.dataset import Dataset, load_dataset
 from harness.document.section import Section
 from harness.document.words import paragraphs
@@ -40,7 +41,7 @@ def slips_section(experiment: Experiment, dataset: Dataset) -> Section:
     """Slips of the text, each with its consequence; where it can be measured, measured."""
     paired, shuffled_apart = accuracy_without_pairing(experiment, dataset)
     samples = round(len(dataset.y) * (1 - experiment.test_size))
-    batch = min(experiment.recipe("numpy").batch_size, samples)
+    batch = rows_of_batch(experiment.recipe("numpy").batch_size, samples)
     return Section(
         "Slips of the text",
         text=["Stated, so that nobody copies them; the preset repeats those of the programs."],

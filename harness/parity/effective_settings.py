@@ -94,7 +94,9 @@ def identified(trace: StepTrace, said: Mapping[str, Any]) -> Identified:
             rules = replace(rules, activations=(name,) * hidden)
         g = _gradients(short, rules)
         for optimiser in optimisers:
-            about, left = _descent(short, g) if optimiser == "sgd" else _adam_like(short, g)
+            about, left = (
+                _descent(short, g) if optimiser == "sgd" else _adam_like(short, g, optimiser)
+            )
             about["optimizer"] = optimiser
             if name is not None:
                 about["activation"] = name
@@ -168,18 +170,26 @@ def _descent(trace: StepTrace, g: Sequence[Tensors]) -> tuple[dict[str, Any], fl
     return best
 
 
-def _adam_like(trace: StepTrace, g: Sequence[Tensors]) -> tuple[dict[str, Any], float]:
-    """Adam with its usual betas: eta by least squares on the directions it would take."""
+def _adam_like(
+    trace: StepTrace, g: Sequence[Tensors], optimiser: str
+) -> tuple[dict[str, Any], float]:
+    """Adam with its usual betas, RMSprop or Adagrad: eta by least squares on the directions it would take."""
     updates = _updates(trace)
     m: Tensors = {}
     v: Tensors = {}
+    squares = (trace.rules.training.rho, 1 - trace.rules.training.rho)
+    if optimiser == "adagrad":
+        squares = (1.0, 1.0)
     above, below, square = 0.0, 0.0, 0.0
     pairs = []
     for k, step in enumerate(g, start=1):
         for name, tensor in step.items():
-            m[name] = ADAM["beta_1"] * m.get(name, 0.0) + (1 - ADAM["beta_1"]) * tensor
-            v[name] = ADAM["beta_2"] * v.get(name, 0.0) + (1 - ADAM["beta_2"]) * tensor**2
-            correction = np.sqrt(1 - ADAM["beta_2"] ** k) / (1 - ADAM["beta_1"] ** k)
+            beta_1, (beta_2, share), correction = 0.0, squares, 1.0
+            if optimiser == "adam":
+                beta_1, beta_2, share = ADAM["beta_1"], ADAM["beta_2"], 1 - ADAM["beta_2"]
+                correction = np.sqrt(1 - beta_2**k) / (1 - beta_1**k)
+            m[name] = beta_1 * m.get(name, 0.0) + (1 - beta_1) * tensor
+            v[name] = beta_2 * v.get(name, 0.0) + share * tensor**2
             with np.errstate(all="ignore"):
                 way = np.nan_to_num(correction * m[name] / (np.sqrt(v[name]) + 1e-12))
             above += float((way * updates[k - 1][name]).sum())
@@ -219,6 +229,8 @@ def fitted_settings(
     if training.optimizer == "adam":
         free("beta_1", training.beta_1, "training", _constant("beta_1"))
         free("beta_2", training.beta_2, "training", _constant("beta_2"))
+    elif training.optimizer == "rmsprop":
+        free("rho", training.rho, "training", _constant("rho"))
     elif training.momentum:
         free("momentum", training.momentum, "training", _constant("momentum"))
 
@@ -246,6 +258,8 @@ def _penalty_of(group: tuple[str, ...], own: float) -> Change:
     def change(decay: Array, here: Any, p: float) -> Array:
         if here.name not in group:
             return decay
+        if here.rules.training.l1:  # of which this is no part
+            return decay + (p - own) * np.asarray(here.before[here.name])
         return decay * (p / own) if own else p * np.asarray(here.before[here.name])
 
     return change

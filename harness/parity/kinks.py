@@ -24,6 +24,7 @@ from harness.roundoff.reference import (
     OPTIMISERS,
     Noise,
     Objective,
+    eta_of_step,
     gradients_of,
     passed_forward,
     targets_of,
@@ -112,7 +113,7 @@ def _kinks(task: ParityTask, errors: pd.DataFrame, verdict: BackendVerdict) -> I
     weights = beyond[beyond["tensor"] != "output"]
     first_steps = weights.groupby("cell")["step"].min()
     whole = task.trial(verdict.backend, verdict.dtype)
-    if whole.network.activation not in KINKED or len(weights) < len(beyond):
+    if set(KINKED).isdisjoint(whole.network.activations) or len(weights) < len(beyond):
         return
     cells = zip(first_steps.index.tolist(), first_steps.tolist(), strict=True)
     for number, last in list(cells)[:MOST_KINKS]:
@@ -204,8 +205,9 @@ def _predicted(trial: Trial, path: Path, noise: int | None) -> list[list[Array]]
             W = [layer.astype(dtype) for layer in before.W]
             b = [layer[:, None].astype(dtype) for layer in before.b]
             if optimiser is None:
-                kind = OPTIMISERS[trial.training.optimizer]
-                optimiser = kind(trial.training, rounded(eta), [*W, *b], rounded)
+                kind, eta = OPTIMISERS[trial.training.optimizer], rounded(eta)
+                optimiser = kind(trial.training, eta, [*W, *b], rounded)
+            optimiser.eta = eta_of_step(eta, trial.training, trial.plan, step)
             rows = trial.plan.rows(step)[0]
             x = rounded(trial.x[rows][None].astype(dtype))
             moved = [rounded(theta.copy()) for theta in (*W, *b)]

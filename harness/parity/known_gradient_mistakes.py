@@ -118,6 +118,11 @@ def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
         for size in (1.0, 0.5, 5.0, 0.1):
             yield Mistake(name, words, "clipping", last, clips, size)
         yield Mistake(name, words, "clipping", last, clips, starts=(0.3, 0.03, 1.0, 0.003))
+        if rules.lmbd:
+            words += ", before the penalty is added"
+            clips = {"gradients": _of_cost_alone(change)}
+            yield Mistake(name, words, "clipping", last, clips)
+            yield Mistake(name, words, "clipping", last, clips, starts=(0.3, 0.03, 1.0, 0.003))
     yield Mistake(
         "normalised gradients",
         "each gradient is divided by its norm",
@@ -196,6 +201,17 @@ def _of_tensor(tensor: str, change: Change) -> Change:
     return lambda g, here, p: {
         name: change(value, here, p) if name == tensor else value for name, value in g.items()
     }
+
+
+def _of_cost_alone(cut: Change) -> Change:
+    """What PyTorch's clip_grad_norm_ does beside a weight_decay, which the optimiser adds later."""
+
+    def change(g: Tensors, here: Any, p: float) -> Tensors:
+        penalty = {name: here.found[f"penalty of {name}"] for name in g}
+        of_cost = cut({name: tensor - penalty[name] for name, tensor in g.items()}, here, p)
+        return {name: of_cost[name] + penalty[name] for name in g}
+
+    return change
 
 
 def _by_norm(g: Tensors, here: Any, p: float) -> Tensors:

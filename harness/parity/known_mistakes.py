@@ -23,6 +23,7 @@ from harness.parity.known_optimiser_mistakes import (
     momentum_mistakes,
     optimiser_mistakes,
     rate_mistakes,
+    root_mistakes,
 )
 from harness.parity.known_penalty_mistakes import penalty_mistakes
 from harness.parity.mistake import Mistake
@@ -42,6 +43,7 @@ def catalogue(rules: StepRules) -> list[Mistake]:
         *gradient_mistakes(rules),
         *momentum_mistakes(rules),
         *adam_mistakes(rules),
+        *root_mistakes(rules),
         *optimiser_mistakes(rules),
         *rate_mistakes(rules),
         *storing_mistakes(rules),

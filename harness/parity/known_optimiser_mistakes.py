@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from typing import Any
 
@@ -17,7 +17,8 @@ from harness.parity.optimisers import (
     adamax,
     damped,
     gradient_descent,
-    rmsprop,
+    scaled_as,
+    scaled_by_root,
 )
 from harness.parity.reference_step import StepRules, Tensors
 
@@ -158,7 +159,9 @@ def adam_mistakes(rules: StepRules) -> Iterator[Mistake]:
     words = "Adam looks ahead as Nesterov does (Nadam)"
     yield other("Nadam", words, adam_as("nadam"))
     yield other("Adamax", "Adamax in place of Adam", adamax)
-    yield other("RMSprop", "RMSprop in place of Adam: no first moment, no correction", rmsprop)
+    yield other(
+        "RMSprop", "RMSprop in place of Adam: no first moment, no correction", scaled_by_root
+    )
     yield Mistake(
         "plain gradient descent",
         "plain gradient descent in place of Adam",
@@ -192,6 +195,56 @@ def adam_mistakes(rules: StepRules) -> Iterator[Mistake]:
             )
 
 
+def root_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    """Those of RMSprop and Adagrad, where one of them is asked for."""
+    training = rules.training
+    if training.optimizer not in ("rmsprop", "adagrad"):
+        return
+    told, group = {"rmsprop": "RMSprop", "adagrad": "Adagrad"}[training.optimizer], "root"
+
+    def other(name: str, words: str, optimiser: Optimiser) -> Mistake:
+        return Mistake(name, words, group, "W1", {"optimiser": always(optimiser)})
+
+    words = f"{told}'s epsilon is added under the root, sqrt(v + epsilon), as Keras and optax do"
+    yield other("epsilon's place", words, scaled_as("inside the root"))
+    for epsilon in (1e-10, *_EPSILONS):
+        if epsilon != training.epsilon:
+            words = f"{told}'s epsilon is {{p}}, not {training.epsilon:g}"
+            yield Mistake(
+                f"{told}'s epsilon", words, "epsilon", "W1", _set_to_p("epsilon"), epsilon
+            )
+    keras = {"optimiser": always(scaled_as("inside the root", 0.0)), **_set(epsilon=1e-7)}
+    words = f"{told}'s epsilon is 1e-7 and added under the root, as Keras has it by default"
+    yield Mistake("epsilon's place", words, group, "W1", keras)
+    if training.optimizer == "rmsprop":
+        words = f"RMSprop's rho is {{p}}, not {training.rho:g}"
+        for value in (0.9, 0.99, 0.95, 0.999):
+            if value != training.rho:
+                yield Mistake("RMSprop's rho", words, "rho", "W1", _set_to_p("rho"), value)
+        starts = (training.rho - 0.05, 1 - (1 - training.rho) * 5)
+        yield Mistake("RMSprop's rho", words, "rho", "W1", _set_to_p("rho"), starts=starts)
+        words = "the square of the mean gradient is taken off v (centered=True)"
+        yield other("centred", words, scaled_as("centred"))
+        yield other("Adagrad", "Adagrad in place of RMSprop", _as_adagrad)
+    else:
+        words = "Adagrad's v starts at 0.1, as Keras has it by default, not at 0"
+        yield other("start of v", words, scaled_as(start=0.1))
+        words = "Adagrad's v starts at 0.1 with epsilon = 1e-7 under the root, as Keras has it by default"
+        keras = {"optimiser": always(scaled_as("inside the root", 0.1)), **_set(epsilon=1e-7)}
+        yield Mistake("start of v", words, group, "W1", keras)
+        yield Mistake(
+            "RMSprop", "RMSprop in place of Adagrad", group, "W1", _set(optimizer="rmsprop")
+        )
+    yield other("Adam", f"Adam in place of {told}", adam)
+    words = f"plain gradient descent in place of {told}"
+    yield other("plain gradient descent", words, gradient_descent)
+    yield from _resets(rules, f"{told}'s v is", group)
+
+
+def _as_adagrad(g: Any, kept: Any, training: Training, eta: float, t: int) -> Any:
+    return scaled_as()(g, kept, _otherwise(training, {"optimizer": "adagrad"}), eta, t)
+
+
 def optimiser_mistakes(rules: StepRules) -> Iterator[Mistake]:
     """Another optimiser."""
     training: Training = rules.training
@@ -210,7 +263,24 @@ def optimiser_mistakes(rules: StepRules) -> Iterator[Mistake]:
 
 def rate_mistakes(rules: StepRules) -> Iterator[Mistake]:
     """Those of eta."""
-    group, first = "eta", "W1"
+    group, first, training = "eta", "W1", rules.training
+    if training.schedule != "constant":
+        words = f"eta stays what it was at first, where the schedule is {training.schedule}"
+        constant: Change = lambda eta, here, p: eta * here.rules.eta / here.eta  # noqa: E731
+        yield Mistake("no schedule", words, group, first, {"eta": constant})
+        words = "eta is lowered after each step, not after each epoch"
+        yield Mistake(
+            "schedule by step", words, group, first, {"eta": _lowered(lambda here: here.step)}
+        )
+        words = "eta is lowered one epoch early"
+        early = _lowered(lambda here: here.epoch + 1)
+        yield Mistake("schedule early", words, group, first, {"eta": early})
+        words = "eta is lowered one epoch late"
+        late = _lowered(lambda here: max(here.epoch - 1, 0))
+        yield Mistake("schedule late", words, group, first, {"eta": late})
+        words = f"the schedule's decay is {{p}}, not {training.decay:g}"
+        sizes = (training.decay / 2, training.decay * 2)
+        yield Mistake("schedule's decay", words, group, first, {"eta": _decay_of_p}, starts=sizes)
     for value, words in (
         (0.5, "eta is half of what you said"),
         (2.0, "eta is twice what you said"),
@@ -282,11 +352,11 @@ def rate_mistakes(rules: StepRules) -> Iterator[Mistake]:
                 True,
             ),
         ]
-    for name, words, change, sizes, fit in decays:
-        for size in sizes:
+    for name, words, change, many, fit in decays:
+        for size in many:
             yield Mistake(name, words, group, first, {"eta": change}, size)
         if fit:
-            yield Mistake(name, words, group, first, {"eta": change}, starts=sizes[:3])
+            yield Mistake(name, words, group, first, {"eta": change}, starts=many[:3])
     if rules.training.dtype == "float64" and float(np.float32(rules.eta)) != rules.eta:
         words = "eta is rounded to float32"
         yield Mistake("eta rounded", words, group, first, {"eta": by(_single)}, kind="rounding")
@@ -317,6 +387,18 @@ def rate_changes(step: int, steps_per_epoch: int | None) -> list[Mistake]:
         for words, change in forms
         for p, starts in ((0.1, ()), (0.5, ()), (1.0, (0.1, 0.5, 2.0)))
     ]
+
+
+def _lowered(epoch: Callable[[Any], int]) -> Change:
+    """The schedule at another epoch than the step's."""
+    return lambda eta, here, p: (
+        eta * (here.rules.eta * here.rules.training.eta_factor(epoch(here)) / here.eta)
+    )
+
+
+def _decay_of_p(eta: float, here: Any, p: float) -> float:
+    other = _otherwise(here.rules.training, {"decay": abs(p)})
+    return float(eta * here.rules.eta * other.eta_factor(here.epoch) / here.eta)
 
 
 def _single(value: float) -> float:

@@ -9,11 +9,13 @@ import numpy as np
 
 from backends.network import Array
 from harness.parity.mistake import Change, Mistake, in_layer, times_p
-from harness.parity.reference_step import StepRules
+from harness.parity.reference_step import StepRules, l1_gradient
 
 
 def penalty_mistakes(rules: StepRules) -> Iterator[Mistake]:
     """Those of the penalty."""
+    if rules.training.l1:
+        yield from _l1_mistakes(rules)
     if not rules.lmbd:
         return
     layers, samples, full = rules.network.layers, rules.samples, rules.batch_size
@@ -157,6 +159,31 @@ def penalty_mistakes(rules: StepRules) -> Iterator[Mistake]:
     )
 
 
+def _l1_mistakes(rules: StepRules) -> Iterator[Mistake]:
+    """Those of the L1 penalty, where one is asked for."""
+    group, first = "l1", "penalty of W1"
+
+    def l1_times_p(decay: Array, here: Any, p: float) -> Array:
+        return _of_weights(decay, here, decay + (p - 1) * l1_gradient(_theta(here), here))
+
+    for p, words in (
+        (0.0, "there is no L1 penalty"),
+        (2.0, "the L1 penalty is twice what you said"),
+        (0.5, "the L1 penalty is half what you said"),
+    ):
+        yield Mistake("L1 penalty's factor", words, group, first, {"penalty": l1_times_p}, p)
+    words = "the L1 penalty is {p} times what you said"
+    fitted = {"penalty": l1_times_p}
+    yield Mistake("L1 penalty's factor", words, group, first, fitted, starts=(1.5, 10.0, 0.1))
+    yield Mistake(
+        "L1 penalty of the biases",
+        "the biases have the L1 penalty too",
+        group,
+        "penalty of b1",
+        {"penalty": lambda decay, here, p: _of_bias(decay, here, l1_gradient(_theta(here), here))},
+    )
+
+
 def _theta(here: Any) -> Array:
     tensor: Array = here.before[here.name]
     return tensor
@@ -183,7 +210,7 @@ def _l1(here: Any) -> Array:
 
 def _decoupled(with_eta: bool) -> dict[str, Change]:
     def change(value: Array, here: Any, p: float) -> Array:
-        eta = here.rules.at("eta", here.rules.eta, here) if with_eta else 1.0
+        eta = here.rules.at("eta", here.eta, here) if with_eta else 1.0
         return value + eta * here.found["set aside"][here.name]
 
     def aside(g: dict[str, Array], here: Any, p: float) -> dict[str, Array]:

@@ -113,12 +113,35 @@ def adam_as(form: str = "", **changes: bool | int) -> Optimiser:
     return optimiser
 
 
-def rmsprop(
+def scaled_by_root(
     g: Array, kept: Remembered, training: Training, eta: float, t: int
 ) -> tuple[Array, Remembered]:
     """eta g / (sqrt(v) + epsilon), v = beta_2 v + (1 - beta_2) g^2: Adam without its first moment."""
     v = training.beta_2 * kept.get("v", 0.0) + (1 - training.beta_2) * g * g
     return eta * g / (np.sqrt(v) + training.epsilon), {"v": v}
+
+
+def scaled_as(form: str = "", start: float = 0.0) -> Optimiser:
+    """RMSprop and Adagrad, as :class:`backends.network.Training` has them, and their variations.
+
+    ``start``: of v. ``form``: ``inside the root``, where epsilon is; ``centred``: the mean of g squared is
+    taken off v, as PyTorch's centered=True does.
+    """
+
+    def optimiser(
+        g: Array, kept: Remembered, training: Training, eta: float, t: int
+    ) -> tuple[Array, Remembered]:
+        keep, share = training.squares
+        v = keep * kept.get("v", np.full_like(g, start)) + share * g * g
+        m = keep * kept.get("m", 0.0) + share * g
+        under = v - m * m if form == "centred" else v
+        if form == "inside the root":
+            root = np.sqrt(under + training.epsilon)
+        else:
+            root = np.sqrt(np.maximum(under, 0.0)) + training.epsilon
+        return eta * g / root, {"v": v, "m": m} if form == "centred" else {"v": v}
+
+    return optimiser
 
 
 def adamax(
@@ -130,4 +153,9 @@ def adamax(
     return eta / (1 - training.beta_1**t) * m / (u + training.epsilon), {"m": m, "u": u}
 
 
-UPDATE_RULES: dict[str, Optimiser] = {"sgd": gradient_descent, "adam": adam}
+UPDATE_RULES: dict[str, Optimiser] = {
+    "sgd": gradient_descent,
+    "adam": adam,
+    "rmsprop": scaled_as(),
+    "adagrad": scaled_as(),
+}

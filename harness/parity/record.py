@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from harness.document.plain import plain
+from harness.document.pull_request import pull_request_comment
 from harness.document.section import Title
 from harness.document.writer import PageAddress, write_sections
 from harness.parity.divergence import Divergence
@@ -35,11 +36,21 @@ def write_parity(parity: Parity, address: str) -> PageAddress:
     return write_sections(Title("Parity", about), parity_sections(parity), folder, "parity")
 
 
+def parity_comment(parity: Parity) -> tuple[str, str]:
+    """What is said of it on a pull request: the comment's name, and its text."""
+    name = f"parity {parity.experiment.dataset.rsplit('/', 1)[-1]}"
+    text = pull_request_comment(name, _outcome(parity), parity_sections(parity))
+    return name, text
+
+
+def _outcome(parity: Parity) -> str:
+    return {0: "agree", 1: "disagree", 3: "undecided"}[parity.exit_code]
+
+
 def parity_json(parity: Parity) -> dict[str, Any]:
     """Everything but the errors of each cell, which are in a table of their own."""
-    outcome = {0: "agree", 1: "disagree", 3: "undecided"}[parity.exit_code]
     everything = {
-        "outcome": outcome,
+        "outcome": _outcome(parity),
         "exit_code": parity.exit_code,
         "headline": parity_headline(parity),
         "points": parity_points(parity),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -29,8 +31,18 @@ def record_backend(backend: Backend, trial: Trial, path: Path, every: int = 1) -
     weights = [initial, *trial.at(*kept[1:]).train(backend)]
     path.parent.mkdir(parents=True, exist_ok=True)
     training, network = trial.training, trial.network
-    adam = training.optimizer == "adam"
-    names = ("beta_1", "beta_2", "epsilon") if adam else ("momentum", "nesterov")
+    names = {
+        "sgd": ("momentum", "nesterov"),
+        "adam": ("beta_1", "beta_2", "epsilon"),
+        "rmsprop": ("rho", "epsilon"),
+        "adagrad": ("epsilon",),
+    }[training.optimizer]
+    eta = float(trial.cells.eta[0])
+    etas = (
+        [eta * training.eta_factor(trial.plan.epoch(step)) for step in range(steps)]
+        if training.schedule != "constant"
+        else eta
+    )
     write_recording(
         path,
         trial.x,
@@ -40,9 +52,12 @@ def record_backend(backend: Backend, trial: Trial, path: Path, every: int = 1) -
         kept,
         name=path.stem,
         optimizer=training.optimizer,
-        eta=float(trial.cells.eta[0]),
+        eta=etas,
+        l1=training.l1 * training.penalty_factor or None,
         lmbd=float(trial.cells.lmbd[0]) * training.penalty_factor,
-        activation=network.activation,
+        activation=list(network.activations)
+        if len(set(network.activations)) > 1
+        else str(network.activation),
         output=network.output,
         cost=training.cost,
         penalised=training.penalised,
@@ -61,10 +76,10 @@ def trial_along(recording: Recording) -> Trial:
     InputError for what no backend can be asked to do.
     """
     rules = rules_of(recording, recording.about)
-    if rules.conventions or len(set(rules.activations)) > 1 or len(recording.W) < 2:
+    if rules.conventions:
         raise InputError(
             f"{recording.path}: found settings that differ by layer or library; allowed with --backend: one "
-            "activation, one lmbd, a hidden layer, the canonical optimisers"
+            "lmbd, the canonical optimisers"
         )
     if rules.network.output == "identity" and recording.sizes[-1] > 1:
         raise InputError(f"{recording.path}: found several targets; allowed with --backend: one")
@@ -85,7 +100,7 @@ def trial_along(recording: Recording) -> Trial:
         recording.x.astype(dtype),
         y if rules.network.classes else y.astype(dtype),
         split,
-        rules.network,
+        replace(rules.network, activation=cast(Any, rules.activations)),
         rules.training,
         plan,
         Cells.of(rules.eta, rules.lmbd),

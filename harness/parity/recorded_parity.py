@@ -315,7 +315,8 @@ def _explained(
         short = until(int(wrong[1]) + 1) if len(wrong) > 1 else short
     traces = [short] if len(long) == len(short) else [short, long]
     right = steps_after[index - 1] if index else 0
-    changes = rate_changes(right, trace.rules.steps_per_epoch) if right else []
+    # from the second step on dampening does the same, and is likelier
+    changes = rate_changes(right, trace.rules.steps_per_epoch) if right > 1 else []
     return explain(traces, batches, more=[*changes, *other_data(recording, trace.rules)])
 
 

@@ -28,6 +28,8 @@ USUAL: dict[str, Any] = {  # of what is not said and cannot be seen
     "beta_1": 0.9,
     "beta_2": 0.999,
     "epsilon": 1e-8,
+    "rho": 0.99,
+    "l1": 0.0,
     "cost": "mean",
     "penalised": "all",
 }
@@ -115,15 +117,15 @@ def rules_of(recording: Recording, about: Mapping[str, Any]) -> StepRules:
         beta_1=float(said["beta_1"]),
         beta_2=float(said["beta_2"]),
         epsilon=float(said["epsilon"]),
+        rho=float(said["rho"]),
+        l1=float(said["l1"]),
         dtype="float32" if recording.dtype == "float32" else "float64",
         cost=said["cost"],
         penalised=said["penalised"],
         penalty_per_sample=bool(said.get("penalty_per_sample")),
     )
-    first = cast(Activation, names[0] if names else "identity")
-    network = Network(sizes[0], sizes[1:-1] or (1,), sizes[-1], first, output)
-    if len(sizes) == 2:  # a network without hidden layers, which no backend trains
-        object.__setattr__(network, "hidden", ())
+    first = cast(Activation, names[0] if names else "sigmoid")
+    network = Network(sizes[0], sizes[1:-1], sizes[-1], first, output)
     numbers = targets_in(recording)[1]
     counts = np.bincount(numbers, minlength=network.classes).tolist() if network.classes else []
     weights = said.get("class_weights")

@@ -54,8 +54,8 @@ class StepRules:
 
     ``samples``: in the training set, ``per_class`` of them with each class number. ``batch_size``: of a
     full minibatch. ``steps_per_epoch``: None if nobody counts epochs. ``activations``: of each hidden layer,
-    where they differ. ``conventions``: what is done otherwise and meant so; mistakes come on top of them.
-    ``noise``: perturbs every result in its last place (Monte Carlo arithmetic).
+    where they are not the network's. ``conventions``: what is done otherwise and meant so; mistakes come on
+    top of them. ``noise``: perturbs every result in its last place (Monte Carlo arithmetic).
     """
 
     network: Network
@@ -95,7 +95,7 @@ class StepRules:
 
     def activation(self, layer: int) -> str:
         """The activation of a hidden layer, counted from 1."""
-        return self.activations[layer - 1] if self.activations else self.network.activation
+        return (self.activations or self.network.activations)[layer - 1]
 
     def at(self, stage: str, value: Any, here: Here) -> Any:
         """What a stage gives, with the mistakes that are made at it."""
@@ -143,6 +143,11 @@ class Here:
     def epoch(self) -> int:
         """The epoch, from 0."""
         return self.step // (self.rules.steps_per_epoch or 1)
+
+    @property
+    def eta(self) -> float:
+        """eta as the schedule has it in this step."""
+        return self.rules.eta * self.rules.training.eta_factor(self.epoch)
 
     def placed(self, name: str = "", layer: int = 0) -> Here:
         self.name, self.layer = name, layer
@@ -197,6 +202,8 @@ def tensors(
     for name, tensor in weights.items():
         p = rules.training.penalty(rules.lmbd, n, int(name[1:]) - 1, len(layers))
         decay = p * tensor if name[0] == "W" else np.zeros_like(tensor)
+        if rules.training.l1 and name[0] == "W":
+            decay = decay + l1_gradient(tensor, here.placed(name=name))
         found[f"penalty of {name}"] = at("penalty", decay, here.placed(name=name))
     delta = delta * at("cost", rules.training.cost_scale(n), here.placed())
     for layer in reversed(layers):
@@ -213,6 +220,13 @@ def tensors(
             slope = here.passed[f"slope{layer - 1}"] = at("slope", slope, here)
             delta = at("delta", (at("factor", delta, here) @ W.T) * slope, here)
     return found
+
+
+def l1_gradient(W: Array, here: Here) -> Array:
+    """The gradient of the L1 penalty by the weight matrix at which a stage is."""
+    training, layers = here.rules.training, here.rules.network.layers
+    p = training.penalty(training.l1, len(here.batch.x), here.number - 1, layers)
+    return np.asarray(p * np.sign(W))
 
 
 def stepped(state: State, batch: Batch, rules: StepRules) -> State:
@@ -240,7 +254,7 @@ def _updated(state: State, found: Tensors, rules: StepRules, here: Here) -> Stat
     g = {name: found[f"d{name}"] + found[f"penalty of {name}"] for name in weights}
     g = at("gradients", g, here.placed())
     training: Training = at("training", rules.training, here)
-    eta = float(at("eta", rules.eta, here))
+    eta = float(at("eta", here.eta, here))
     optimiser: Optimiser = at("optimiser", UPDATE_RULES[training.optimizer], here)
     changes: Tensors = {}
     for name in weights:

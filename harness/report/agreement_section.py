@@ -34,12 +34,19 @@ def agreement_section(material: Material) -> Section | None:
         Table(
             _chosen_cells(material.choices),
             "Each backend in its own chosen cell, same test samples",
+            name="agreement-chosen",
         ),
-        Table(_whole_grid(compared), "The same cell in both, over the whole grid"),
+        Table(
+            _whole_grid(compared),
+            "The same cell in both, over the whole grid",
+            name="agreement",
+        ),
     ]
     worst = _least_alike(compared)
     if len(worst):
-        tables.append(Table(worst, f"The cells least alike, up to {_LISTED} a pair"))
+        tables.append(
+            Table(worst, f"The cells least alike, up to {_LISTED} a pair", name="least-alike")
+        )
     pictures = []
     for metric in dict.fromkeys(c.side.metric for c in compared):
         own = [c for c in compared if c.side.metric == metric]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -28,8 +29,10 @@ def learning_curves(choices: Sequence[Choice]) -> Figure:
 
     All losses have one scale and all scores another.
     """
-    columns = min(_COLUMNS, len(choices))
     frame = Frame(width=2.45, height=1.75, left=0.34, right=0.1, top=0.36, bottom=0.1)
+    if len(choices) > frame.fitted(len(choices), _COLUMNS, left=0.42)[1]:
+        frame = replace(frame, bottom=0.3)  # for the names of the axes above others
+    frame, columns = frame.fitted(len(choices), _COLUMNS, left=0.42, rows=2)
     places = [(k // columns * 2 * columns + k % columns) for k in range(len(choices))]
     figure, axes = panels(max(places) + columns + 1, columns, frame, left=0.42, bottom=0.44)
     metric = choices[0].side.metric
@@ -146,6 +149,7 @@ def confusion_matrices(choices: Sequence[Choice], classes: Sequence[str]) -> Fig
     width, height = (max(cell * k, 1.6), max(0.29 * k, 1.2)) if few else (3.6, 3.6)
     frame = Frame(width, height, left=0.5 + 0.08 * longest, right=0.12)
     columns = 2 if len(choices) in (2, 4) else 3
+    frame, columns = frame.fitted(len(choices), columns, narrowest=min(width, 1.8))
     figure, axes = panels(len(choices), columns, frame)
     for axis, choice in zip(axes, choices, strict=True):
         counts = confusion_counts(choice, k)
@@ -177,7 +181,8 @@ def confusion_matrices(choices: Sequence[Choice], classes: Sequence[str]) -> Fig
 def predicted_against_true(choices: Sequence[Choice]) -> Figure:
     """Every test sample of every choice, predicted over true value, with the line of equality."""
     frame = Frame(width=2.7, height=2.7, left=0.78, right=0.16)
-    figure, axes = panels(len(choices), 2 if len(choices) in (2, 4) else 3, frame)
+    frame, columns = frame.fitted(len(choices), 2 if len(choices) in (2, 4) else 3)
+    figure, axes = panels(len(choices), columns, frame)
     for axis, choice in zip(axes, choices, strict=True):
         labels = choice.predicted
         predicted = np.concatenate(list(labels))

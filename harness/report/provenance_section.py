@@ -26,10 +26,14 @@ def failures_section(material: Material) -> Section:
     for side in material.sides:
         counts = {str(s): int((side.statuses == s).sum()) for s in present}
         rows.append({"backend": side.label, "planned": side.statuses.size, **counts})
-    tables = [Table(pd.DataFrame(rows), "Networks planned, and what became of them")]
+    tables = [
+        Table(pd.DataFrame(rows), "Networks planned, and what became of them", name="statuses")
+    ]
     failures = [row for side in material.sides for row in _failures(side)]
     if failures:
-        tables.append(Table(pd.DataFrame(failures), "What gave no result, and why"))
+        tables.append(
+            Table(pd.DataFrame(failures), "What gave no result, and why", name="failures")
+        )
     text = paragraphs(_SENTENCES, "failures", failures=failures, named=_NAMED)
     return Section("Runs and failures", text=text, tables=tables)
 
@@ -67,7 +71,9 @@ def time_section(material: Material) -> Section:
             {"name": name, "wall": wall, "executor": executor, "jobs": jobs, "threads": threads}
         )
     text = paragraphs(_SENTENCES, "time", runs=runs, several=material.several)
-    return Section("Time and memory", text=text, tables=[Table(_times(material.sides))])
+    return Section(
+        "Time and memory", text=text, tables=[Table(_times(material.sides), name="time")]
+    )
 
 
 def _times(sides: list[BackendGrid]) -> pd.DataFrame:
@@ -109,12 +115,15 @@ def reproduction_section(material: Material) -> Section:
     text = paragraphs(_SENTENCES, "reproduction")
     manifests = [result.manifest for result in material.results]
     versions = facts_table([m.get("versions", {}) for m in manifests], material.names, "library")
-    machines = facts_table([_machine(m) for m in manifests], material.names, "machine")
+    tables = [Table(versions, "Versions", name="versions")]
+    if all("machine" in manifest for manifest in manifests):
+        machines = facts_table([_machine(m) for m in manifests], material.names, "machine")
+        tables.insert(0, Table(machines, "Machine and source", name="machine"))
     return Section(
         "Reproduction",
         text=text,
         code="\n".join(code),
-        tables=[Table(machines, "Machine and source"), Table(versions, "Versions")],
+        tables=tables,
     )
 
 

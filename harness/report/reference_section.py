@@ -38,7 +38,9 @@ def reference_section(result: Result, dataset: Dataset) -> Section:
     return Section(
         "Reference methods",
         text=paragraphs("report/sentences.jinja", "references"),
-        tables=[Table(frame, "Networks and reference methods on the same split")],
+        tables=[
+            Table(frame, "Networks and reference methods on the same split", name="references")
+        ],
         pictures=[
             Picture(
                 "references",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.document import number_words
 from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
-from harness.document.section import Picture, Section, Table
+from harness.document.section import Picture, Section, Table, slug
 from harness.document.words import paragraphs
 from harness.report.chosen_cells import mean_interval, repeats_table
 from harness.report.heatmaps_section import cell_texts, columns_for
@@ -34,11 +34,20 @@ def repeats_section(material: Material) -> Section | None:
         shared_rows=any(varies_split(experiment) for experiment in experiments),
         caveat=SHARED_ROWS,
     )
-    tables = [Table(repeats_table(chosen), "Test score of the chosen cells over repeats")]
+    tables = [
+        Table(repeats_table(chosen), "Test score of the chosen cells over repeats", name="repeats")
+    ]
     for side in spread:
         if max(side.ok.shape) <= ANNOTATED:
             caption = f"{side.label}: mean test score and its 95 % interval"
-            tables.append(Table(_interval_table(side), caption, folded=True))
+            tables.append(
+                Table(
+                    _interval_table(side),
+                    caption,
+                    folded=True,
+                    name=f"intervals-{slug(side.label)}",
+                )
+            )
     return Section(
         "Repeats",
         text=text,

@@ -16,7 +16,7 @@ from harness.results.result import Result
 # Settings of an experiment that have lines of their own; all others are listed as they are.
 _ELSEWHERE = (
     *("preset", "backends", "task", "dataset", "target", "test_size", "validation_size", "scale"),
-    *("test_file", "features", "drop", "missing", "missing_indicator", "header"),
+    *("test_file", "features", "drop", "missing", "missing_values", "missing_indicator", "header"),
     *("eta", "lmbd", "seed", "repeats", "vary", "folds", "overrides"),
 )
 _WIDE = 12  # classes up to which a table has a column for each
@@ -57,13 +57,13 @@ def facts_table(
 def data_section(material: Material) -> Section:
     """Source, sizes, hashes, preprocessing and class counts."""
     facts = [_data(result) for result in material.results]
-    tables = [Table(facts_table(facts, material.names, "data"), "Data and split")]
+    tables = [Table(facts_table(facts, material.names, "data"), "Data and split", name="data")]
     for name, result in zip(material.names, material.results, strict=True):
         counts = result.manifest["dataset"].get("class_counts") or {}
         if counts:
             caption = "Samples of each class" + (f", {name}" if material.several else "")
             tables.append(
-                Table(_class_counts(counts), caption, folded=len(counts["train"]) > _WIDE)
+                Table(_class_counts(counts), caption, len(counts["train"]) > _WIDE, "classes")
             )
     return Section("Data", tables=tables)
 
@@ -145,8 +145,8 @@ def grid_section(material: Material) -> Section:
             "regression. The table says where a setting departs from that.",
         ],
         tables=[
-            Table(facts_table(facts, material.names, "grid"), "Grid and repeats"),
-            Table(frame, "Fixed hyperparameters"),
+            Table(facts_table(facts, material.names, "grid"), "Grid and repeats", name="grid"),
+            Table(frame, "Fixed hyperparameters", name="hyperparameters"),
         ],
     )
 
@@ -209,7 +209,7 @@ def networks_section(material: Material) -> Section:
         )
         if side.result is material.results[0]:
             conventions += [{"backend": side.backend, **c} for c in about.get("conventions", [])]
-    tables = [Table(pd.DataFrame(rows, dtype=object), "Networks and libraries")]
+    tables = [Table(pd.DataFrame(rows, dtype=object), "Networks and libraries", name="networks")]
     if conventions:
         frame = pd.DataFrame(conventions)[["backend", "quantity", "here", "default"]]
         frame.columns = pd.Index(
@@ -222,7 +222,7 @@ def networks_section(material: Material) -> Section:
         )
         if any(_departs(side.result.experiment.recipe(side.backend)) for side in material.sides):
             caption += "; where the fixed hyperparameters above depart from them, those hold"
-        tables.append(Table(frame, caption))
+        tables.append(Table(frame, caption, name="conventions"))
     return Section("Networks and conventions", tables=tables)
 
 

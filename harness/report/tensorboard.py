@@ -16,6 +16,7 @@ import numpy as np
 
 from backends.frameworks import load
 from backends.registry import UnusableBackend, usable
+from backends.settings import rows_of_batch
 from harness.document.number_words import NAMES
 from harness.errors import InputError
 from harness.results.file_names import file_name
@@ -90,7 +91,7 @@ def _write_graphs(tf: Any, result: Result, directory: str) -> None:
         training = experiment.training(name)
         if backend.unsupported(network, training):
             continue
-        rows = min(experiment.recipe(name).batch_size, about["parts"]["train"])
+        rows = rows_of_batch(experiment.recipe(name).batch_size, about["parts"]["train"])
         if draw := getattr(backend, "graph", None):  # of the libraries that compute along a graph
             with _writer(tf, f"{directory}/graphs/{file_name(name)}").as_default():
                 tf.summary.graph(draw(network, training, rows))

@@ -139,5 +139,5 @@ def chosen_section(material: Material) -> Section | None:
         validated=all(result.experiment.validation_size for result in material.results),
         quanta=[f"1/{n} = {number_words.span(1 / n, 'accuracy')}" for n in sorted(sizes)],
     )
-    table = Table(chosen_table(material.choices), "The chosen cells")
+    table = Table(chosen_table(material.choices), "The chosen cells", name="chosen")
     return Section("Chosen cells", text=text, tables=[table])

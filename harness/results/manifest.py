@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from backends.base import Backend
+from backends.base import Backend, installed_version
 from backends.network import Network
 from backends.registry import version
 from harness.data.dataset import Dataset
@@ -118,10 +117,8 @@ def versions(backends: Sequence[Backend] = ()) -> dict[str, str]:
     """Versions of Python and of the libraries that results depend on, installed ones only."""
     found = {"python": platform.python_version()}
     for library in (*LIBRARIES, *(b.library for b in backends if b.library)):
-        try:
-            found[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+        if (installed := installed_version(library)) is not None:
+            found[library] = installed
     return found
 
 
@@ -197,7 +194,7 @@ def setting_notes(experiment: Experiment, backends: Sequence[str], samples: int)
         )
     for name in backends:
         batch = experiment.recipe(name).batch_size
-        if batch > samples:
+        if batch != "all" and batch > samples:
             found.append(
                 f"batch_size: {batch} is larger than the training set of {samples} samples; "
                 f"clipped to {samples}"

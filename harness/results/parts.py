@@ -50,6 +50,12 @@ class Parts:
     digests: Mapping[Unit, str]
     surroundings: Mapping[str, dict[str, str]]
 
+    @property
+    def complete(self) -> bool:
+        """Whether there is a part of every unit, whole or not."""
+        present = {name.partition(".")[0] for name in self._names() if name.count(".") == 2}
+        return present.issuperset(self.digests.values())
+
     def finished(self) -> dict[Unit, UnitOutcome]:
         """The outcomes of the units whose parts are whole; those that are not are removed."""
         present: dict[str, list[str]] = {}

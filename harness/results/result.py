@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -63,6 +63,10 @@ class Result:
     targets: pd.DataFrame
     curves: pd.DataFrame
     disputes: pd.DataFrame | None = None
+
+    def __repr__(self) -> str:
+        cells, repeats = len(self.experiment.cells), self.experiment.repeats
+        return f"Result({self.address!r}: {', '.join(self.backends)}; {cells} cells x {repeats} repeats)"
 
     @property
     def name(self) -> str:
@@ -136,27 +140,7 @@ class Result:
         lmbd and the means over repeats of every score and loss. A backend without a cell that is ok in
         every repeat has no row.
         """
-        score, loss = f"validation_{self.choose_by}", "validation_loss"
-        rows = []
-        for backend in self.backends:
-            means = self._means(backend)
-            if len(means):
-                ordered = means.sort_values(
-                    [score, loss, "eta", "lmbd"], ascending=[False, True, True, True]
-                )
-                rows.append(ordered.iloc[0])
-        columns = list(self._means(self.backends[0]).columns) if self.backends else []
-        return pd.DataFrame(rows, columns=columns).reset_index(drop=True)
-
-    def _means(self, backend: str) -> pd.DataFrame:
-        records = self.of(backend)
-        measured = [
-            c for c in records.columns if str(c).startswith(("train_", "validation_", "test_"))
-        ]
-        grouped = records.groupby(CELL, sort=True)
-        means = grouped[[*measured, "seconds"]].mean()
-        whole = (records["status"] == "ok").groupby([records[c] for c in CELL]).all()
-        return means[whole].reset_index()
+        return chosen_cells(self.records, self.choose_by)
 
     def target(self, repeat: int) -> NDArray[Any]:
         """The true classes (values) of a repeat's test samples, (samples,)."""
@@ -179,6 +163,28 @@ class Result:
     def complete(self) -> bool:
         """Whether every record was measured or can never be: nothing failed, nothing is missing."""
         return bool(self.records["status"].isin(["ok", "diverged", "unsupported"]).all())
+
+
+def cell_means(records: pd.DataFrame, within: Sequence[str] = ()) -> pd.DataFrame:
+    """Means over repeats of every score and loss, of the cells that are ok in every repeat.
+
+    ``within``: columns that tell apart grids in one table.
+    """
+    keys = [*within, *CELL]
+    parts = ("train_", "validation_", "test_")
+    measured = [c for c in records.columns if str(c).startswith(parts)]
+    means = records.groupby(keys, sort=True)[[*measured, "seconds"]].mean()
+    whole = (records["status"] == "ok").groupby([records[key] for key in keys]).all()
+    return means[whole].reset_index()
+
+
+def chosen_cells(records: pd.DataFrame, choose_by: str, within: Sequence[str] = ()) -> pd.DataFrame:
+    """The chosen cell of each backend, as :meth:`Result.best` has it; of each grid ``within`` the table."""
+    order = [f"validation_{choose_by}", "validation_loss", "eta", "lmbd"]
+    ordered = cell_means(records, within).sort_values(order, ascending=[False, True, True, True])
+    keys = [*within, "backend"]
+    first = ordered.drop_duplicates(keys)
+    return records[keys].drop_duplicates().merge(first, on=keys).reset_index(drop=True)
 
 
 def _with_data_place(experiment: Experiment, address: str) -> Experiment:

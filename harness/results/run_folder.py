@@ -53,6 +53,18 @@ RUN_FILES = (
     "report.html",
     "workers.log",
 )
+# of a study, whose points are runs in folders of their own
+STUDY_FILES = (
+    "study.toml",
+    "study.json",
+    "records.parquet",
+    "records.csv",
+    "points.csv",
+    "chosen.csv",
+    "report.md",
+    "report.html",
+    "workers.log",
+)
 # what reading a file raises that was cut short, overwritten, or holds something else
 DAMAGE = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
@@ -156,6 +168,12 @@ class RunFolder:
         with suppress(OSError, *DAMAGE):
             return "split_sha256" in self.read_json("manifest.json")["dataset"]
         return any(_PART.match(name) for name in self.names("parts"))
+
+    def is_study(self) -> bool:
+        """Whether a study was begun here, by the mark."""
+        with suppress(OSError, *DAMAGE):
+            return "study.json" in self.read_json(MARK)["written_by_the_harness"]
+        return False
 
     def write(self, name: str, content: bytes | str) -> str:
         """Write a file whole; the hash of its content."""

@@ -5,11 +5,11 @@ update are written here a second time. For one minibatch of n samples (rows), la
 
     z^l = a^(l-1) W^l + b^l ,    a^l = f(z^l) ,    a^0 = x
     delta^L = s (a^L - t) ,      delta^l = (delta^(l+1) W^(l+1)^T) f'(z^l)
-    dC/dW^l = a^(l-1)^T delta^l + p_l W^l ,    dC/db^l = sum of delta^l over the samples
+    dC/dW^l = a^(l-1)^T delta^l + p_l W^l + q_l sign(W^l) ,    dC/db^l = sum of delta^l over the samples
 
-with s = 1/n for a mean cost and 1 for a summed one, and p_l = lmbd in the canonical objective. That these
-are the gradients of the objective, and that the optimisers are what they are called, is not taken on
-trust: :mod:`harness.roundoff.reference_check` holds both against extended precision.
+with s = 1/n for a mean cost and 1 for a summed one, and p_l = lmbd, q_l = l1 in the canonical objective.
+That these are the gradients of the objective, and that the optimisers are what they are called, is not
+taken on trust: :mod:`harness.roundoff.reference_check` holds both against extended precision.
 
 With ``noise`` the results of all operations are perturbed in their last place: Monte Carlo arithmetic
 (Parker 1997, "Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic"; Denis, de
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from backends.formulas import ELU_ALPHA, LEAKY_SLOPE
 from backends.network import Array, Network, Training, Weights
+from backends.plan import Plan
 from harness.roundoff.trial import Trial
 
 STACK = 13  # cells trained together: their arrays stay in the cache
@@ -134,7 +135,7 @@ class Objective:
         return {"mean": 1 / n, "sum": 1.0}[self.training.cost]
 
     def penalty_factor(self, layer: int, n: int) -> float:
-        """p_l / lmbd, the factor on (lmbd / 2) ||W^l||^2; ``layer`` counts from 0."""
+        """p_l / lmbd, the factor on (lmbd / 2) ||W^l||^2 + l1 ||W^l||_1; ``layer`` counts from 0."""
         if self.training.penalised == "hidden" and layer + 1 == self.network.layers:
             return 0.0
         return self.training.penalty_factor / (n if self.training.penalty_per_sample else 1)
@@ -147,10 +148,9 @@ def passed_forward(
 
     x (1 or cells, n, features), W[l] (cells, inputs, outputs), b[l] (cells, 1, outputs).
     """
-    functions = [network.activation] * len(network.hidden) + [network.output]
     zs: list[Array] = []
     activations = [x]
-    for name, W_l, b_l in zip(functions, W, b, strict=True):
+    for name, W_l, b_l in zip(network.functions, W, b, strict=True):
         z = activations[-1] @ W_l
         z += b_l
         zs.append(rounded(z))
@@ -181,9 +181,12 @@ def gradients_of(
         p = lmbd * real(objective.penalty_factor(layer, n))
         dW[layer] = rounded(a[layer].swapaxes(-1, -2) @ delta)
         dW[layer] += rounded(p * W[layer])
+        if objective.training.l1:
+            q = real(objective.training.l1 * objective.penalty_factor(layer, n))
+            dW[layer] += rounded(q * np.sign(W[layer]))
         db[layer] = rounded(delta.sum(axis=-2, keepdims=True))
         if layer:
-            slope = DERIVATIVES[network.activation](z[layer - 1], a[layer])
+            slope = DERIVATIVES[network.activations[layer - 1]](z[layer - 1], a[layer])
             delta = delta @ W[layer].swapaxes(-1, -2)
             delta *= slope
             rounded(delta)
@@ -236,7 +239,55 @@ class Adam:
         return self.rounded(-self.eta * correction * quotient)
 
 
-OPTIMISERS: dict[str, type[GradientDescent] | type[Adam]] = {"sgd": GradientDescent, "adam": Adam}
+class RMSProp:
+    """Hinton 2012, lecture 6e: theta -= eta g / (sqrt(v) + epsilon), v = rho v + (1 - rho) g^2."""
+
+    def __init__(self, training: Training, eta: Array, thetas: Layers, rounded: Rounding) -> None:
+        self.training, self.eta, self.rounded = training, eta, rounded
+        self.mean = [np.zeros_like(theta) for theta in thetas]
+
+    def change(self, place: int, g: Array, t: int) -> Array:
+        """What step ``t`` (from 1) adds to the tensor at ``place``."""
+        rho, v = self.training.rho, self.mean[place]
+        v *= rho
+        v += (1 - rho) * (g * g)
+        self.rounded(v)
+        quotient = self.rounded(g / (np.sqrt(v) + self.training.epsilon))
+        return self.rounded(-self.eta * quotient)
+
+
+class AdaGrad:
+    """Duchi, Hazan and Singer 2011: theta -= eta g / (sqrt(v) + epsilon), v = v + g^2, from 0."""
+
+    def __init__(self, training: Training, eta: Array, thetas: Layers, rounded: Rounding) -> None:
+        self.training, self.eta, self.rounded = training, eta, rounded
+        self.sum = [np.zeros_like(theta) for theta in thetas]
+
+    def change(self, place: int, g: Array, t: int) -> Array:
+        """What step ``t`` (from 1) adds to the tensor at ``place``."""
+        v = self.sum[place]
+        v += g * g
+        self.rounded(v)
+        quotient = self.rounded(g / (np.sqrt(v) + self.training.epsilon))
+        return self.rounded(-self.eta * quotient)
+
+
+OPTIMISERS: dict[str, type[GradientDescent] | type[Adam] | type[RMSProp] | type[AdaGrad]] = {
+    "sgd": GradientDescent,
+    "adam": Adam,
+    "rmsprop": RMSProp,
+    "adagrad": AdaGrad,
+}
+
+
+def eta_of_step(eta: Array, training: Training, plan: Plan, step: int) -> Array:
+    """eta as the schedule has it in a step, counted from 0, in its own dtype."""
+    if training.schedule == "constant":
+        return eta
+    epoch, real = plan.epoch(step), eta.dtype.type
+    if training.schedule == "inverse":
+        return eta / real(1 + training.decay * epoch)
+    return eta * real(training.decay ** (epoch // training.decay_epochs))
 
 
 def reference_path(trial: Trial, noise: int | None = None) -> tuple[Weights, ...]:
@@ -268,7 +319,8 @@ def _trained_stack(trial: Trial, noise: int | None) -> list[Weights]:
     eta, lmbd = (v[:, None, None].astype(dtype) for v in (trial.cells.eta, trial.cells.lmbd))
     x, t = trial.x.astype(dtype), targets_of(trial.y, network, dtype)
     objective = Objective(network, training)
-    optimiser = OPTIMISERS[training.optimizer](training, rounded(eta), [*W, *b], rounded)
+    eta = rounded(eta)
+    optimiser = OPTIMISERS[training.optimizer](training, eta, [*W, *b], rounded)
     path: list[Weights] = []
     with np.errstate(all="ignore"):
         for step in range(plan.steps + 1):
@@ -277,6 +329,7 @@ def _trained_stack(trial: Trial, noise: int | None) -> list[Weights]:
             if step == plan.steps:
                 return path
             rows = plan.rows(step)[shared]
+            optimiser.eta = eta_of_step(eta, training, plan, step)
             g = gradients_of(x[rows], t[rows], objective, lmbd, W, b, rounded)
             for place, theta in enumerate([*W, *b]):
                 # the one rounding that no library can do otherwise is not perturbed

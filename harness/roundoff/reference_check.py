@@ -28,6 +28,7 @@ from harness.roundoff.trial import Trial
 
 _ROWS = 4  # samples of the minibatch that finite differences are taken on
 _STEPS = 4  # of the optimisers
+_FROM_ZERO = 1e-3  # how far weights stay from a kink of the penalty
 _ATTEMPTS = 100  # draws of weights among which one keeps its distance from every kink
 
 _Extended = np.longdouble
@@ -100,13 +101,15 @@ def _calm_point(trial: Trial) -> tuple[list[Array], list[Array], Array]:
         b: list[Array] = [rng.normal(size=s[1]) / 10 for s in network.shapes]
         x: Array = rng.normal(size=(_ROWS, network.features))
         near, a = np.inf, x
-        for W_l, b_l in zip(W[:-1], b[:-1], strict=True):
+        for name, W_l, b_l in zip(network.activations, W[:-1], b[:-1], strict=True):
             z = a @ W_l + b_l
             reach = _H * (np.abs(a).sum(axis=1, keepdims=True) + 1)
             near = min(near, float((np.abs(z) / reach).min()))
-            a = FUNCTIONS_OF_Z[network.activation](z, EXACT)
+            a = FUNCTIONS_OF_Z[name](z, EXACT)
         if near > 100:
             break
+    if trial.training.l1:  # |w| has a kink at 0
+        W = [np.where(np.abs(w) < _FROM_ZERO, np.copysign(_FROM_ZERO, w), w) for w in W]
     return W, b, x
 
 
@@ -142,7 +145,8 @@ def objective_value(
     a = x.astype(_Extended)
     for layer in range(layers):
         z = a.dot(tensors[layer].astype(_Extended)) + tensors[layers + layer]
-        a = _activation(network.activation, z)
+        if layer < layers - 1:
+            a = _activation(network.activations[layer], z)
     if network.output == "softmax":
         top = z.max(axis=1)
         costs = top + np.log(np.exp(z - top[:, None]).sum(axis=1)) - z[np.arange(len(y)), y]
@@ -156,6 +160,8 @@ def objective_value(
             square = np.square(tensors[layer].astype(_Extended)).sum()
             divisor = len(x) if training.penalty_per_sample else 1
             total = total + _Extended(lmbd) * training.penalty_factor / divisor * square / 2
+            sizes = np.abs(tensors[layer].astype(_Extended)).sum()
+            total = total + _Extended(training.l1) * training.penalty_factor / divisor * sizes
     return _Extended(total)
 
 
@@ -182,24 +188,31 @@ def _optimiser_fault(trial: Trial) -> str:
     own = OPTIMISERS[training.optimizer](training, np.full((1, 1, 1), eta), [g[0]], EXACT)
     for t in range(1, _STEPS + 1):
         change = own.change(0, g[t - 1].copy(), t)
-        expected = _summed_change(training, eta, g[:t].astype(_Extended))
+        expected = _summed_change(training, [eta] * t, g[:t].astype(_Extended))
         if not np.allclose(change, expected.astype(np.float64), rtol=_ROUND_OFF, atol=0):
             return f"its {training.optimizer} is not what it is called: step {t} is another"
     return ""
 
 
 def _summed_change(
-    training: Training, eta: float, g: NDArray[np.longdouble]
+    training: Training, etas: Sequence[float], g: NDArray[np.longdouble]
 ) -> NDArray[np.longdouble]:
-    """What the last step adds, after gradients g (steps, ...), without a recursion.
+    """What the last step adds, after gradients g (steps, ...) at these etas, without a recursion.
 
-    Momentum m: v = -eta sum_i m^(t-i) g_i. Adam: the bias-corrected means of g and g^2 of Kingma and Ba's
+    Momentum m: v = -sum_i m^(t-i) eta_i g_i. RMSprop's v: (1 - rho) sum_i rho^(t-i) g_i^2. Adagrad's: the
+    sum of all g_i^2. Adam: the bias-corrected means of g and g^2 of Kingma and Ba's
     algorithm 1, whose epsilon in the efficient form is one beside sqrt(v), before the correction.
     """
-    t = len(g)
+    t, eta = len(g), _Extended(etas[-1])
+    if training.optimizer == "adagrad":
+        return -eta * g[-1] / (np.sqrt(np.square(g).sum(axis=0)) + training.epsilon)
+    if training.optimizer == "rmsprop":
+        rho = _Extended(training.rho)
+        v = (1 - rho) * sum(rho ** (t - 1 - i) * g[i] * g[i] for i in range(t))
+        return -eta * g[-1] / (np.sqrt(v) + training.epsilon)
     if training.optimizer == "sgd":
         m = _Extended(training.momentum)
-        v = -eta * sum(m ** (t - 1 - i) * g[i] for i in range(t))
+        v = -sum(m ** (t - 1 - i) * _Extended(etas[i]) * g[i] for i in range(t))
         return m * v - eta * g[-1] if training.nesterov else v
     means = []
     for beta, terms in ((training.beta_1, g), (training.beta_2, g * g)):
@@ -220,7 +233,12 @@ def _path_fault(trial: Trial) -> str:
     seen = np.unique(plan.order)
     x[seen] = np.random.default_rng(3).normal(size=(len(seen), trial.network.features))
     eta, lmbd = 0.01, min(float(trial.cells.lmbd.max()), 1.0)
-    small = replace(trial, x=x, plan=plan, cells=Cells.of(eta, lmbd))
+    training = trial.training
+    if training.schedule != "constant":  # which is to change eta within these steps
+        plan = replace(plan, steps_per_epoch=1)
+        quick = {"decay_epochs": 2} if training.schedule == "step" else {}
+        training = replace(training, **quick)  # type: ignore[arg-type]
+    small = replace(trial, x=x, plan=plan, cells=Cells.of(eta, lmbd), training=training)
     expected = _steps_taken(small)
     before = start.named()
     for name, tensor in reference_path(small)[-1].named().items():
@@ -228,6 +246,17 @@ def _path_fault(trial: Trial) -> str:
         if not np.abs(tensor[0] - expected[name]).max() <= _WALKED * change + 10 * _FLOAT64:
             return f"its {name} after {last} steps is not where those steps lead"
     return ""
+
+
+def _etas(trial: Trial, steps: int) -> list[float]:
+    """eta in each of the first steps, from what the schedules are defined as."""
+    training, first = trial.training, float(trial.cells.eta[0])
+    epochs = [step // (trial.plan.steps_per_epoch or 1) for step in range(steps)]
+    if training.schedule == "inverse":
+        return [first / (1 + training.decay * epoch) for epoch in epochs]
+    if training.schedule == "step":
+        return [first * training.decay ** (epoch // training.decay_epochs) for epoch in epochs]
+    return [first] * steps
 
 
 def _steps_taken(trial: Trial) -> dict[str, Array]:
@@ -246,7 +275,7 @@ def _steps_taken(trial: Trial) -> dict[str, Array]:
         for place, theta in enumerate([*W, *b]):
             seen[place].append(g[place].reshape(theta.shape))
             history = np.array(seen[place]).astype(_Extended)
-            change = _summed_change(training, float(trial.cells.eta[0]), history)
+            change = _summed_change(training, _etas(trial, len(history)), history)
             moved = theta + change.astype(np.float64)
             if place < layers:
                 W[place] = moved

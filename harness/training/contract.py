@@ -6,24 +6,22 @@ of a verb, backends are called through :func:`guarded_backend`.
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from backends.base import Backend, UnsupportedPlan
 from backends.error_words import error_words, one_line, place_of
 from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
-from backends.process_state import kept_process_state
-
-Gives = TypeVar("Gives")
+from backends.plugin_probe import LIMIT, load_limit
+from backends.process_state import Gives, NotInTime, kept_process_state, own_thread
 
 
 def check_fit(fit: Any, network: Network, dtype: str, cells: int, plan: Plan) -> None:
@@ -77,6 +75,14 @@ def fingerprint(*arrays: NDArray[Any]) -> int:
     return checksum
 
 
+@contextmanager
+def undisturbed_process() -> Iterator[None]:
+    """Afterwards the process is set as it was before, the threads of its linear algebra among that."""
+    # no limit: nothing changes on entering, on leaving every library has the threads it had
+    with threadpool_limits(None), kept_process_state():
+        yield
+
+
 class BackendFault(Exception):
     """What a backend raised, or gave back wrongly, and at which line of its file, for a person."""
 
@@ -110,7 +116,10 @@ class _Guarded(Backend):
         self.backend.load()
 
     def unsupported(self, network: Network, training: Training) -> str | None:
-        reason = self._call(lambda: self.backend.unsupported(network, training))
+        try:
+            reason = self._call(lambda: self.backend.unsupported(network, training), load_limit())
+        except NotInTime as late:
+            raise BackendFault(f"unsupported {late}; {LIMIT} sets another limit") from None
         if not isinstance(reason, str | None):
             kind = type(reason).__name__
             raise BackendFault(
@@ -149,10 +158,11 @@ class _Guarded(Backend):
             check_outputs(outputs, network, len(weights), len(x))
         return outputs
 
-    def _call(self, task: Callable[[], Gives]) -> Gives:
-        with kept_process_state():
-            result, error = own_thread(task)
-        if isinstance(error, UnsupportedPlan):
+    def _call(self, task: Callable[[], Gives], seconds: float | None = None) -> Gives:
+        """What a task gives; ``NotInTime`` if it does not within some seconds."""
+        with undisturbed_process():
+            result, error = own_thread(task, seconds)
+        if isinstance(error, UnsupportedPlan | NotInTime):
             raise error
         if result is not None or error is None:
             return result  # type: ignore[return-value]
@@ -171,40 +181,3 @@ def _as_fault() -> Iterator[None]:
         yield
     except ValueError as error:
         raise BackendFault(str(error)) from error
-
-
-def own_thread(task: Callable[[], Gives]) -> tuple[Gives, None] | tuple[None, BaseException]:
-    """What a task gives, or what it raises, an exit or interrupt of its own included.
-
-    It has a thread that nobody waits for once this process is interrupted.
-    """
-    ends: list[Any] = []
-
-    def work() -> None:
-        try:
-            with _no_exit():
-                ends.append((task(), None))
-        except BaseException as error:  # noqa: BLE001 (the caller's to judge)
-            ends.append((None, error))
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join()
-    return ends[0]
-
-
-@contextmanager
-def _no_exit() -> Iterator[None]:
-    """Inside, ``os._exit`` raises, so that nobody can end this process without a word; forks may end."""
-    leave, here = os._exit, os.getpid()
-
-    def refuse(code: int) -> NoReturn:
-        if os.getpid() != here:
-            leave(code)
-        raise SystemExit(f"os._exit({code})")
-
-    os._exit = refuse  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        os._exit = leave

@@ -14,13 +14,12 @@ import psutil
 
 from backends.base import Backend, UnsupportedPlan
 from backends.error_words import error_words, one_line, whole_error
-from backends.network import Cells
-from backends.process_state import kept_process_state
+from backends.network import Cells, Fit, Weights
 from backends.registry import UnusableBackend, usable
 from harness.data.dataset import Dataset
 from harness.data.notebook_stream import NotebookStream, draws_in_turn, train_in_turn
 from harness.experiment.experiment import Experiment
-from harness.training.contract import check_fit, fingerprint
+from harness.training.contract import check_fit, fingerprint, undisturbed_process
 from harness.training.evaluate import (
     PARTS,
     curve_columns,
@@ -29,7 +28,7 @@ from harness.training.evaluate import (
     evaluate_final,
     predicted_dtype,
 )
-from harness.training.prepare import prepare
+from harness.training.prepare import Prepared, prepare
 from harness.training.status import Status
 from harness.training.units import Unit, UnitOutcome, unit_keys
 
@@ -42,7 +41,7 @@ def run_unit(
     The process is left as it was. The whole of an error goes to the file ``log``.
     """
     try:
-        with kept_process_state():
+        with undisturbed_process():
             return _trained_unit(unit, experiment, dataset)
     except BaseException as error:  # noqa: BLE001 (whatever a backend raises is its unit's alone)
         if log is not None:
@@ -69,38 +68,17 @@ def _run_loaded(
 ) -> UnitOutcome:
     """Train and evaluate a unit on a backend whose library was imported since ``begun``."""
     loaded = time.perf_counter()
-    cells = range(unit.first, unit.last)
-    prepared = prepare(experiment, dataset, unit.backend, unit.repeats, cells)
-    network, training = prepared.network, prepared.training
-    if reason := backend.unsupported(network, training):
-        nothing = without_result(unit, experiment, Status.UNSUPPORTED, one_line(reason))
-        return UnitOutcome(unit, "done", rows=nothing)
-    plan, epochs = prepared.plan, experiment.recipe(unit.backend).epochs
-    curve = curve_epochs(epochs)
-    plan = plan.at([epoch * (plan.steps // epochs) for epoch in curve])
-    stack = _stack(unit, experiment, plan.streams)
-    train = partial(backend.train, prepared.x, prepared.y, network, training)
-    given = fingerprint(prepared.x, prepared.y)
-    ready = time.perf_counter()
     try:
-        if draws_in_turn(experiment, unit.backend):
-            counts = len(prepared.x), prepared.x.shape[1], len(dataset.classes)
-            stream = NotebookStream(experiment, counts, unit.repeats[0])
-            fit = train_in_turn(train, stream, unit.backend, stack, plan.checkpoints)
-        else:
-            fit = train(stack, plan)
+        prepared, fit, (ready, trained) = _fitted(unit, experiment, dataset, backend)
     except UnsupportedPlan as refused:
         nothing = without_result(unit, experiment, Status.UNSUPPORTED, one_line(str(refused)))
         return UnitOutcome(unit, "done", rows=nothing)
-    trained = time.perf_counter()
-    check_fit(fit, network, training.dtype, len(stack), plan)
-    if fingerprint(prepared.x, prepared.y) != given:
-        raise ValueError("train changed the samples or targets that it was given")
+    curve = curve_epochs(experiment.recipe(unit.backend).epochs)
     rows = unit_keys(unit, experiment)
     rows |= evaluate_final(backend, prepared, fit.weights, experiment)
     rows |= evaluate_curves(prepared, fit, curve, experiment)
     frame = pd.DataFrame(rows)
-    frame["seconds"] = (trained - ready) / len(stack)
+    frame["seconds"] = (trained - ready) / unit.size
     timings = {
         "import_seconds": loaded - begun,
         "prepare_seconds": ready - loaded,
@@ -109,6 +87,47 @@ def _run_loaded(
         "peak_memory_bytes": float(peak_memory()),
     }
     return UnitOutcome(unit, "done", rows=frame, timings=timings)
+
+
+def _fitted(
+    unit: Unit, experiment: Experiment, dataset: Dataset, backend: Backend
+) -> tuple[Prepared, Fit, tuple[float, float]]:
+    """What a unit was given, its weights after the epochs of its curves, when training began and ended.
+
+    Raises :class:`UnsupportedPlan` for what the backend cannot train.
+    """
+    cells = range(unit.first, unit.last)
+    prepared = prepare(experiment, dataset, unit.backend, unit.repeats, cells)
+    network, training = prepared.network, prepared.training
+    if reason := backend.unsupported(network, training):
+        raise UnsupportedPlan(reason)
+    plan, epochs = prepared.plan, experiment.recipe(unit.backend).epochs
+    plan = plan.at([epoch * (plan.steps // epochs) for epoch in curve_epochs(epochs)])
+    stack = _stack(unit, experiment, plan.streams)
+    train = partial(backend.train, prepared.x, prepared.y, network, training)
+    given = fingerprint(prepared.x, prepared.y)
+    ready = time.perf_counter()
+    if draws_in_turn(experiment, unit.backend):
+        counts = len(prepared.x), prepared.x.shape[1], len(dataset.classes)
+        stream = NotebookStream(experiment, counts, unit.repeats[0])
+        fit = train_in_turn(train, stream, unit.backend, stack, plan.checkpoints)
+    else:
+        fit = train(stack, plan)
+    trained = time.perf_counter()
+    check_fit(fit, network, training.dtype, len(stack), plan)
+    if fingerprint(prepared.x, prepared.y) != given:
+        raise ValueError("train changed the samples or targets that it was given")
+    return prepared, fit, (ready, trained)
+
+
+def unit_weights(
+    unit: Unit, experiment: Experiment, dataset: Dataset
+) -> tuple[Prepared, Weights, Backend]:
+    """A unit trained as in a run: what it was given, its networks' last weights, and who trained them."""
+    with undisturbed_process():
+        backend = usable(unit.backend)
+        prepared, fit, _ = _fitted(unit, experiment, dataset, backend)
+        return prepared, fit.weights, backend
 
 
 def _stack(unit: Unit, experiment: Experiment, streams: int) -> Cells:

@@ -8,17 +8,15 @@ manifest names the one that finished it. Nor is what a backend's module imports 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import sys
 import uuid
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from backends.base import Backend
+from backends.base import Backend, installed_version
 from backends.frameworks import FRAMEWORK_VARIABLES
 from harness.experiment.experiment import Experiment
 from harness.experiment.recipe import Recipe
@@ -133,8 +131,8 @@ def _versions(backend: Backend) -> dict[str, str]:
     """Versions of what splits the data here, and of what the backend computes with where it runs."""
     versions = {}
     for name in _ALWAYS:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
+        if (installed := installed_version(name)) is not None:
+            versions[name] = installed
     there = backend.versions()
     where = backend.surroundings()
     if where:  # what runs in another process has another NumPy

@@ -17,6 +17,7 @@ import pandas as pd
 from backends.base import Backend
 from backends.memory import NotEnoughMemory, require_memory, require_training_memory
 from backends.network import Network
+from backends.settings import rows_of_batch
 from harness.data.notebook_stream import draws_in_turn
 from harness.errors import InputError
 from harness.experiment.experiment import Experiment
@@ -31,12 +32,16 @@ COPIES = 8  # arrays of the size of weights and of activations that training hol
 
 @dataclass(frozen=True)
 class Unit:
-    """Cells ``first`` .. ``last - 1`` of the grid, for these repeats, on one backend."""
+    """Cells ``first`` .. ``last - 1`` of the grid, for these repeats, on one backend.
+
+    ``point`` is the number of its experiment, where several are carried out together.
+    """
 
     backend: str
     repeats: tuple[int, ...]
     first: int
     last: int
+    point: int = 0
 
     @property
     def size(self) -> int:
@@ -125,7 +130,7 @@ def cut_units(
     if draws_in_turn(experiment, name):
         return [Unit(name, (repeat,), 0, cells) for repeat in range(experiment.repeats)]
     recipe = experiment.recipe(name)
-    batch = min(recipe.batch_size, samples)
+    batch = rows_of_batch(recipe.batch_size, samples)
     itemsize = 4 if recipe.dtype == "float32" else 8
     fits = max(1, MEMORY_BUDGET // bytes_per_cell(network, batch, itemsize))
     most = min(fits, STACKED_CELLS if backend.stacks else LOOPED_CELLS)

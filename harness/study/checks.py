@@ -1,0 +1,79 @@
+"""A study as baselines, one for each point, and the check of all of them, corrected for all together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from harness.check.baseline import baseline_names, load_baseline
+from harness.check.check import check
+from harness.check.decisive_tests import CheckRules
+from harness.check.verdict import CheckVerdict
+from harness.document.section import Section, Table
+from harness.document.words import paragraphs
+from harness.errors import ExitCode, InputError
+from harness.results.file_names import folder_name
+from harness.results.run_folder import RunFolder
+from harness.study.study import POINTS, StudyResult
+
+_SENTENCES = "study/sentences.jinja"
+
+
+def point_folders(study: StudyResult) -> dict[str, str]:
+    """The run folder of each point that was run, by its name."""
+    folders = [str(f) for f in study.points["folder"] if f]
+    return {f.rsplit("/", 1)[-1]: f"{study.address.rstrip('/')}/{f}" for f in folders}
+
+
+def study_baselines(name: str, folder: str) -> list[str]:
+    """The points of which a study's baseline has one each; none if ``name`` is no study's."""
+    place = f"{folder.rstrip('/')}/{folder_name('baseline', name)}"
+    if not RunFolder(folder).fs.isdir(RunFolder(place).root):
+        return []
+    return [] if RunFolder(place).exists("baseline.json") else baseline_names(place)
+
+
+def check_study(
+    name: str, folder: str, points: Sequence[str], run: str | None, rules: CheckRules, **how: Any
+) -> Iterator[tuple[str, CheckVerdict]]:
+    """The verdict on every point's baseline, each at its share of the error: alpha over the number of points.
+
+    ``run``: a study whose points are judged, in place of running them again; ``how``: see
+    :func:`harness.check.check.check`. By Bonferroni's inequality all tests of all points together alarm
+    falsely with the probability alpha at most.
+    """
+    place = f"{folder.rstrip('/')}/{name}"
+    shared = replace(rules, alpha=rules.alpha / len(points))
+    for point in points:
+        own = None if run is None else f"{run.rstrip('/')}/{POINTS}/{point}"
+        if own is not None and not RunFolder(own).is_run():
+            raise InputError(f"run: {run!r} has no point {point!r}, which the baseline has")
+        yield point, check(load_baseline(point, place), own, rules=shared, **how)
+
+
+def checks_code(verdicts: Sequence[CheckVerdict]) -> ExitCode:
+    """1 if any point fails, 3 if any is open, else 0."""
+    codes = {verdict.exit_code for verdict in verdicts}
+    return next((c for c in (ExitCode.AGAINST, ExitCode.UNFINISHED) if c in codes), ExitCode.DONE)
+
+
+def checks_section(verdicts: dict[str, CheckVerdict], alpha: float) -> Section:
+    """All points' verdicts: a row each, and what failed."""
+    rows = [
+        [point, v.outcome, v.word, v.repeats, "; ".join([*map(str, v.failures), *v.obstacles])]
+        for point, v in verdicts.items()
+    ]
+    outcomes = [v.outcome for v in verdicts.values()]
+    text = paragraphs(
+        _SENTENCES,
+        "checks",
+        points=len(rows),
+        passed=outcomes.count("pass"),
+        failed=outcomes.count("fail"),
+        alpha=alpha,
+    )
+    frame = pd.DataFrame(rows, columns=["point", "verdict", "the run is", "repeats", "why"])
+    return Section("Check", text=text, tables=[Table(frame)], kind="verdict")
