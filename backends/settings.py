@@ -111,7 +111,7 @@ NAMES_ELSEWHERE = {
         "test_file": "test_data test_csv test_set test",
         "drop": "drop_columns exclude ignore ignore_columns",
         "features": "columns feature_columns use_columns usecols",
-        "missing": "na impute imputer missing_values",
+        "missing": "na impute imputer",
         "target": "label labels target_column y",
         "backends": "library libraries framework frameworks engine",
         "initial_weights": "kernel_initializer weight_init initializer init initial",

@@ -16,6 +16,7 @@ from harness.experiment.experiment import Experiment
 from harness.experiment.study import Study
 from harness.lecture.sections import lecture_sections
 from harness.parity.held_model import hold
+from harness.report.anonymous import anonymous_result
 from harness.report.notebook_views import VIEWS
 from harness.report.report import report_sections, write_results
 from harness.results.result import Result, load_result
@@ -120,6 +121,7 @@ def write_report(
     extra: Sequence[Section] = (),
     *,
     held: bool = False,
+    anonymous: bool = False,
 ) -> PageAddress:
     """Write figures/, report.md and report.html; the page's address.
 
@@ -128,23 +130,27 @@ def write_report(
     Several results are set side by side in one report. It goes into the folder at ``address``, by
     default into the first result's, where no run may write meanwhile; ``held``: the caller sees to that.
     ``extra`` sections stand after the results; the report on one run has its preset's own before them.
+    ``anonymous``: it does not say on which machine, of which commit and in which folders that was.
     """
     several = [results] if isinstance(results, Result) else list(results)
+    place = address or (several[0].address if several else None)
 
     def write() -> PageAddress:
-        return write_results(several, address, [*_preset_sections(several), *extra])
+        told = [anonymous_result(result) for result in several] if anonymous else several
+        return write_results(told, place, [*_preset_sections(several), *extra])
 
     if held or not several:
         return write()
-    folder = RunFolder(address or several[0].address)
+    folder = RunFolder(str(place))
     with folder.lock():
         _same_as_read(several, folder)
         return write()
 
 
-def report_content(results: Sequence[Result]) -> list[Section]:
+def report_content(results: Sequence[Result], *, anonymous: bool = False) -> list[Section]:
     """The sections of the report on one run or several, as :func:`write_report` writes them."""
-    return report_sections(results, _preset_sections(results))
+    told = [anonymous_result(result) for result in results] if anonymous else results
+    return report_sections(told, _preset_sections(results))
 
 
 def _preset_sections(results: Sequence[Result]) -> list[Section]:

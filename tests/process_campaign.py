@@ -171,7 +171,11 @@ def plugins(campaign: Campaign, number: int) -> Iterator[Tried]:
             code, output = campaign.end(process)
             # what it gives back may be told as a verdict against it
             kinder = (0, 1, 3) if well or name == "rogues:Forces" else codes
-            yield Tried("plug-ins", f"parity {name}", fault_of(code, output, kinder, "numpy"))
+            yield Tried(
+                "plug-ins",
+                f"parity {name}",
+                fault_of(code, output, kinder, "" if misspelt else "numpy"),
+            )
             continue
         code, output, rows = _numpy_rows(campaign, f"numpy,{name}", verb)
         fault = fault_of(code, output, codes, re.escape(name.split(":")[1]))

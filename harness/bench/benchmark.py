@@ -26,7 +26,9 @@ from harness.bench.recorder import recorder_ratio
 from harness.bench.whole_commands import (
     DEFAULT_REPORT,
     LARGE_REPORT,
+    STUDY_RUN,
     WHOLE_RUN,
+    study_ratio,
     time_whole_commands,
 )
 from harness.experiment.experiment import Experiment
@@ -112,8 +114,13 @@ def benchmark(
     if whole:
         say("whole commands, cold")
         seconds = time_whole_commands(experiment, jobs, repetitions) | large["seconds"]
+    studies: list[Ratio] = []
+    if whole and {"numpy", "sklearn"} <= {*names}:
+        say("a study of 20 points")
+        studies = [(STUDY_RUN, study_ratio(jobs), "at most 1.1")]
     ratios = [
         *_whole_run_ratios(rows, seconds, cells),
+        *studies,
         *_stack_ratios(rows),
         *_peer_ratios(rows, statistics.median(peer) if peer else float("nan")),
         *_elsewhere_ratios(rows),

@@ -85,11 +85,7 @@ def export_command(
     inch = None if width is None else inches(width)
     require_writable("output", output)
     results = [load_result(address) for address in runs]
-    if anonymous:
-        from harness.report.anonymous import anonymous_result
-
-        results = [anonymous_result(result) for result in results]
-    sections = report_content(results)
+    sections = report_content(results, anonymous=anonymous)
     if table is not None:
         material = Material(tuple(results))
         given: Any = kind

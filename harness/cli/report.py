@@ -61,11 +61,7 @@ def report_command(
             page = write_study(load_study(runs[0]), output, maps=pairs)
         else:
             results = [load_result(address) for address in runs]
-            if anonymous:
-                from harness.report.anonymous import anonymous_result
-
-                results = [anonymous_result(result) for result in results]
-            page = write_report(results, output)
+            page = write_report(results, output, anonymous=anonymous)
     out.print(f"report: {page}", highlight=False, soft_wrap=True)
     again = [*map(quote, runs), *(["--anonymous"] if anonymous else [])]
     raise typer.Exit(tell_faults(page.faults, " ".join(["report", *again])))

@@ -43,13 +43,19 @@ def page(
     scripts = [_inline(s) for s in (explorer.script, explorer.library) if s] if explorer else []
     return template.render(
         title=title,
-        sections=sections,
+        sections=[section for section in sections if _on_page(section)],
         css=Markup(css),
         explorer=explorer,
         values=Markup(json_text(explorer.values)) if explorer else "",
         scripts=[Markup(script) for script in scripts],
         policy=" ".join(map(_policy, scripts)) or "'none'",
     )
+
+
+def _on_page(section: Section) -> bool:
+    """Whether the page has anything of a section: one of nothing but pictures may have none for the page."""
+    only_files = section.pictures and not any(picture.on_page for picture in section.pictures)
+    return not only_files or bool(section.tables or section.points or section.code)
 
 
 def json_text(value: Any) -> str:

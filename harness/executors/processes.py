@@ -44,13 +44,18 @@ def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
         workers = [_Worker(job, temporary) for _ in range(min(job.execution.jobs, len(job.units)))]
         for worker in workers:
             stack.callback(worker.end)
+
+        def occupy(worker: _Worker) -> None:
+            """Give a worker that holds no unit the next, if there is one."""
+            if pending and worker.unit is None:
+                unit = _choose(pending, worker, workers, modules)
+                pending.remove(unit)
+                tries[unit] += 1
+                worker.give(unit, modules[unit.backend])
+
         while pending or any(worker.unit for worker in workers):
             for worker in workers:
-                if pending and worker.unit is None:
-                    unit = _choose(pending, worker, workers, modules)
-                    pending.remove(unit)
-                    tries[unit] += 1
-                    worker.give(unit, modules[unit.backend])
+                occupy(worker)
             for worker in _with_news(workers):
                 held = worker.unit
                 assert held is not None
@@ -63,6 +68,7 @@ def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
                     reason = f"its worker process died {tries[held]} times ({death})"
                     outcome = UnitOutcome(held, Status.FAILED, reason)
                 if outcome is not None:
+                    occupy(worker)  # so that it works while the outcome is saved
                     yield outcome
 
 

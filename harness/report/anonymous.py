@@ -18,7 +18,10 @@ _WHOLE = re.compile(r"(?:[/~]|[A-Za-z]:[/\\]|\.\.[/\\]|file:)")
 
 
 def anonymous_result(result: Result) -> Result:
-    """The result without machine, commit and folders: of every path there is its last name alone."""
+    """The result without machine, commit and folders: of every path there is its last name alone.
+
+    Its own address as well: who writes a report on it says where.
+    """
     manifest = {k: v for k, v in result.manifest.items() if k not in _PRIVATE}
     settings = {
         name: getattr(result.experiment, name) for name in type(result.experiment).model_fields
@@ -27,6 +30,7 @@ def anonymous_result(result: Result) -> Result:
     own: dict[str, Any] = {name: _table(getattr(result, name)) for name in tables}
     return replace(
         result,
+        address=result.name,
         manifest=_placeless(manifest),
         experiment=result.experiment.model_copy(update=_placeless(settings)),
         **own,

@@ -114,7 +114,7 @@ def _side(side: BackendGrid, run: int, place: NDArray[np.int64], cells: int) -> 
                 column["all"] = _spread([rounded(row) for row in values], place, cells)
             columns[name] = column
     seconds = side.records["seconds"].to_numpy(float).reshape(*side.shape, side.repeats)
-    columns["seconds"] = {"mean": _spread(rounded(np.nanmean(seconds, axis=2), 3), place, cells)}
+    columns["seconds"] = {"mean": _spread(rounded(seconds.mean(axis=2), 3), place, cells)}
     first = (side.statuses != Status.OK).argmax(axis=2)
     reasons = side.records["reason"].to_numpy().reshape(side.statuses.shape)
     reason = np.take_along_axis(reasons, first[..., None], axis=2)[..., 0]

@@ -36,7 +36,7 @@
       else if (value === true) element.setAttribute(name, "");
       else if (value !== false && value != null) element.setAttribute(name, value);
     }
-    element.append(...children.flat().filter((c) => c != null && c !== false));
+    element.append(...children.flat(Infinity).filter((c) => c != null && c !== false));
     return element;
   }
   function s(tag, attributes, text) {
@@ -181,7 +181,7 @@
   const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
 
   // --- one heatmap ------------------------------------------------------------------------------------------
-  let drawn = [], frame = null;
+  let drawn = [], frame = null, theme = {};
   function geometry(count) {
     const room = ROOT.clientWidth || 1000, gap = 12;
     const across = Math.max(1, Math.min(count, Math.floor((room + gap) / (room < 560 ? 300 : 235))));
@@ -196,7 +196,7 @@
     return names.map((text, k) => [text, k]).filter(([, k]) => k % every === 0);
   }
   function drawMap(one, colours) {
-    const g = frame, view = VIEWS[state.show], q = quantity(), ink = css("--ink"), faint = css("--faint");
+    const g = frame, view = VIEWS[state.show], q = quantity(), { ink, faint, ground } = theme;
     const svg = s("svg", { viewBox: `0 0 ${g.width} ${g.height}`, width: g.width, height: g.height, "font-family": "system-ui, sans-serif", "font-size": 11 });
     const title = one.also.length ? `${one.title} = ${one.also.join(" = ")}` : one.title;
     const heading = s("text", { x: g.left, y: 14, fill: ink, "font-weight": 600, "font-size": 12.5 }, shortened(title, (g.width - g.left) / 7));
@@ -229,11 +229,11 @@
       let lines = "";
       for (let k = 0; k <= COLUMNS; k++) lines += `M${g.left + k * g.cw} ${g.top}v${g.ch * ROWS}`;
       for (let k = 0; k <= ROWS; k++) lines += `M${g.left} ${g.top + k * g.ch}h${g.cw * COLUMNS}`;
-      svg.append(s("path", { d: lines, stroke: css("--ground"), "stroke-width": 1, fill: "none" }));
+      svg.append(s("path", { d: lines, stroke: ground, "stroke-width": 1, fill: "none" }));
     }
     const size = Math.min(11, g.cw / 3.0);
     for (const [x, y, text, fill] of texts) svg.append(s("text", { x, y, fill, "text-anchor": "middle", "font-size": size }, text));
-    for (const [x, y, fill] of marked) svg.append(s("text", { x, y, fill, "text-anchor": "end", "font-size": 10, "font-weight": 700 }, "~"));
+    for (const [x, y, fill] of marked) svg.append(s("text", { x, y, fill, "text-anchor": "end", "font-size": g.cw < 36 ? 8 : 10, "font-weight": 700 }, "~"));
     for (const [text, k] of ticks(D.eta_names, (g.ch * ROWS) / 15)) svg.append(s("text", { x: g.left - 5, y: g.top + (k + 0.5) * g.ch + 3.6, fill: ink, "text-anchor": "end", "font-size": 10.5 }, text));
     for (const [text, k] of ticks(D.lmbd_names, (g.cw * COLUMNS) / 30)) svg.append(s("text", { x: g.left + (k + 0.5) * g.cw, y: g.top + g.ch * ROWS + 13, fill: ink, "text-anchor": "middle", "font-size": 10.5 }, text));
     svg.append(s("text", { x: g.left + (g.cw * COLUMNS) / 2, y: g.height - 6, fill: faint, "text-anchor": "middle", "font-size": 10.5 }, "lmbd"));
@@ -333,6 +333,7 @@
     updateControls();
     drawn = maps();
     frame = geometry(drawn.length);
+    theme = { ink: css("--ink"), faint: css("--faint"), ground: css("--ground") };
     const colours = VIEWS[state.show].categories ? null : scale(drawn);
     grid.replaceChildren(...drawn.map((one, index) => {
       one.svg = drawMap(one, colours);
@@ -469,8 +470,8 @@
       h("div", { class: "parts" },
         h("div", {}, scores(cell), commands(cell)),
         h("div", { class: "curves" }, curveBox)),
-      confusions(cell) || "",
       samples(cell) || "",
+      confusions(cell) || "",
     );
     drawCurves();
   }
@@ -564,7 +565,7 @@
     for (let i = 0; i < groups.length && made.length < 11; i++) for (let j = i + 1; j < groups.length && made.length < 11; j++) {
       if (groups[i].run === groups[j].run) made.push(confusion(groups[i].labels, groups[j].labels, groups[i].sides.join(", "), groups[j].sides.join(", "), groups[i].run));
     }
-    return foldable("Confusion matrices", `Confusion matrices (test samples): ${groups.length === 1 ? "one, all label alike" : `${made.length}, of each and of one against another`}`, () => h("div", { class: "confusions" }, made), groups.length > 1);
+    return foldable("Confusion matrices", `Confusion matrices (test samples): ${groups.length === 1 ? "one, all label alike" : `${made.length}, of each and of one against another`}`, () => h("div", { class: "confusions" }, made), false);
   }
   const folds = {};
   function foldable(name, summary, content, opened) {
@@ -651,7 +652,7 @@
     const cell = state.open, rows = curveRows(cell), q = D.quantities[0];
     curveBox.setAttribute("aria-label", rows.length ? `Learning curves of cell ${named(cell)}: loss and ${q.name} over epochs, ${D.sides.map((side) => side.label).join(", ")}` : "No learning curves");
     const names = D.sides.map((side) => side.label);
-    const room = Math.max(150, Math.min(300, ((curveBox.clientWidth || 620) - 150) / 2));
+    const room = Math.max(150, Math.min(300, ((curveBox.clientWidth || 620) - 110) / 2));
     const spec = JSON.parse(JSON.stringify(D.curve_spec));
     spec.data = { name: "curves", values: rows };
     const narrow = (curveBox.clientWidth || 620) < 470;
@@ -661,9 +662,9 @@
       chart.encoding.color.scale = { domain: names, range: names.map((_, k) => LINES[k % LINES.length]) };
       chart.encoding.strokeWidth.scale = { domain: names, range: names.map((_, k) => 1.3 + 1.1 * Math.min(4, names.length - 1 - k)) };
     }
-    (spec.vconcat || spec.hconcat)[1].encoding.y.title = q.percent ? `${q.name} (%)` : q.name;
+    (spec.vconcat || spec.hconcat)[1].title = q.percent ? `${q.name} (%)` : q.name;
     const ink = css("--ink"), line = css("--line");
-    spec.config = { ...spec.config, background: null, axis: { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11, titleFontSize: 11.5, titleFontWeight: 500 }, legend: { labelColor: ink, titleColor: ink, labelFontSize: 11 }, view: { stroke: null } };
+    spec.config = { ...spec.config, background: null, axis: { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11, titleFontSize: 11.5, titleFontWeight: 500 }, legend: { orient: "bottom", columns: narrow ? 2 : 6, labelColor: ink, titleColor: ink, labelFontSize: 11, symbolStrokeColor: ink }, title: { ...spec.config.title, color: ink }, view: { stroke: null } };
     charts?.finalize();
     charts = await window.vegaEmbed(curveBox, spec, { ast: true, actions: false, renderer: "svg" });
   }

@@ -23,6 +23,7 @@ from harness.report import curve_figures
 from harness.report.agreement import agreement_with
 from harness.report.chosen_cells import Choice, chosen_table
 from harness.report.heatmaps_section import cell_texts
+from harness.report.run_warnings import run_warnings
 from harness.report.runs import Material
 from harness.report.trained_network import (
     cell_number,
@@ -175,13 +176,17 @@ def result_html(result: Result) -> str:
         f'<img alt="heatmaps of test {html_text(result.metric)}" style="max-width:{_SIZE * 2}in" '
         f'src="data:image/png;base64,{small}">'
     )
+    warnings = "".join(f"<li>{words(line)}</li>" for line in run_warnings(material))
+    warned = (
+        f"<details><summary>warnings</summary><ul>{warnings}</ul></details>" if warnings else ""
+    )
     page = f"{result.address}/report.html"
     link = f"<code>write_report(result)</code> writes {html_text(page)}"
     if Path(page).exists():
         link = f'<a href="{html_text(page)}" target="_blank">{html_text(page)}</a>'
     return (
         f"<div><h4>{html_text(result.name)}</h4>{answer}"
-        f"{rows.to_html(index=False, border=0, escape=True)}{picture}<p>{link}</p></div>"
+        f"{rows.to_html(index=False, border=0, escape=True)}{picture}{warned}<p>{link}</p></div>"
     )
 
 

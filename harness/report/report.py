@@ -33,8 +33,6 @@ from harness.results.run_folder import RunFolder
 _SUMMARIES = {
     "Verdict": "the answer at length",
     "Chosen cells": "train, validation and test of each backend's cell, and what choosing cost",
-    "Side by side": "the figure of all backends is in figures/, the maps above show the same",
-    "Heatmaps": "one file a backend and part in figures/, the maps above show the same",
     "Repeats": "spread, intervals, and how the choice would have moved",
     "Agreement": "tables of labels, kappa and the cells least alike",
     "Chosen cells in detail": "learning curves and confusion matrices as in figures/",

@@ -1,0 +1,314 @@
+"""The page in a browser: every control by mouse and keyboard, three widths, hostile names in all places."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.api import run, write_report
+from harness.document.page import json_text, page
+from harness.experiment.execution import Execution
+from harness.experiment.experiment import Experiment
+from harness.report.answer import answer_kind, answer_section
+from harness.report.cell_values import cell_values
+from harness.report.explorer import cells_explorer
+from harness.report.report import report_title
+from harness.report.runs import Material
+from harness.results.result import Result
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+HOSTILE = [
+    "<img src=x onerror=window.evil=1>",
+    "</script><script>window.evil=1</script>",
+    "=HYPERLINK(1)",
+    "\x1b]0;evil\x07",
+]
+VIEWS = ["value", "difference", "alike", "kind", "sd", "seconds"]
+
+
+def flipped(result: Result, backend: str, cell: int) -> Result:
+    """The result with the first test sample of one cell labelled otherwise by one backend."""
+    eta, lmbd = result.experiment.cells[cell]
+    p = result.predictions.copy()
+    here = (p["backend"] == backend) & (p["eta"] == eta) & (p["lmbd"] == lmbd) & (p["repeat"] == 0)
+    (row,) = p.index[here]
+    labels = np.array(p["predicted"][row])
+    labels[0] = (labels[0] + 1) % 2
+    p["predicted"] = [labels if k == row else own for k, own in p["predicted"].items()]
+    return replace(result, predictions=p, disputes=None)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory) -> Result:
+    """Two backends on a file whose class labels, columns and folder are hostile; one label is flipped."""
+    folder = tmp_path_factory.mktemp("page") / "a <b> & 'c'"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    y = np.repeat(HOSTILE, 15)
+    x = rng.normal(size=(60, 2)) + np.repeat(np.arange(4), 15)[:, None]
+    frame = pd.DataFrame(x, columns=["<i>f", "g"]).assign(kind=y)
+    frame.to_parquet(folder / "wild.parquet")
+    experiment = Experiment(
+        dataset=str(folder / "wild.parquet"),
+        target="kind",
+        backends=("numpy", "sklearn"),
+        eta=(0.01, 0.1, 1.0),
+        lmbd=(0.0, 0.01, 1000.0),
+        epochs=3,
+        batch_size=12,
+        repeats=2,
+    )
+    made = run(experiment, Execution(executor="serial", output=str(folder), name="<b>bold"))
+    return flipped(made, "sklearn", 4)
+
+
+@pytest.fixture(scope="module")
+def address(result, tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("written")
+    return Path(write_report([result], str(folder))).as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM:
+        pytest.skip("no Chromium here: the page is not tried in a browser")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens an address at some width; in the end the console must have been silent."""
+    said, contexts = [], []
+
+    def visit(address, width=1400, height=900, scheme="light"):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        page.goto(address)
+        page.wait_for_selector("#x-curves svg")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert said == []
+
+
+def readout(page) -> str:
+    return page.inner_text(".readout")
+
+
+def test_the_answer_and_the_maps_stand_on_the_first_screen(visit, address):
+    page = visit(address)
+    assert page.inner_text("#answer p").startswith("Not decided:")
+    assert page.locator("#answer tbody tr").count() == 2
+    boxes = [svg.bounding_box() for svg in page.locator(".maps svg").all()]
+    assert boxes
+    assert max(box["y"] + box["height"] for box in boxes) < 900
+    assert page.locator(".cell h3").inner_text().startswith("Cell eta ")
+
+
+def test_every_view_can_be_chosen_and_says_what_it_shows(visit, address):
+    page = visit(address)
+    offered = page.eval_on_selector_all("#x-show option", "all => all.map(o => o.value)")
+    assert offered == VIEWS
+    seen = set()
+    for view in VIEWS:
+        page.select_option("#x-show", view)
+        assert page.locator(".maps svg").count() >= 1
+        seen.add(page.inner_text(".legend b"))
+    assert len(seen) == len(VIEWS)
+    page.select_option("#x-show", "value")
+    for part in ("train", "validation", "test"):
+        for score in page.eval_on_selector_all(
+            "#x-quantity option", "all => all.map(o => o.value)"
+        ):
+            page.select_option("#x-part", part)
+            page.select_option("#x-quantity", score)
+            assert page.inner_text(".legend b").lower().startswith(part)
+    page.select_option("#x-show", "difference")
+    page.select_option("#x-reference", "1")
+    assert "to sklearn" in page.inner_text(".legend b")
+    page.uncheck("input[data-side='0']")
+    assert "Nothing to show" in page.inner_text(".maps")
+
+
+def test_numbers_of_the_maps_are_the_records(visit, address, result):
+    page = visit(address)
+    page.select_option("#x-show", "difference")
+    page.select_option("#x-show", "value")
+    shown = page.eval_on_selector_all(
+        ".maps svg >> nth=0", "s => s[0].querySelectorAll('text').length"
+    )
+    assert shown > 9
+    table = result.pivot("numpy", "test_accuracy")
+    page.locator(".maps svg").first.focus()
+    page.keyboard.press("Home")
+    assert f"{100 * table.iloc[0, 0]:.2f} %" in readout(page)
+
+
+def test_arrow_keys_tell_a_cell_and_enter_opens_it(visit, address):
+    page = visit(address)
+    page.locator(".maps svg").first.focus()
+    page.keyboard.press("Home")
+    assert readout(page).startswith("eta 0.01, lmbd 0 ")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    assert readout(page).startswith("eta 0.1, lmbd 0.01 ")
+    assert "numpy" in readout(page)
+    assert "sklearn" in readout(page)
+    assert "eta 0.1, lmbd 0.01" in page.locator(".maps svg").first.get_attribute("aria-label")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "cell-title"
+    assert page.inner_text("#cell-title") == "Cell eta 0.1, lmbd 0.01"
+    assert page.evaluate("location.hash") == "#cell=0.1,0.01"
+    page.locator(".maps svg").first.focus()
+    page.keyboard.press("End")
+    assert "lmbd 1000" in readout(page)
+    page.keyboard.press("Escape")
+    assert readout(page).startswith("Point at a cell")
+
+
+def test_a_pointer_tells_a_cell_and_a_click_opens_it(visit, address):
+    page = visit(address)
+    box = page.locator(".maps svg").first.bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 30)
+    assert readout(page).startswith("eta 0.01, lmbd 0 ")
+    page.mouse.click(box["x"] + 60, box["y"] + 30)
+    assert page.inner_text("#cell-title") == "Cell eta 0.01, lmbd 0"
+
+
+def test_a_link_opens_its_cell_with_the_samples_that_differ(visit, address):
+    page = visit(f"{address}#cell=0.1,0.01")
+    assert page.inner_text("#cell-title") == "Cell eta 0.1, lmbd 0.01"
+    assert page.locator(".samples figure").count() >= 1
+    page.click("summary:has-text('Confusion matrices')")
+    assert page.locator(".confusion").count() == 3
+    commands = page.inner_text(".commands")
+    assert "--eta 0.1 --lmbd 0.01" in commands
+    assert '"eta": (0.1,)' in commands
+    page.locator(".commands button").first.click()
+    page.wait_for_selector(".commands button:has-text('Copied')")
+
+
+def test_the_table_sorts_filters_and_saves_what_is_shown(visit, address):
+    page = visit(address)
+    rows = page.locator(".all-cells tbody tr")
+    assert rows.count() == 9
+    page.click(".all-cells thead button:has-text('numpy')")
+    page.click(".all-cells thead button:has-text('numpy')")
+    numbers = [t for t in rows.locator("td:nth-child(3)").all_inner_texts() if "%" in t]
+    assert numbers == sorted(numbers, key=lambda t: -float(t.split()[0]))
+    page.fill("#x-search", "lmbd 0.01 eta 0.1,")
+    assert rows.count() == 1
+    page.fill("#x-search", "")
+    page.check("#x-differing")
+    differing = rows.count()
+    assert 1 <= differing < 9
+    page.click(".columns-choice summary")
+    page.uncheck(".choice label:has-text('training') input")
+    with page.expect_download() as download:
+        page.click("button:has-text('Save CSV')")
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert lines[0] == "eta,lmbd,numpy,sklearn,least labelled alike"
+    assert len(lines) == 1 + differing
+    page.locator(".all-cells tbody a").first.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "cell-title"
+
+
+def test_what_is_seen_can_be_saved(visit, address):
+    page = visit(address)
+    for kind, begin in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
+        with page.expect_download() as download:
+            page.click(f"button:has-text('Save {kind}')")
+        assert Path(download.value.path()).read_bytes().startswith(begin)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (800, "dark"), (400, "light")])
+def test_it_fits_and_is_accessible(visit, address, width, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = visit(address, width, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = axe.Axe().run(page)
+    told = [(v["id"], [n["html"] for n in v["nodes"]]) for v in found.response["violations"]]
+    assert told == []
+
+
+def test_nothing_of_a_data_set_becomes_markup_or_script(visit, address):
+    page = visit(f"{address}#cell=0.1,0.01")
+    page.click("summary:has-text('Confusion matrices')")
+    assert page.evaluate("window.evil") is None
+    assert page.locator("img[src=x]").count() == 0
+    assert page.locator("main b:text-is('bold')").count() == 0
+    named = page.eval_on_selector_all(".confusion thead th", "all => all.map(th => th.title)")
+    assert {HOSTILE[0], HOSTILE[1], HOSTILE[2], "\\x1b]0;evil\\x07"} == set(named)
+    policy = page.get_attribute("meta[http-equiv]", "content")
+    assert "unsafe-eval" not in policy
+    assert re.search(r"script-src 'sha256-\S+' 'sha256-\S+';", policy)
+
+
+def test_several_runs_stand_on_one_page(visit, result, tmp_path):
+    other = replace(result, address=f"{result.address}-2")
+    material = Material((result, other))
+    text = page(
+        report_title(material.results), [answer_section(material)], {}, cells_explorer(material)
+    )
+    (tmp_path / "two.html").write_text(text, "utf-8")
+    shown = visit((tmp_path / "two.html").as_uri())
+    assert shown.inner_text("#answer p").startswith("No difference between")
+    assert shown.locator("#x-reference option").count() == 4
+    assert shown.locator(".commands pre").count() == 6
+
+
+def test_what_the_cells_say_together_is_the_answers_kind():
+    def kinds(*names):
+        return pd.Series(names, dtype=object)
+
+    assert answer_kind(0, kinds(), True) == "nothing"
+    assert answer_kind(9, kinds(), True) == "same"
+    assert answer_kind(9, kinds("chaotic", "sensitive", "diverged"), True) == "same"
+    assert answer_kind(9, kinds("chaotic", "unexplained"), True) == "not the same"
+    assert answer_kind(9, kinds("stable"), True) == "not the same"
+    assert answer_kind(9, kinds("chaotic", ""), True) == "undecided"
+    assert answer_kind(9, kinds(""), False) == "undecided"
+
+
+def test_values_are_json_that_ends_no_script():
+    text = json_text({"a": [HOSTILE, 1.5, None]})
+    assert not re.search(r"[<>&]", text)
+    assert json.loads(text)["a"][0][0] == HOSTILE[0]
+    assert "\\u001b" not in text
+
+
+def test_samples_of_pictures_are_shown_as_pictures(tmp_path):
+    experiment = Experiment(
+        backends=("numpy", "sklearn"), eta=(0.1,), lmbd=(0.0,), epochs=1, hidden=(5,)
+    )
+    made = run(experiment, Execution(executor="serial", output=str(tmp_path)))
+    result = flipped(made, "sklearn", 0)
+    values = cell_values(Material((result,)))
+    (pictures,) = values["pictures"]
+    row = int(result.targets["row"].iloc[0])
+    assert pictures["width"] == 8
+    assert len(pictures["pixels"][str(row)]) == 64
+    (pair,) = values["pairs"]
+    assert pair["identical"] == 0
+    assert json.loads(json_text(values))["labels"]["rows"][0][0][0] == row
