@@ -277,7 +277,7 @@ def _curves(
         starts: Any = (
             np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)]) if len(c) else []
         )
-        ends = [*starts[1:], len(c)]
+        ends = [*starts[1:], len(c)] if len(c) else []
         when = c["epoch"].to_numpy()
         for start, end in zip(starts, ends, strict=True):
             at = number[float(keys[start, 0]), float(keys[start, 1])]
