@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from tournament import Written
 
+from backends.registry import usable
 from harness.data.dataset import load_dataset
 from harness.experiment.experiment import experiment_from
 from harness.parity.explanation import explain, order_of_computation
+from harness.parity.known_forward_mistakes import float32_inside_float64
 from harness.parity.known_mistakes import catalogue
 from harness.parity.reference_step import Batch, State, StepRules, stepped, tensors
 from harness.parity.step_trace import StepTrace
@@ -166,3 +168,52 @@ def test_tensors_come_in_the_order_in_which_a_step_computes_them():
     names = list(tensors(State.start(whole.plan.initial).weights, batch, StepRules.of(whole)))
     kinds = [name for name in names if not name.startswith("penalty")]
     assert sorted(kinds, key=order_of_computation) == kinds
+
+
+def keras_steps(name: str, whole: Trial, steps: int) -> StepTrace:
+    """Steps of the program that Keras's documentation teaches, on one of its engines."""
+    keras = usable(name)
+    stock = type("Stock", (), {"train": lambda self, *given: keras.train_stock(*given)})()
+    path = whole.at(*range(1, steps + 1)).train(stock)
+    batches = tuple(Batch.of(whole, whole.plan.rows(k)[0]) for k in range(steps))
+    weights = tuple(State.start(seen).weights for seen in path)
+    return StepTrace(StepRules.of(whole), State.start(whole.plan.initial), batches, weights)
+
+
+@pytest.mark.parametrize(
+    ("engine", "activation", "name"),
+    [
+        ("jax", "tanh", "tanh in float32"),
+        ("torch", "tanh", "matrix products in float32"),
+    ],
+)
+def test_what_keras_computes_in_float32_is_a_rounding_and_the_right_one(engine, activation, name):
+    pytest.importorskip(engine)
+    traces = [
+        keras_steps(
+            f"keras@{engine}", case(hidden=[6], activation=activation, eta=[eta], lmbd=[0.0]), 4
+        )
+        for eta in (0.1, 0.2)
+    ]
+    known = list(float32_inside_float64(traces[0].rules, "keras"))
+    why = explain(traces, more=known, most=1)
+    assert [m.name for m in why.mistakes] == [name]
+    assert not why.others
+    assert why.kind == "rounding"
+    assert explain(traces, most=1) is None  # of another library it is no excuse
+
+
+def test_a_mistake_is_not_excused_by_what_keras_computes_in_float32():
+    def of_bias(s, g):
+        return [tensor * (1 + 1e-6 * (tensor.ndim == 1)) for tensor in g]
+
+    def in_single(s, new, old):
+        return [tensor.astype(np.float32).astype(float) for tensor in new]
+
+    for hooks in ({"gradients": of_bias}, {"stored": in_single}):
+        traces = [
+            training_of(hooks, case(hidden=[4], activation="tanh", eta=[eta]), 3)
+            for eta in (0.1, 0.2)
+        ]
+        why = explain(traces, more=list(float32_inside_float64(traces[0].rules, "keras")), most=1)
+        assert why is None or why.kind == "mistake"

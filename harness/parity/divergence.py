@@ -15,6 +15,7 @@ from backends.network import Cells, Weights
 from harness.parity.comparison import ParityComparison, ParityTask
 from harness.parity.explanation import Explanation, explain
 from harness.parity.initial_weights import initial_weights, other_start
+from harness.parity.known_forward_mistakes import float32_inside_float64
 from harness.parity.mistake import Mistake
 from harness.parity.probe import contradicts, probe_step
 from harness.parity.reference_step import Batch, State, StepRules, Tensors, walked
@@ -244,6 +245,7 @@ def _looked_into(
         [trace, *(other for other in others if len(other))],
         [Batch.of(suspect.trial, rows) for rows in suspect.trial.plan.batches()],
         lambda mistakes: contradicts(probed, own.rules.but(*mistakes)),
+        list(float32_inside_float64(trace.rules, suspect.backend.library)),
     )
     first, how = first_difference(table, probed)
     if start is not None:

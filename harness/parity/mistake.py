@@ -48,7 +48,8 @@ class Mistake:
     two mistakes of one group only one is made. ``tensor``: the first one it shows in, in the order of
     computation. ``changes``: what it does, by stage. ``p``: its size; where that is not known (``fit``), it
     is sought from these ``starts`` on. ``kind``: a "rounding" is a setting that a library keeps with fewer
-    digits.
+    digits. ``own_digits``: its last bits cannot be foretold, because a library computes there in
+    float32 by ways of its own; such a mistake is held against the round-off that it makes itself.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Mistake:
     p: float = 1.0
     starts: tuple[float, ...] = ()
     kind: Kind = "mistake"
+    own_digits: bool = False
 
     @property
     def fit(self) -> bool:

@@ -25,6 +25,9 @@ _NEEDED = 100.0  # units of round-off that are left without any one of several m
 _BEAM = (6, 2)  # mistakes, and pairs of them, that others are tried beside
 _ITERATIONS = 12
 _NEARLY = 0.7  # of the digits unexplained, at most still so before a rounding is tried as well
+_OWN_DIGITS = (
+    0.02  # units of its own round-off, at least, that a float32 of a library leaves of a tensor
+)
 _SLOW = 3  # iterations after which a fit that gets nowhere is given up
 
 
@@ -52,6 +55,8 @@ class MistakeSearch:
             found = root_mean_squares(trace.ratios(rules, scales))
             if found.max() > plain / _CLEARER and plain > _CLEARER:
                 return None
+            if any(one.own_digits for one in mistakes) and np.median(found) < _OWN_DIGITS:
+                return None  # whatever it is, it is smaller than what float32 would make of it
             squares.append(np.mean(found**2))
         if not all(self._needed(one, mistakes) for one in mistakes):
             return None
@@ -66,13 +71,17 @@ class MistakeSearch:
         )
 
     def levels(self, minibatches: Sequence[Batch], most: int = 3) -> Iterator[list[Mistakes]]:
-        """Single mistakes, then pairs, then threes; of each only those that explain the first trace."""
+        """Single mistakes, then pairs, then threes; of each only those that explain the first trace.
+
+        At last those that can explain it to the digits of their own float32 only.
+        """
         once = other_minibatch(max(self.traces, key=len), minibatches)
         if once is not None:
             yield [(once,)]
         if self.wrong_steps < 2:
             return
-        known = [*catalogue(self.trace.rules), *self.more]
+        listed = [*catalogue(self.trace.rules), *self.more]
+        known = [mistake for mistake in listed if not mistake.own_digits]
         tried = [self.fitted((mistake,)) for mistake in known]
         yield self._good(tried)
         plain = self.residuals(())
@@ -95,6 +104,20 @@ class MistakeSearch:
                         told.add(key)
                         tried.append(self.fitted((*mistakes, mistake)))
             yield self._good(tried)
+        inside = [mistake for mistake in listed if mistake.own_digits]
+        if inside:
+            yield [(max(inside, key=self._likelihood),)]
+
+    def _likelihood(self, mistake: Mistake) -> float:
+        """How likely what is left is as a mistake's own round-off, but for one factor; a logarithm."""
+        likelihood = 0.0
+        for trace in self.traces:
+            scales = trace.round_off(mistake)
+            sizes = np.concatenate([step[name].ravel() for step in scales for name in trace.names])
+            ratios = trace.ratios(trace.rules.but(mistake), scales)
+            left = root_mean_squares([[np.concatenate([r.ravel() for s in ratios for r in s])]])
+            likelihood -= float(np.log(sizes).mean() + np.log(left[0, 0] + 1e-300))
+        return likelihood
 
     def _good(self, tried: Sequence[tuple[float, Mistakes]]) -> list[Mistakes]:
         """Those that leave next to nothing of the first trace."""

@@ -16,6 +16,7 @@ from harness.document.words import series
 from harness.parity.effective_settings import Identified, Setting, fitted_settings, identified
 from harness.parity.explanation import Explanation, explain
 from harness.parity.initial_weights import start_as_said
+from harness.parity.known_forward_mistakes import float32_inside_float64
 from harness.parity.known_mistakes import catalogue
 from harness.parity.known_optimiser_mistakes import rate_changes
 from harness.parity.mistake import Mistake
@@ -317,7 +318,8 @@ def _explained(
     right = steps_after[index - 1] if index else 0
     # from the second step on dampening does the same, and is likelier
     changes = rate_changes(right, trace.rules.steps_per_epoch) if right > 1 else []
-    return explain(traces, batches, more=[*changes, *other_data(recording, trace.rules)])
+    known = float32_inside_float64(trace.rules, str(recording.about.get("library")))
+    return explain(traces, batches, more=[*changes, *other_data(recording, trace.rules), *known])
 
 
 def _other_start(trace: StepTrace, wrong: NDArray[np.bool_], size: float) -> Explanation | None:

@@ -55,7 +55,8 @@ class StepRules:
     ``samples``: in the training set, ``per_class`` of them with each class number. ``batch_size``: of a
     full minibatch. ``steps_per_epoch``: None if nobody counts epochs. ``activations``: of each hidden layer,
     where they are not the network's. ``conventions``: what is done otherwise and meant so; mistakes come on
-    top of them. ``noise``: perturbs every result in its last place (Monte Carlo arithmetic).
+    top of them. ``noise``: perturbs every result in its last place (Monte Carlo arithmetic), or
+    in that of the dtype it is given.
     """
 
     network: Network
@@ -69,7 +70,7 @@ class StepRules:
     activations: tuple[str, ...] = ()
     conventions: tuple[Mistake, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
-    noise: Callable[[Array], Array] | None = None
+    noise: Callable[..., Array] | None = None
 
     @classmethod
     def of(cls, trial: Trial) -> StepRules:

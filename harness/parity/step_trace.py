@@ -101,7 +101,7 @@ class StepTrace:
             {name: np.zeros_like(t) for name, t in step.items()} for step in clean
         ]
         for seed in range(_TWINS):
-            twin = self.predicted(replace(rules, noise=_noise(seed, eps)))
+            twin = self.predicted(replace(rules, noise=_noise(seed, self.rules.training.dtype)))
             for square, one, true in zip(squares, twin, clean, strict=True):
                 for name in square:
                     square[name] += np.square(one[name] - true[name]) / _TWINS
@@ -156,6 +156,11 @@ def largest(ratios: Sequence[Sequence[Array]]) -> Misfits:
     return np.array([[float(np.abs(r).max()) for r in step] for step in ratios])
 
 
-def _noise(seed: int, eps: float) -> Callable[[Array], Array]:
+def _noise(seed: int, dtype: str) -> Callable[..., Array]:
     rng = np.random.default_rng(seed)
-    return lambda value: value * (1 + 2 * eps * (rng.random(value.shape) - 0.5))
+
+    def noise(value: Array, dtype: str = dtype) -> Array:
+        eps = float(np.finfo(dtype).eps)
+        return value * (1 + 2 * eps * (rng.random(value.shape) - 0.5))
+
+    return noise
