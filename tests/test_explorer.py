@@ -252,6 +252,17 @@ def test_it_fits_and_is_accessible(visit, address, width, scheme):
     assert told == []
 
 
+def test_in_print_it_has_four_pages_at_most_and_dark_ink_on_white(visit, address):
+    page = visit(address, scheme="dark")
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) <= 4
+    page.emulate_media(media="print")
+    colour = "e => getComputedStyle(e).fill"
+    assert page.eval_on_selector(".maps svg .ink", colour) == "rgb(0, 0, 0)"
+    assert page.locator("#chosen-cells table").is_visible()
+    assert not page.locator("#reproduction").is_visible()
+    assert not page.locator(".controls").first.is_visible()
+
+
 def test_nothing_of_a_data_set_becomes_markup_or_script(visit, address):
     page = visit(f"{address}#cell=0.1,0.01")
     page.click("summary:has-text('Confusion matrices')")

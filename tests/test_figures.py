@@ -7,8 +7,10 @@ import io
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.colors import to_rgba
+from matplotlib.text import Text
 from PIL import Image
 
 from harness.api import run
@@ -17,6 +19,7 @@ from harness.document.heatmaps import Map, Scale, figure_of, marks
 from harness.document.text_artist import Words
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
+from harness.report.curve_figures import learning_curves
 from harness.report.heatmaps_section import heatmaps_section, side_by_side_section
 from harness.report.runs import Material
 
@@ -157,6 +160,46 @@ def luminance(colour):
     c = np.asarray(colour)[:3]
     linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words", "power"),
+    [
+        (0, 100, ["0", "20", "40", "60", "80", "100"], 0),
+        (-15.3, 15.3, ["−15", "−10", "−5", "0", "5", "10", "15"], 0),
+        (0.9, 1.0, ["0.90", "0.92", "0.94", "0.96", "0.98", "1.00"], 0),
+        (-3e-5, 3e-5, ["−3", "−2", "−1", "0", "1", "2", "3"], -5),
+    ],
+)
+def test_values_at_a_colour_bar_are_whole_and_clear_of_its_label(low, high, words, power):
+    scale = Scale("vlag", low, high, "difference")
+    assert (scale.words, scale.power) == (words, power)
+    with canvas.style():
+        figure = figure_of([grid(2, 2, values=np.full((2, 2), float(low)))], scale, 1)
+        bar = figure.axes[-1]
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        bar.yaxis.get_tightbbox(renderer)
+        label = bar.yaxis.label.get_window_extent(renderer)
+        (written,) = [a for a in bar.get_children() if isinstance(a, Words)]
+        begin = written.get_transform().transform(written.at)[:, 0].max() + 5 * figure.dpi / 72
+        sizes = [Text(0, 0, w, size=written.size, figure=figure) for w in words]
+        end = begin + max(t.get_window_extent(renderer).width for t in sizes)
+    assert end < label.x0
+    assert label.x1 < figure.bbox.width
+    assert bar.get_ylabel() == ("difference, in 10⁻⁵" if power else "difference")
+
+
+def test_learning_curves_are_in_per_cent_as_the_maps_are(iris):
+    (choice, _) = Material((iris,)).choices
+    with canvas.style():
+        figure = learning_curves([choice])
+    above, below = figure.axes
+    assert below.get_ylabel() == "accuracy (%)"
+    c = iris.curves
+    own = c[(c["backend"] == choice.side.backend) & (c["eta"] == choice.eta)]
+    own = own[own["lmbd"] == choice.lmbd].sort_values("epoch")
+    np.testing.assert_allclose(below.lines[0].get_ydata(), 100 * own["train_accuracy"])
+    np.testing.assert_allclose(above.lines[0].get_ydata(), own["train_loss"])
 
 
 def test_all_backends_and_parts_share_one_colour_scale(iris):

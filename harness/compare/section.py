@@ -301,7 +301,7 @@ def _draw_differences(comparison: Comparison) -> Figure:
     maps = [_map(comparison, left, right) for left, right in comparison.pairs]
     drawn = np.concatenate([np.abs(one.values[one.status == "ok"]) for one in maps])
     largest = float(np.nanmax(drawn, initial=comparison.margin * factor))
-    ends = {"ticks": [-largest, 0, largest], "format": "%.2g"}
+    ends = {"ticks": [-largest, 0, largest]}
     unit = "points" if comparison.metric == "accuracy" else number_words.NAMES[comparison.metric]
     scale = Scale("vlag", -largest, largest, f"difference ({unit})", ends)
     return figure_of(maps, scale, columns=3 if len(maps) > 4 else 2)

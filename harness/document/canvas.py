@@ -58,6 +58,7 @@ _PRINT = {
     "font.size": 8.5,
     "axes.titlesize": 9,
 }  # points, in a figure of the width it is printed at
+BAR = 0.13  # inches: the width of a colour bar
 _PRINTED: ContextVar[float | None] = ContextVar("printed", default=None)
 
 
@@ -153,7 +154,7 @@ def bar_axes(figure: Figure, frame: Frame) -> Axes:
     width, height = figure.get_size_inches()
     length = min(height - frame.top - frame.bottom, 1.6 * frame.height)
     bottom = frame.bottom + (height - frame.top - frame.bottom - length) / 2
-    box = ((width - frame.bar + 0.04) / width, bottom / height, 0.13 / width, length / height)
+    box = ((width - frame.bar + 0.04) / width, bottom / height, BAR / width, length / height)
     return figure.add_axes(box)
 
 

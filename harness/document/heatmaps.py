@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from harness.document.canvas import FAINT, INK, Frame, bar_axes, panels, printed_width
+from harness.document.canvas import BAR, FAINT, INK, Frame, bar_axes, panels, printed_width
 from harness.document.number_words import tick
 from harness.document.text_artist import Words
 
@@ -25,6 +26,10 @@ _SMALLEST, _EM = 6.0, 0.64  # points of such a number; the width of a digit over
 HANDLES = 2  # entries of a legend in a row
 CHOSEN = "#e8590c"
 HATCH = "#8c959f"
+_BAR_SIZE, _BAR_GAP = (
+    8.5,
+    0.07,
+)  # points of the values at a colour bar; inches between bar and value
 _EQUAL_CONTRAST = 0.179  # relative luminance on which black and white stand out alike, 4.58:1
 
 # How a cell that holds no number is drawn: its sign, its ground, its hatching.
@@ -67,13 +72,53 @@ class Map:
 
 @dataclass(frozen=True)
 class Scale:
-    """The colours of a map: a seaborn or matplotlib colour map between two values, named by a label."""
+    """The colours of a map: a seaborn or matplotlib colour map between two values, named by a label.
+
+    ``ticks`` are the values that stand at the colour bar, by default round ones.
+    """
 
     cmap: str
     low: float
     high: float
     label: str
     bar: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ticks(self) -> list[float]:
+        if "ticks" in self.bar:
+            return list(self.bar["ticks"])
+        values = MaxNLocator(8, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
+        margin = 1e-9 * (self.high - self.low)
+        return [float(v) for v in values if self.low - margin <= v <= self.high + margin]
+
+    @property
+    def power(self) -> int:
+        """The power of ten that all values at the bar are given in: 0, but where they are tiny or huge."""
+        largest = max(map(abs, self.ticks), default=0.0)
+        return 0 if not largest or 0.1 <= largest < 1e4 else int(np.floor(np.log10(largest)))
+
+    @property
+    def words(self) -> list[str]:
+        """The values at the bar, all with as many decimals as tell each exactly, two at most."""
+        values = [v / 10.0**self.power for v in self.ticks]
+        exact = [d for d in range(2) if all(abs(v - round(v, d)) < 1e-6 for v in values)]
+        digits = exact[0] if exact else 2
+        return ["0" if v == 0 else f"{v:.{digits}f}".replace("-", "−") for v in values]
+
+    @property
+    def name(self) -> str:
+        """The label, with the power of ten."""
+        return f"{self.label}, in {tick(10.0**self.power)}" if self.power else self.label
+
+    @property
+    def label_place(self) -> float:
+        """Inches from the bar to the middle of its label, which stands beyond the longest value."""
+        return _BAR_GAP + _EM * _BAR_SIZE / 72 * max(map(len, self.words), default=1) + 0.13
+
+    @property
+    def room(self) -> float:
+        """Inches that the bar takes with values and label."""
+        return BAR + self.label_place + 0.13
 
 
 def figure_of(maps: Sequence[Map], scale: Scale, columns: int) -> Figure:
@@ -87,10 +132,10 @@ def figure_of(maps: Sequence[Map], scale: Scale, columns: int) -> Figure:
         width=max(0.47 * across, 2.3) if small else 4.0,
         height=max(0.4 * rows, 1.2) if small else 4.0 * min(1.0, max(0.5, rows / across)),
         bottom=0.5 + 0.2 * legend,
-        bar=0.72,
+        bar=scale.room,
     )
     if printed_width() is not None:
-        frame = replace(frame, left=0.62, right=0.08, bar=0.66)
+        frame = replace(frame, left=0.62, right=0.08)
     frame, columns = frame.fitted(len(maps), columns, narrowest=_NARROWEST * across if small else 2)
     figure, axes = panels(len(maps), columns, frame)
     bar = bar_axes(figure, frame)
@@ -117,13 +162,15 @@ def draw_map(axis: Axes, one: Map, scale: Scale, bar: Axes | None = None) -> Non
         linecolor="white",
         cbar=bar is not None,
         cbar_ax=bar,
-        cbar_kws={"label": scale.label, **scale.bar} if bar is not None else None,
+        cbar_kws={"label": scale.name, **scale.bar, "ticks": scale.ticks}
+        if bar is not None
+        else None,
         xticklabels=False,
         yticklabels=False,
         rasterized=not small,
     )
     if bar is not None:
-        _name_colours(bar)
+        _name_colours(bar, scale)
     axis.set_title(one.title)
     axis.set_ylabel(one.axes[0])
     axis.set_xlabel(one.axes[1])
@@ -157,15 +204,13 @@ def draw_map(axis: Axes, one: Map, scale: Scale, bar: Axes | None = None) -> Non
         )
 
 
-def _name_colours(bar: Axes) -> None:
-    """The values at a colour bar, as texts like all others here."""
-    low, high = sorted(bar.get_ylim())
-    values = [v for v in bar.get_yticks() if low <= v <= high]
-    words = [f"{v:.3g}".replace("-", "−") for v in values]
+def _name_colours(bar: Axes, scale: Scale) -> None:
+    """The values at a colour bar, as texts like all others here, and the label beyond them."""
     bar.tick_params(length=2.5, labelright=False)
-    right = np.array([(bar.get_xlim()[1], v) for v in values])
-    Words(bar, words, right, size=8.5, colours=INK, across="left", offset=(5, 0))
-    bar.yaxis.set_label_coords(3.9, 0.5)
+    right = np.array([(bar.get_xlim()[1], v) for v in scale.ticks])
+    Words(bar, scale.words, right, size=_BAR_SIZE, colours=INK, across="left", offset=(5, 0))
+    bar.yaxis.set_label_coords(1 + scale.label_place / BAR, 0.5)
+    bar.yaxis.label.set_verticalalignment("center")
 
 
 def is_small(values: NDArray[Any]) -> bool:

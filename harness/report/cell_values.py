@@ -19,6 +19,7 @@ from harness.data.dataset import load_dataset
 from harness.document import number_words
 from harness.document.attempt import attempt
 from harness.report.agreement import CellAgreement, agreement_with
+from harness.report.curves_section import CONFUSED, curve_samples_words
 from harness.report.runs import Material
 from harness.results.backend_grid import BackendGrid, common_grid, same_samples
 from harness.results.result import Result
@@ -44,7 +45,7 @@ def cell_values(material: Material) -> dict[str, Any]:
     eta = sorted({float(v) for side in sides for v in side.eta})
     lmbd = sorted({float(v) for side in sides for v in side.lmbd})
     places = [_places(side, eta, lmbd) for side in sides]
-    notes: list[str] = []
+    notes: list[str] = curve_samples_words(material)
     runs = {id(result): number for number, result in enumerate(material.results)}
     cells = len(eta) * len(lmbd)
     shown = [
@@ -68,6 +69,7 @@ def cell_values(material: Material) -> dict[str, Any]:
         "labels": labels,
         "pictures": _pictures(material, labels, shown),
         "colours": {name: _ramp(name) for name in ("viridis", "vlag", "cividis", "rocket_r")},
+        "confused": CONFUSED,
         "notes": notes,
     }
 
@@ -277,7 +279,7 @@ def _curves(
         starts: Any = (
             np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)]) if len(c) else []
         )
-        ends = [*starts[1:], len(c)]
+        ends = [*starts[1:], len(c)] if len(c) else []
         when = c["epoch"].to_numpy()
         for start, end in zip(starts, ends, strict=True):
             at = number[float(keys[start, 0]), float(keys[start, 1])]

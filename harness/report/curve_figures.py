@@ -36,6 +36,7 @@ def learning_curves(choices: Sequence[Choice]) -> Figure:
     places = [(k // columns * 2 * columns + k % columns) for k in range(len(choices))]
     figure, axes = panels(max(places) + columns + 1, columns, frame, left=0.42, bottom=0.44)
     metric = choices[0].side.metric
+    percent = " (%)" if metric in number_words.PERCENT else ""
     drawn = [_over_epochs(choice) for choice in choices]
     losses = _range(drawn, "loss")
     scores = _range(drawn, metric)
@@ -60,13 +61,13 @@ def learning_curves(choices: Sequence[Choice]) -> Figure:
         names = [f"{t:g}" if losses[0] > 1e-3 and losses[1] < 1e3 else tick(t) for t in ticks]
         above.set_yticks(ticks, names if k % columns == 0 else [""] * len(ticks))
         above.minorticks_off()
-        margin = 0.05 * (scores[1] - scores[0]) or 0.05
+        margin = 0.05 * (scores[1] - scores[0]) or 0.05 * number_words.factor(metric)
         below.set_ylim(scores[0] - margin, scores[1] + margin)
         above.tick_params(labelbottom=False)
         below.set_xlabel("epoch")
         if k % columns == 0:
             above.set_ylabel("loss, without penalty")
-            below.set_ylabel(number_words.NAMES[metric])
+            below.set_ylabel(number_words.NAMES[metric] + percent)
         else:
             below.tick_params(labelleft=False)
         for axis in (above, below):
@@ -79,13 +80,17 @@ def learning_curves(choices: Sequence[Choice]) -> Figure:
 
 
 def _over_epochs(choice: Choice) -> dict[str, pd.DataFrame]:
-    """Mean, smallest and largest over repeats by epoch, for every quantity of the learning curves."""
+    """Mean, smallest and largest over repeats by epoch, for every quantity of the learning curves.
+
+    Scores that are shares are in per cent.
+    """
     c = choice.side.result.curves
     mine = (c["backend"] == choice.side.backend) & (c["eta"] == choice.eta)
     curves = c[mine & (c["lmbd"] == choice.lmbd)].groupby("epoch")
     metric = choice.side.metric
     names = [f"{part}_{q}" for part in ("train", "validation") for q in ("loss", metric)]
-    return {name: curves[name].agg(["mean", "min", "max"]) for name in names}
+    factors = {q: number_words.factor(q.partition("_")[2]) for q in names}
+    return {q: curves[q].agg(["mean", "min", "max"]) * factors[q] for q in names}
 
 
 def _range(drawn: Sequence[dict[str, pd.DataFrame]], quantity: str) -> tuple[float, float]:

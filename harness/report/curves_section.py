@@ -12,9 +12,14 @@ from harness.report import curve_figures as plots
 from harness.report.chosen_cells import Choice
 from harness.report.runs import Material
 
+CONFUSED = 25  # classes up to which the page's cells have confusion matrices
+
 
 def curves_section(material: Material) -> Section | None:
-    """Learning curves, and confusion matrices or predictions over true values, of the chosen cells."""
+    """Learning curves, and confusion matrices or predictions over true values, of the chosen cells.
+
+    The page shows curves, and confusion matrices of few classes, of every cell by itself.
+    """
     if not material.choices:
         return None
     pictures = []
@@ -36,6 +41,7 @@ def curves_section(material: Material) -> Section | None:
                 + (" (mean and range over repeats)." if own[0].side.repeats > 1 else "."),
                 f"Loss and {number_words.NAMES[metric]} on the train and validation part after each epoch "
                 f"looked at. {ends}.",
+                on_page=False,
             )
         )
         if metric == "accuracy":
@@ -49,10 +55,10 @@ def curves_section(material: Material) -> Section | None:
                     "; ".join(f"{c.side.label}: test R² {c.test:.3f}" for c in own) + ".",
                 )
             )
-    return Section("Chosen cells in detail", text=_sampled(material), pictures=pictures)
+    return Section("Chosen cells in detail", text=curve_samples_words(material), pictures=pictures)
 
 
-def _sampled(material: Material) -> list[str]:
+def curve_samples_words(material: Material) -> list[str]:
     """Of which runs the learning curves are those of a sample, a sentence for each."""
     said = []
     for name, result in zip(material.names, material.results, strict=True):
@@ -83,6 +89,7 @@ def _confusions(material: Material, own: list[Choice], suffix: str) -> list[Pict
                 + (" of all repeats together" if these[0].side.repeats > 1 else "")
                 + ": true class down, predicted class across; the colour is the share of the true class.",
                 f"Confusion matrices. {wrong}.",
+                on_page=len(classes) > CONFUSED,
             )
         )
     return pictures

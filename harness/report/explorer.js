@@ -199,7 +199,7 @@
     const g = frame, view = VIEWS[state.show], q = quantity(), { ink, faint, ground } = theme;
     const svg = s("svg", { viewBox: `0 0 ${g.width} ${g.height}`, width: g.width, height: g.height, "font-family": "system-ui, sans-serif", "font-size": 11 });
     const title = one.also.length ? `${one.title} = ${one.also.join(" = ")}` : one.title;
-    const heading = s("text", { x: g.left, y: 14, fill: ink, "font-weight": 600, "font-size": 12.5 }, shortened(title, (g.width - g.left) / 7));
+    const heading = s("text", { x: g.left, y: 14, fill: ink, class: "ink", "font-weight": 600, "font-size": 12.5 }, shortened(title, (g.width - g.left) / 7));
     heading.append(s("title", {}, title));
     svg.append(heading);
     const squares = new Map(), texts = [], marked = [];
@@ -229,15 +229,15 @@
       let lines = "";
       for (let k = 0; k <= COLUMNS; k++) lines += `M${g.left + k * g.cw} ${g.top}v${g.ch * ROWS}`;
       for (let k = 0; k <= ROWS; k++) lines += `M${g.left} ${g.top + k * g.ch}h${g.cw * COLUMNS}`;
-      svg.append(s("path", { d: lines, stroke: ground, "stroke-width": 1, fill: "none" }));
+      svg.append(s("path", { d: lines, stroke: ground, class: "ground", "stroke-width": 1, fill: "none" }));
     }
     const size = Math.min(11, g.cw / 3.0);
     for (const [x, y, text, fill] of texts) svg.append(s("text", { x, y, fill, "text-anchor": "middle", "font-size": size }, text));
     for (const [x, y, fill] of marked) svg.append(s("text", { x, y, fill, "text-anchor": "end", "font-size": g.cw < 36 ? 8 : 10, "font-weight": 700 }, "~"));
-    for (const [text, k] of ticks(D.eta_names, (g.ch * ROWS) / 15)) svg.append(s("text", { x: g.left - 5, y: g.top + (k + 0.5) * g.ch + 3.6, fill: ink, "text-anchor": "end", "font-size": 10.5 }, text));
-    for (const [text, k] of ticks(D.lmbd_names, (g.cw * COLUMNS) / 30)) svg.append(s("text", { x: g.left + (k + 0.5) * g.cw, y: g.top + g.ch * ROWS + 13, fill: ink, "text-anchor": "middle", "font-size": 10.5 }, text));
-    svg.append(s("text", { x: g.left + (g.cw * COLUMNS) / 2, y: g.height - 6, fill: faint, "text-anchor": "middle", "font-size": 10.5 }, "lmbd"));
-    svg.append(s("text", { x: 12, y: g.top + (g.ch * ROWS) / 2, fill: faint, "text-anchor": "middle", "font-size": 10.5, transform: `rotate(-90 12 ${g.top + (g.ch * ROWS) / 2})` }, "eta"));
+    for (const [text, k] of ticks(D.eta_names, (g.ch * ROWS) / 15)) svg.append(s("text", { x: g.left - 5, y: g.top + (k + 0.5) * g.ch + 3.6, fill: ink, class: "ink", "text-anchor": "end", "font-size": 10.5 }, text));
+    for (const [text, k] of ticks(D.lmbd_names, (g.cw * COLUMNS) / 30)) svg.append(s("text", { x: g.left + (k + 0.5) * g.cw, y: g.top + g.ch * ROWS + 13, fill: ink, class: "ink", "text-anchor": "middle", "font-size": 10.5 }, text));
+    svg.append(s("text", { x: g.left + (g.cw * COLUMNS) / 2, y: g.height - 6, fill: faint, class: "ink", "text-anchor": "middle", "font-size": 10.5 }, "lmbd"));
+    svg.append(s("text", { x: 12, y: g.top + (g.ch * ROWS) / 2, fill: faint, class: "ink", "text-anchor": "middle", "font-size": 10.5, transform: `rotate(-90 12 ${g.top + (g.ch * ROWS) / 2})` }, "eta"));
     one.frames = s("g", { fill: "none" });
     svg.append(one.frames);
     return svg;
@@ -559,8 +559,9 @@
   }
   function confusions(cell) {
     const groups = grouped(cell).filter((g) => D.labels.true[g.run]);
-    if (!groups.length) return D.runs.some((run) => run.classes.length) && D.notes.length ? h("p", { class: "note" }, D.notes.join(" ")) : null;
-    if (D.runs[groups[0].run].classes.length > 25) return null;
+    const left = D.sides.some((side) => side.labels && side.status[cell] === "ok");
+    if (!groups.length) return left ? h("p", { class: "note" }, "The predictions of this cell are left out, see below the table; predictions.parquet has them.") : null;
+    if (D.runs[groups[0].run].classes.length > D.confused) return null;
     const made = groups.slice(0, 8).map((g) => confusion(D.labels.true[g.run], g.labels, "true", g.sides.join(", "), g.run));
     for (let i = 0; i < groups.length && made.length < 11; i++) for (let j = i + 1; j < groups.length && made.length < 11; j++) {
       if (groups[i].run === groups[j].run) made.push(confusion(groups[i].labels, groups[j].labels, groups[i].sides.join(", "), groups[j].sides.join(", "), groups[i].run));
@@ -754,7 +755,7 @@
   // --- begin ------------------------------------------------------------------------------------------------
   buildControls();
   buildTable();
-  ROOT.append(controls, legend, grid, readout, panel, table);
+  ROOT.append(controls, legend, grid, readout, panel, table, ...D.notes.map((text) => h("p", { class: "note" }, text)));
   draw();
   const first = fromAddress();
   const start = first >= 0 ? first : Math.max(0, D.sides.map((side) => side.chosen).find((c) => c >= 0) ?? 0);

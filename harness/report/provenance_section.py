@@ -11,7 +11,7 @@ from harness.document import number_words
 from harness.document.section import Section, Table
 from harness.document.words import paragraphs
 from harness.report.runs import Material
-from harness.report.setup_section import facts_table
+from harness.report.setup_section import facts_tables
 from harness.results.backend_grid import BackendGrid
 from harness.training.status import Status
 
@@ -114,11 +114,14 @@ def reproduction_section(material: Material) -> Section:
             code.append(shlex.join(result.manifest["command"]))
     text = paragraphs(_SENTENCES, "reproduction")
     manifests = [result.manifest for result in material.results]
-    versions = facts_table([m.get("versions", {}) for m in manifests], material.names, "library")
-    tables = [Table(versions, "Versions", name="versions")]
+    versions = [m.get("versions", {}) for m in manifests]
+    tables = facts_tables(versions, material.names, "library", "Versions", "versions")
     if all("machine" in manifest for manifest in manifests):
-        machines = facts_table([_machine(m) for m in manifests], material.names, "machine")
-        tables.insert(0, Table(machines, "Machine and source", name="machine"))
+        machines = [_machine(m) for m in manifests]
+        tables = [
+            *facts_tables(machines, material.names, "machine", "Machine and source", "machine"),
+            *tables,
+        ]
     return Section(
         "Reproduction",
         text=text,

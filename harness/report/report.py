@@ -35,7 +35,7 @@ _SUMMARIES = {
     "Chosen cells": "train, validation and test of each backend's cell, and what choosing cost",
     "Repeats": "spread, intervals, and how the choice would have moved",
     "Agreement": "tables of labels, kappa and the cells least alike",
-    "Chosen cells in detail": "learning curves and confusion matrices as in figures/",
+    "Chosen cells in detail": "figures of the chosen cells",
     "Data": "source, sizes, split and hashes",
     "Grid and hyperparameters": "what was the same in all cells, and what was not",
     "Networks and conventions": "libraries, versions, and how each is told the same",
@@ -117,7 +117,7 @@ def report_sections(results: Sequence[Result], extra: Sequence[Section] = ()) ->
     """The sections of a report on one run or several, in their order; see ``_RESULTS``."""
     m = Material(tuple(results))
     return [
-        replace(section, summary=_SUMMARIES.get(section.title, ""))
+        replace(section, summary=section.summary or _SUMMARIES.get(section.title, ""))
         for section in (*_sections(_RESULTS, m), *extra, *_sections(_CIRCUMSTANCES, m))
     ]
 

@@ -25,13 +25,25 @@ _NAMED = 6  # cells that a warning names
 
 def run_warnings(material: Material) -> list[str]:
     """All warnings, the gravest first; what holds for several backends is said once."""
+    return severe_warnings(material) + _cautions(material)
+
+
+def severe_warnings(material: Material) -> list[str]:
+    """What may make numbers mean something else than they seem: networks lost, nothing learnt, other data."""
     runs = list(zip(material.names, material.results, strict=True))
     lines = _of_runs(runs, lambda result: result.manifest.get("notes", []))
-    for kind in (_not_run, _diverged, _collapsed):
+    for kind in (_not_run, _collapsed):
         lines += _together((side.label, w) for side in material.sides for w in kind(side))
-    lines += _together((c.side.label, w) for c in material.choices for w in _choice(c))
-    lines += _of_runs(runs, _run)
+    lines += _together((c.side.label, w) for c in material.choices for w in _nothing_learnt(c))
     return lines + list(_between(material))
+
+
+def _cautions(material: Material) -> list[str]:
+    """What most grids have some of: cells that diverge, choices at the edge, ties, few repeats or samples."""
+    runs = list(zip(material.names, material.results, strict=True))
+    lines = _together((side.label, w) for side in material.sides for w in _diverged(side))
+    lines += _together((c.side.label, w) for c in material.choices for w in _choice(c))
+    return lines + _of_runs(runs, _run)
 
 
 def _of_runs(
@@ -97,7 +109,6 @@ def _choice(choice: Choice) -> Iterator[str]:
     ties = int((validation == validation[choice.row, choice.column]).sum())
     if ties > 1:
         yield _say("ties", ties=ties)
-    yield from _nothing_learnt(choice)
 
 
 def learnt_nothing(result: Result) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from harness.document.section import NOTHING, Section, Table
+from harness.document.section import NOTHING, Section, Table, text
 from harness.experiment.experiment import Experiment
 from harness.experiment.recipe import Recipe
 from harness.report.runs import Material
@@ -44,20 +45,46 @@ def facts_table(
     """Facts by name as rows, a column for each run (named ``value`` if there is only one)."""
     keys = dict.fromkeys(key for one in facts for key in one)
     columns = names if len(names) > 1 else ["value"]
+    rows = [[key, *(one.get(key) for one in facts)] for key in keys]
     return pd.DataFrame(
-        {head: list(keys)}
-        | {
-            column: [one.get(key) for key in keys]
-            for column, one in zip(columns, facts, strict=True)
-        },
-        dtype=object,
-    )
+        rows, columns=[head, *columns], dtype=object
+    )  # a run may be called ``head``
+
+
+def facts_tables(
+    facts: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    head: str,
+    caption: str,
+    name: str,
+) -> list[Table]:
+    """The facts of one run as a table; of several what differs, and folded what is the same in all."""
+    return differing_first(facts_table(facts, names, head), caption, name, "all runs")
+
+
+def differing_first(frame: pd.DataFrame, caption: str, name: str, everybody: str) -> list[Table]:
+    """A table with a column for each side as two: the rows that differ; folded, those that do not.
+
+    The second has one column of values, named ``everybody``. One side alone has nothing to differ from.
+    """
+    if frame.shape[1] == 2:
+        return [Table(frame, caption, name=name)]
+    rows = frame.iloc[:, 1:].to_numpy()
+    differ = np.array([len(set(map(text, row))) > 1 for row in rows], dtype=bool)
+    same = frame[~differ].iloc[:, :2].set_axis([frame.columns[0], everybody], axis=1)
+    if not differ.any():
+        return [Table(same, caption, name=name)]
+    tables = [Table(frame[differ], f"{caption}: what differs", name=name)]
+    if len(same):
+        words = f"{caption}: what is the same in {everybody} ({len(same)})"
+        tables.append(Table(same, words, folded=True, name=f"{name}-same"))
+    return tables
 
 
 def data_section(material: Material) -> Section:
     """Source, sizes, hashes, preprocessing and class counts."""
     facts = [_data(result) for result in material.results]
-    tables = [Table(facts_table(facts, material.names, "data"), "Data and split", name="data")]
+    tables = facts_tables(facts, material.names, "data", "Data and split", "data")
     for name, result in zip(material.names, material.results, strict=True):
         counts = result.manifest["dataset"].get("class_counts") or {}
         if counts:
@@ -133,10 +160,6 @@ def grid_section(material: Material) -> Section:
         for key in Recipe.model_fields
     ]
     frame = pd.DataFrame(rows)
-    if all(len({row[name] for name in names}) == 1 for row in rows):
-        frame = frame[["hyperparameter", names[0]]].set_axis(
-            ["hyperparameter", "all backends"], axis=1
-        )
     return Section(
         "Grid and hyperparameters",
         text=[
@@ -145,8 +168,8 @@ def grid_section(material: Material) -> Section:
             "regression. The table says where a setting departs from that.",
         ],
         tables=[
-            Table(facts_table(facts, material.names, "grid"), "Grid and repeats", name="grid"),
-            Table(frame, "Fixed hyperparameters", name="hyperparameters"),
+            *facts_tables(facts, material.names, "grid", "Grid and repeats", "grid"),
+            *differing_first(frame, "Fixed hyperparameters", "hyperparameters", "all backends"),
         ],
     )
 
@@ -193,7 +216,9 @@ def _shown(value: Any) -> str:
 
 def networks_section(material: Material) -> Section:
     """Networks, parameter counts and libraries, and how each library is told the canonical quantities."""
-    rows, conventions = [], []
+    rows = []
+    here: dict[str, dict[str, str]] = {}
+    defaults: dict[str, dict[str, str]] = {}
     for side in material.sides:
         about = side.result.manifest["backends"].get(side.backend, {})
         stacks, place = about.get("stacks"), about.get("place", side.backend)
@@ -209,13 +234,11 @@ def networks_section(material: Material) -> Section:
             }
         )
         if side.result is material.results[0]:
-            conventions += [{"backend": side.backend, **c} for c in about.get("conventions", [])]
+            for told in about.get("conventions", []):
+                here.setdefault(told["quantity"], {})[side.backend] = told["here"]
+                defaults.setdefault(told["quantity"], {})[side.backend] = told["default"]
     tables = [Table(pd.DataFrame(rows, dtype=object), "Networks and libraries", name="networks")]
-    if conventions:
-        frame = pd.DataFrame(conventions)[["backend", "quantity", "here", "default"]]
-        frame.columns = pd.Index(
-            ["backend", "quantity", "told the library here", "its own default"]
-        )
+    if here:
         caption = (
             "Conventions: how the canonical quantities reach each library. The numbers of this report are of "
             "what stands here, ours included; each library as its own documentation teaches it is the stock "
@@ -223,8 +246,25 @@ def networks_section(material: Material) -> Section:
         )
         if any(_departs(side.result.experiment.recipe(side.backend)) for side in material.sides):
             caption += "; where the fixed hyperparameters above depart from them, those hold"
-        tables.append(Table(frame, caption, name="conventions"))
+        tables += [
+            Table(_by_quantity(here), caption, name="conventions"),
+            Table(
+                _by_quantity(defaults), "What each library does by itself", True, "library-defaults"
+            ),
+        ]
     return Section("Networks and conventions", tables=tables)
+
+
+def _by_quantity(words: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """Words by quantity and backend as a table: quantities down, backends across."""
+    backends = dict.fromkeys(backend for row in words.values() for backend in row)
+    return pd.DataFrame(
+        [
+            {"quantity": quantity, **{backend: row.get(backend) for backend in backends}}
+            for quantity, row in words.items()
+        ],
+        dtype=object,
+    )
 
 
 def _departs(recipe: Recipe) -> bool:

@@ -11,7 +11,7 @@ from harness.document.section import Section, Table
 from harness.document.words import paragraphs, render
 from harness.report.agreement import CellAgreement, agreement_words
 from harness.report.chosen_cells import Choice, chosen_table
-from harness.report.run_warnings import run_warnings
+from harness.report.run_warnings import run_warnings, severe_warnings
 from harness.report.runs import Material
 from harness.results.result import Result
 from harness.training.status import Status
@@ -125,9 +125,13 @@ def _widest(own: Sequence[CellAgreement], metric: str) -> str:
 
 
 def warning_section(material: Material) -> Section | None:
-    """The automatic warnings; None if there is nothing to warn of."""
+    """The automatic warnings, folded if none is severe; None if there is nothing to warn of."""
     points = run_warnings(material)
-    return Section("Warnings", points=points, kind="warning") if points else None
+    if not points:
+        return None
+    mild = f"{number_words.count(len(points), 'caution')}, nothing severe"
+    summary = "" if severe_warnings(material) else mild
+    return Section("Warnings", points=points, kind="warning", summary=summary)
 
 
 def chosen_section(material: Material) -> Section | None:

@@ -186,7 +186,7 @@ def _draw(maps: list[Map], scale: Scale) -> Figure:
         height=max(0.4 * len(downs), 0.8) if few else 4.0,
         left=0.5 + _LETTER * letters[0],
         bottom=0.52 + 0.2 * -(-handles // 2),
-        bar=0.72,
+        bar=scale.room,
     )
     figure, axes = panels(len(maps), 2 if frame.width < 4.5 else 1, frame)
     bar = bar_axes(figure, frame)
