@@ -261,3 +261,11 @@ def test_an_interruption_that_python_swallows_comes_again():
         [sys.executable, "-c", SWALLOWED], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("interrupted\n", "")
+
+
+def test_nothing_is_needed_that_other_systems_lack(tmp_path):
+    """All modules are imported, and an experiment is run, without fork, resource, SIGKILL and their like."""
+    program = [sys.executable, str(ROOT / "tests" / "elsewhere_than_posix.py"), str(tmp_path)]
+    ended = subprocess.run(program, capture_output=True, text=True, cwd=ROOT)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert (tmp_path / "a run" / "report.html").exists()

@@ -30,8 +30,8 @@ PLATFORMS = {"Linux": "linux", "Windows": "win32", "Darwin": "darwin"}
 PYTHONS = ("3.14", "3.12")
 
 
-def requirements(python: str, system: str, processor: str) -> list[str]:
-    """What the project needs there, without the markers."""
+def requirements(lines: list[str], python: str, system: str, processor: str) -> list[str]:
+    """Those of the lines that hold there, without the markers."""
     there = {
         "python_version": python,
         "python_full_version": f"{python}.0",
@@ -41,7 +41,7 @@ def requirements(python: str, system: str, processor: str) -> list[str]:
         "os_name": "nt" if system == "Windows" else "posix",
     }
     needed = []
-    for line in tomllib.loads(PROJECT.read_text())["project"]["dependencies"]:
+    for line in lines:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate(there):
             requirement.marker = None
@@ -53,14 +53,18 @@ def lacking(python: str, tags: tuple[str, ...], system: str, processor: str) -> 
     """What pip finds no wheel of there; empty if it would install everything."""
     if system == "Linux":
         tags += tuple(f"{older}_{processor}" for older in OLDER)
+    needed = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
+    pins = PROJECT.with_name("constraints.txt").read_text().splitlines()
     with tempfile.TemporaryDirectory() as nowhere:
+        pinned = Path(nowhere, "constraints.txt")
+        pinned.write_text("\n".join(requirements(pins, python, system, processor)))
         asked = subprocess.run(
             [
                 *(sys.executable, "-m", "pip", "install", "--dry-run", "--quiet"),
-                *("-c", str(PROJECT.with_name("constraints.txt"))),
+                *("-c", str(pinned)),
                 *("--only-binary=:all:", "--python-version", python, "--target", nowhere),
                 *(part for tag in tags for part in ("--platform", tag)),
-                *requirements(python, system, processor),
+                *requirements(needed, python, system, processor),
             ],
             capture_output=True,
             text=True,
@@ -68,7 +72,7 @@ def lacking(python: str, tags: tuple[str, ...], system: str, processor: str) -> 
     if not asked.returncode:
         return ""
     told = [line for line in asked.stderr.splitlines() if line.startswith("ERROR")]
-    return (told or asked.stderr.splitlines() or ["pip failed"])[-1]
+    return (told or asked.stderr.splitlines() or ["pip failed"])[0]
 
 
 def main() -> int:
@@ -77,12 +81,8 @@ def main() -> int:
         for name, (tags, system, processor) in SYSTEMS.items():
             fault = lacking(python, tags, system, processor)
             without += bool(fault)
-            tensorflow = any(
-                "tensorflow" in line for line in requirements(python, system, processor)
-            )
-            engine = "TensorFlow" if tensorflow else "JAX"
             print(
-                f"Python {python}, {name}: {fault or f'wheels of all, Keras on {engine}'}",
+                f"Python {python}, {name}: {fault or 'wheels of all'}",
                 flush=True,
             )
     return 1 if without else 0

@@ -35,7 +35,8 @@ def forks() -> bool:
     """
     alone = threading.active_count() == 1 and not THREADED & sys.modules.keys()
     itself = multiprocessing.current_process().daemon
-    return sys.platform == "linux" and alone and not itself and cores() > 1
+    able = sys.platform == "linux" and hasattr(os, "fork")
+    return able and alone and not itself and cores() > 1
 
 
 def beside(task: Callable[[], T]) -> Callable[[], T]:

@@ -155,9 +155,10 @@ def without_result(unit: Unit, experiment: Experiment, status: Status, reason: s
 
 def peak_memory() -> int:
     """The largest resident size of this process so far, in bytes."""
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
+    try:
+        import resource
+    except ModuleNotFoundError:  # as on Windows, which counts it elsewhere
+        told = psutil.Process().memory_info()
+        return int(getattr(told, "peak_wset", told.rss))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
