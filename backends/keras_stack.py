@@ -421,9 +421,11 @@ def _activation(name: str) -> Any:
 
 def _runs(values: NDArray[Any], first: int, last: int) -> Iterator[tuple[int, int]]:
     """The stretches of equal values, one (or a row of them) a step, between two steps."""
+    if last == first:
+        return
     changes = np.diff(values[first:last].reshape(last - first, -1), axis=0)
     cuts = np.flatnonzero(changes.any(axis=1)) + first + 1
-    yield from pairwise([first, *cuts.tolist(), last] if last > first else [])
+    yield from pairwise([first, *cuts.tolist(), last])
 
 
 class _Minibatches:

@@ -15,12 +15,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from harness.api import run, write_report
+from harness.cli.main import run_command_line
 from harness.data.dataset import load_dataset
 from harness.document.canvas import figure_file, style
 from harness.document.foreign_text import html_text, visible
 from harness.document.markdown import escaped
 from harness.document.section import Picture, Section, Title
 from harness.document.writer import write_sections
+from harness.errors import ExitCode
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.results.run_folder import RunFolder
@@ -166,6 +168,23 @@ def test_a_section_that_fails_costs_one_line(tmp_path):
     assert "could not be made: KeyError" in text
     assert 'id="verdict"' in text
     assert not write_report(result).faults
+
+
+@pytest.mark.parametrize("flags", [[], ["--debug"]])
+def test_debug_shows_the_traceback_of_a_section_that_fails(tmp_path, capsys, flags):
+    settings = Experiment(dataset="iris", epochs=1, eta=(0.1,), lmbd=(0.0,), backends=("numpy",))
+    result = run(settings, Execution(executor="serial", output=str(tmp_path)))
+    folder = Path(result.address)
+    result.curves.drop(columns="epoch").to_parquet(folder / "curves.parquet")
+    # as from before contents were hashed: what is in its files is not known to be as it was written
+    unhashed = {k: v for k, v in result.manifest.items() if k not in ("files", "sha256")}
+    (folder / "manifest.json").write_text(json.dumps(unhashed))
+    with pytest.raises(SystemExit) as ended:
+        run_command_line(["report", result.address, *flags])
+    assert ended.value.code == ExitCode.UNFINISHED
+    told = capsys.readouterr().err
+    assert "could not be made: KeyError" in told
+    assert ("Traceback" in told) == ("File" in told) == bool(flags)
 
 
 def test_who_failed_is_not_held_against_the_others_and_who_stands_apart_is_named():

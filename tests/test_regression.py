@@ -8,11 +8,14 @@ import pytest
 from backends.network import Cells
 from backends.registry import find
 from harness.api import run
+from harness.cli.main import run_command_line
 from harness.data.dataset import load_dataset
 from harness.data.scaling import target_scale
 from harness.data.split import split_rows
+from harness.errors import ExitCode
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
+from harness.results.result import load_result
 from harness.training.prepare import prepare
 
 SMALL = {
@@ -121,3 +124,24 @@ def test_targets_are_left_alone_unless_asked():
     dataset = load_dataset(experiment)
     p = prepare(experiment, dataset, "numpy", [0])
     assert np.array_equal(p.y, dataset.y.astype(np.float32))
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_r2_of_a_constant_target_is_undefined_and_said_to_be_so_once(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{5 + (k < 2)}" for k, a in enumerate(rng.normal(size=40))]
+    (tmp_path / "flat.csv").write_text("\n".join(["area,price", *rows]))
+    flags = ["--task", "regression", "--target", "price", "--backend", "numpy,sklearn"]
+    flags += ["--hidden", "2", "--epochs", "1", "--eta", "0.1", "--lmbd", "0", "--jobs", "1"]
+    flags += ["--output", str(tmp_path), "--name", "flat", "--batch-size", "all"]
+    with pytest.raises(SystemExit) as ended:
+        run_command_line(["run", "--dataset", str(tmp_path / "flat.csv"), *flags])
+    assert ended.value.code == ExitCode.DONE
+    result = load_result(str(tmp_path / "flat"))
+    assert np.ptp(result.target(0)) == 0
+    assert result.records["test_r2"].isna().all()
+    assert np.isfinite(result.records["test_rmse"]).all()
+    words = "R² is not defined: all test targets are the same"
+    page = (tmp_path / "flat" / "report.md").read_text()
+    for told in (" ".join(capsys.readouterr().out.split()), " ".join(page.split())):
+        assert told.count(words) == 1

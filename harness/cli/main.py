@@ -5,11 +5,12 @@ Errors in the input are printed on one line. How a command ends: :class:`harness
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -87,7 +88,31 @@ def run_command_line(arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     with ExitStack() as stack:
         stack.push(_no_verdict)
+        if "--debug" in given:
+            stack.enter_context(_parts_traced())
         sys.exit(_invoke(given) if "--debug" in given else _in_one_line(given))
+
+
+@contextmanager
+def _parts_traced() -> Iterator[None]:
+    """Show the traceback of a part of a page that fails, which otherwise costs one line."""
+    logger, shown = logging.getLogger("harness.document.attempt"), logging.StreamHandler()
+    shown.setFormatter(_Visible())
+    before = logger.level
+    logger.addHandler(shown)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(shown)
+        logger.setLevel(before)
+
+
+class _Visible(logging.Formatter):
+    """Text of others cannot steer the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
 
 
 def _in_one_line(given: Sequence[str]) -> int:

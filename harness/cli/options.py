@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from harness.experiment.setting import Settings
 
 DEBUG = Annotated[
-    bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)
+    bool,
+    typer.Option(
+        "--debug",
+        help="Show the traceback of an error, also where it cost a part of a page.",
+        show_default=False,
+    ),
 ]
 
 

@@ -194,7 +194,7 @@ def _print_result(result: Result, out: Any) -> None:
     from harness.cli.tables import show_table
     from harness.document.number_words import NAMES
     from harness.report.agreement import agreement_words
-    from harness.report.run_warnings import learnt_nothing
+    from harness.report.run_warnings import learnt_nothing, undefined_scores
 
     chooses = result.choose_by
     measured = [f"validation_{chooses}", *(f"test_{name}" for name in result.shown_scores)]
@@ -207,7 +207,7 @@ def _print_result(result: Result, out: Any) -> None:
         networks = ", ".join(f"{number} {status}" for status, number in counts.items())
         if backend in best.index:
             row = best.loc[backend]
-            scores = [f"{row[column]:.4f}" for column in measured]
+            scores = [f"{row[column]:.4f}".replace("nan", "undefined") for column in measured]
             rows.append([backend, f"{row['eta']:g}", f"{row['lmbd']:g}", *scores, networks])
         else:
             rows.append([backend, "-", "-", *("-" for _ in measured), networks])
@@ -218,7 +218,7 @@ def _print_result(result: Result, out: Any) -> None:
         out.print(
             f"naming the largest class alone is right in {share} of the samples", highlight=False
         )
-    for line in learnt_nothing(result):
+    for line in (*undefined_scores(result), *learnt_nothing(result)):
         out.print(line, highlight=False, style="yellow")
     for line in agreement_words(result):
         out.print(line, highlight=False)

@@ -42,5 +42,6 @@ def tell_faults(faults: Sequence[str], command: str) -> ExitCode:
     err = console(stderr=True)
     for fault in faults:
         err.print(fault, style="red", highlight=False, soft_wrap=True)
-    err.print(f"make it again: python -m harness {command}", highlight=False, soft_wrap=True)
+    again = f"make it again (--debug shows the traceback): python -m harness {command}"
+    err.print(again, highlight=False, soft_wrap=True)
     return ExitCode.UNFINISHED

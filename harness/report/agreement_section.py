@@ -50,10 +50,9 @@ def agreement_section(material: Material) -> Section | None:
     pictures = []
     for metric in dict.fromkeys(c.side.metric for c in compared):
         own = [c for c in compared if c.side.metric == metric]
-        pictures += [
-            _difference_picture(material, metric, own),
-            _alike_picture(material, metric, own),
-        ]
+        if any(np.isfinite(c.difference).any() for c in own):
+            pictures.append(_difference_picture(material, metric, own))
+        pictures.append(_alike_picture(material, metric, own))
     text = paragraphs("report/sentences.jinja", "agreement")
     return Section("Agreement", text=text, tables=tables, pictures=pictures)
 
@@ -95,11 +94,12 @@ def _whole_grid(compared: Sequence[CellAgreement]) -> pd.DataFrame:
             "cells both trained": f"{int(c.both.sum())} of {c.status.size}",
         }
         if c.both.any():
-            gap = np.nanmax(np.abs(c.difference))
-            row["largest test difference"] = number_words.span(float(gap), metric)
-            row["mean test difference"] = number_words.points(
-                float(np.nanmean(c.difference)), metric
-            )
+            if np.isfinite(c.difference).any():  # not where R² is not defined
+                gap = np.nanmax(np.abs(c.difference))
+                row["largest test difference"] = number_words.span(float(gap), metric)
+                row["mean test difference"] = number_words.points(
+                    float(np.nanmean(c.difference)), metric
+                )
             if metric == "accuracy":
                 row["cells labelled identically"] = int((c.alike == 1).sum())
                 row["alike, median"] = number_words.shown_score(

@@ -87,8 +87,10 @@ def grid_choices(sides: Sequence[BackendGrid]) -> list[Choice]:
         if side.chosen is not None:
             row, column = side.chosen
             test = side.mean(f"test_{side.choose_by}")
-            top = np.unravel_index(np.nanargmax(test), test.shape)
-            best = (int(top[0]), int(top[1]))
+            best = side.chosen
+            if np.isfinite(test).any():  # not where R² is not defined
+                top = np.unravel_index(np.nanargmax(test), test.shape)
+                best = (int(top[0]), int(top[1]))
             made.append(Choice(side, row, column, best, _edges(side, row, column)))
     return made
 

@@ -97,6 +97,7 @@ def _score_scale(material: Material, metric: str) -> Scale:
         for part in PARTS
     ]
     values = np.clip(np.concatenate([*found, np.empty(0)]), 0, 1)
+    values = values[np.isfinite(values)]  # R² is not defined where all targets are the same
     low = np.floor(values.min(initial=1.0) / _STEP) * _STEP
     high = np.ceil(values.max(initial=0.0) / _STEP) * _STEP
     if high <= low:
@@ -140,6 +141,8 @@ def _described(side: BackendGrid, column: str, choice: Choice | None) -> str:
     rest = "".join(f"; {number} {status}" for status, number in statuses.items())
     if not side.ok.any():
         return f"no cell trained{rest}"
+    if not np.isfinite(values).any():
+        return f"not defined in any cell{rest}"
     top = np.unravel_index(np.nanargmax(values), values.shape)
     words = (
         f"{number_words.shown_score(float(np.nanmin(values)), metric)} to "

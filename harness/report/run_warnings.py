@@ -117,6 +117,16 @@ def learnt_nothing(result: Result) -> list[str]:
     return _together((c.side.label, w) for c in choices for w in _nothing_learnt(c))
 
 
+def undefined_scores(result: Result) -> Iterator[str]:
+    """That R² is not defined, where all test targets of a repeat are the same; in words."""
+    if result.metric != "r2":
+        return
+    every = range(result.experiment.repeats)
+    constant = [k + 1 for k in every if np.ptp(result.target(k)) == 0]
+    if constant:
+        yield _say("no spread", constant=constant, repeats=len(every))
+
+
 def _nothing_learnt(choice: Choice) -> Iterator[str]:
     side = choice.side
     spread = side.result.manifest["dataset"].get("feature_spread")
@@ -132,6 +142,7 @@ def _nothing_learnt(choice: Choice) -> Iterator[str]:
 
 
 def _run(result: Result) -> Iterator[str]:
+    yield from undefined_scores(result)
     repeats = result.experiment.repeats
     if repeats < _REPEATS:
         yield _say("few repeats", repeats=repeats, wanted=_REPEATS)

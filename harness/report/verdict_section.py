@@ -113,6 +113,9 @@ def _alike(reference: str, own: Sequence[CellAgreement], metric: str) -> str:
 
 
 def _widest(own: Sequence[CellAgreement], metric: str) -> str:
+    own = [c for c in own if np.isfinite(c.difference).any()]
+    if not own:  # a score that is not defined; a warning says so
+        return ""
     widest = max(own, key=lambda c: float(np.nanmax(np.abs(c.difference))))
     side, gaps = widest.side, np.abs(widest.difference)
     i, j = np.unravel_index(np.nanargmax(gaps), gaps.shape)

@@ -166,6 +166,8 @@ def _described(one: Map, metric: str) -> str:
     if not ok.any():
         return f"{title}nothing was trained"
     values = np.where(ok, one.values, np.nan) / number_words.factor(metric)
+    if not np.isfinite(values).any():
+        return f"{title}not defined in any cell"
     top = divmod(int(np.nanargmax(values)), values.shape[1])
     assert one.names is not None
     where = f"{one.axes[0]} {one.names[0][top[0]]}, {one.axes[1]} {one.names[1][top[1]]}"

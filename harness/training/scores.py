@@ -52,13 +52,16 @@ def scores(
 
 def score(metric: str, predicted: NDArray[Any], y: NDArray[Any]) -> _PerCell:
     """accuracy: share of predicted labels equal to y. r2: 1 - sum (y - p)^2 / sum (y - mean y)^2.
-    rmse: square root of the mean of (y - p)^2. predicted: (cells, samples); gives (cells,).
+    rmse: square root of the mean of (y - p)^2. predicted: (cells, samples); gives (cells,). The R² of
+    targets that are all the same is not defined: NaN.
     """
     if metric == "accuracy":
         return (predicted == y).mean(axis=1)
     squared = np.square(predicted.astype(np.float64) - y)
     if metric == "rmse":
         return np.sqrt(squared.mean(axis=1))
+    if y.min() == y.max():
+        return np.full(len(predicted), np.nan)
     return 1 - squared.sum(axis=1) / np.square(y - y.mean(dtype=np.float64)).sum()
 
 
