@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from harness.api import run, write_report
 from harness.document.page import json_text, page
@@ -207,6 +208,17 @@ def test_a_link_opens_its_cell_with_the_samples_that_differ(visit, address):
     assert '"eta": (0.1,)' in commands
     page.locator(".commands button").first.click()
     page.wait_for_selector(".commands button:has-text('Copied')")
+
+
+def test_every_repeat_is_a_dot_beside_the_interval_of_the_mean(visit, address, result):
+    page = visit(f"{address}#cell=0.1,0.01")
+    assert page.locator(".repeats circle").count() == 2 * result.experiment.repeats
+    told = page.get_attribute(".repeats svg", "aria-label")
+    own = result.of("numpy")
+    scores = own[(own["eta"] == 0.1) & (own["lmbd"] == 0.01)]["test_accuracy"]
+    low, high = stats.t.interval(0.95, 1, scores.mean(), stats.sem(scores))
+    words = f"numpy {100 * scores.mean():.2f} %, 95 % interval of the mean {100 * low:.2f} % to"
+    assert f"{words} {100 * high:.2f} %".replace("-", "−") in told.replace("-", "−")
 
 
 def test_the_table_sorts_filters_and_saves_what_is_shown(visit, address):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from harness.data.dataset import load_dataset
 from harness.document import number_words
@@ -33,7 +34,7 @@ _MOST_CURVES = (
     120_000  # rows of learning curves that are kept one by one; of more the mean over repeats
 )
 _MOST_LABELS = 1_500_000  # predicted labels that are kept
-_MOST_REPEATED = 250_000  # scores that are kept repeat by repeat
+_MOST_REPEATED = 50_000  # networks whose scores are kept repeat by repeat
 _MOST_PAIRED = 8  # sides of which every pair is compared; of more each with its reference
 _MOST_PICTURES = 300
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -48,8 +49,11 @@ def cell_values(material: Material) -> dict[str, Any]:
     notes: list[str] = curve_samples_words(material)
     runs = {id(result): number for number, result in enumerate(material.results)}
     cells = len(eta) * len(lmbd)
+    one_by_one = sum(side.statuses.size for side in sides) <= _MOST_REPEATED
+    if not one_by_one and any(side.repeats > 1 for side in sides):
+        notes.append("Scores are mean and sd over repeats; records.csv has those of each.")
     shown = [
-        _side(side, runs[id(side.result)], place, cells)
+        _side(side, runs[id(side.result)], place, cells, one_by_one)
         for side, place in zip(sides, places, strict=True)
     ]
     compared = _compared(material)
@@ -100,18 +104,19 @@ def _spread(values: list[Any], place: NDArray[np.int64], cells: int) -> list[Any
     return whole
 
 
-def _side(side: BackendGrid, run: int, place: NDArray[np.int64], cells: int) -> dict[str, Any]:
-    """One side's scores, losses and seconds."""
+def _side(
+    side: BackendGrid, run: int, place: NDArray[np.int64], cells: int, one_by_one: bool
+) -> dict[str, Any]:
+    """One side's scores, losses and seconds; the main ones of every repeat too if ``one_by_one``."""
     columns: dict[str, Any] = {}
     repeated = side.repeats > 1
-    one_by_one = repeated and side.statuses.size <= _MOST_REPEATED / 10
     for part in PARTS:
         for score in ("loss", *_scores(side)):
             name = f"{part}_{score}"
             column = {"mean": _spread(rounded(side.mean(name)), place, cells)}
             if repeated:
                 column["sd"] = _spread(rounded(side.sd(name), 4), place, cells)
-            if one_by_one and score in ("loss", side.metric):
+            if repeated and one_by_one and score in ("loss", side.metric):
                 values = side.values(name).reshape(-1, side.repeats)
                 column["all"] = _spread([rounded(row) for row in values], place, cells)
             columns[name] = column
@@ -129,12 +134,18 @@ def _side(side: BackendGrid, run: int, place: NDArray[np.int64], cells: int) -> 
         "run": run,
         "metric": side.metric,
         "repeats": side.repeats,
+        "interval": _interval(side.repeats),
         "status": _spread([str(s) for s in side.status.ravel()], place, cells),
         "reasons": list(told),
         "reason": _spread(said, place, cells),
         "chosen": chosen,
         "columns": columns,
     }
+
+
+def _interval(repeats: int) -> float:
+    """Half the width of the 95 % t interval of a mean over repeats, in their standard deviations."""
+    return float(stats.t.ppf(0.975, repeats - 1) / repeats**0.5) if repeats > 1 else 0.0
 
 
 def _chosen(side: BackendGrid, place: NDArray[np.int64]) -> int:

@@ -20,6 +20,7 @@ from harness.report.chosen_cells import Choice
 
 _TRAIN, _VALIDATION = "#3b6fb6", "#d9730d"
 _COLUMNS = 4
+_DOTTED = 30  # epochs looked at up to which each is a dot: between them nothing is known
 _LETTERS = 14  # of a class name that are shown
 _COUNTED = 12  # classes up to which a confusion matrix shows its counts
 
@@ -124,7 +125,8 @@ def _decades(low: float, high: float) -> list[float]:
 def _pair(axis: Axes, curves: dict[str, pd.DataFrame], quantity: str) -> None:
     for part, colour in (("train", _TRAIN), ("validation", _VALIDATION)):
         over = curves[f"{part}_{quantity}"]
-        axis.plot(over.index, over["mean"], color=colour, lw=1.6, label=part)
+        dot = "o" if len(over) <= _DOTTED else ""
+        axis.plot(over.index, over["mean"], color=colour, lw=1.6, label=part, marker=dot, ms=2.6)
         if not np.array_equal(over["min"], over["max"], equal_nan=True):
             axis.fill_between(over.index, over["min"], over["max"], color=colour, alpha=0.2, lw=0)
     axis.set_xscale("log")

@@ -468,7 +468,7 @@
       ...(chosen.length ? [h("p", { class: "note" }, `Chosen by validation in ${chosen.join(", ")}.`)] : []),
       ...run.map((r) => sentence(r, cell)).filter(Boolean).map((text) => h("p", {}, text)),
       h("div", { class: "parts" },
-        h("div", {}, scores(cell), commands(cell)),
+        h("div", {}, scores(cell), repeats(cell) || "", commands(cell)),
         h("div", { class: "curves" }, curveBox)),
       samples(cell) || "",
       confusions(cell) || "",
@@ -505,6 +505,32 @@
     const only = rows.length > 1 && rows.every((row) => row.length > 3 && row.slice(1, 4).join() === rows[0].slice(1, 4).join());
     return dataTable(`${metric.name[0].toUpperCase()}${metric.name.slice(1)} and loss${only ? ": the same in all backends" : ""}`,
       ["backend", "train", "validation", "test", ...(several ? ["sd, test"] : []), "train loss", "test loss", "time"], rows);
+  }
+  function repeats(cell) { // every repeat's test score as a dot, the mean and its 95 % interval as a bar
+    const lines = D.sides.map((side) => ({ side, own: column(side, `test_${side.metric}`), metric: side.metric }))
+      .filter(({ side, own, metric }) => side.status[cell] === "ok" && own?.all?.[cell] && metric === D.quantities[0].key);
+    if (!lines.length) return null;
+    const q = D.quantities[0], left = 96, width = 420, step = 18, high = lines.length * step, ends = [Infinity, -Infinity];
+    for (const line of lines) {
+      line.mean = line.own.mean[cell];
+      const all = line.own.all[cell], squares = all.reduce((sum, v) => sum + (v - line.mean) ** 2, 0);
+      line.reach = all.length > 1 ? Math.sqrt(squares / (all.length - 1)) * line.side.interval : 0;
+      for (const v of [...line.own.all[cell], line.mean - line.reach, line.mean + line.reach]) {
+        if (v != null) { ends[0] = Math.min(ends[0], v); ends[1] = Math.max(ends[1], v); }
+      }
+    }
+    const span = ends[1] - ends[0] || 1e-6, x = (v) => left + 8 + ((v - ends[0]) / span) * (width - left - 16);
+    const words = lines.map(({ side, mean, reach }) => `${side.label} ${score(mean, q, 2)}, 95 % interval of the mean ${score(mean - reach, q, 2)} to ${score(mean + reach, q, 2)}`);
+    const svg = s("svg", { viewBox: `0 0 ${width} ${high + 18}`, width, height: high + 18, role: "img", "aria-label": `Test ${q.name} of each repeat. ${words.join("; ")}`, "font-size": 11 });
+    lines.forEach(({ side, own, mean, reach }, row) => {
+      const y = row * step + step / 2, colour = LINES[D.sides.indexOf(side) % LINES.length], g = s("g", {});
+      g.append(s("title", {}, words[row]), s("text", { x: left - 4, y: y + 4, "text-anchor": "end", class: "ink" }, shortened(side.label, 15)));
+      g.append(s("path", { d: `M${x(mean - reach)} ${y}H${x(mean + reach)}M${x(mean)} ${y - 6}v12`, stroke: colour, "stroke-width": 2.5 }));
+      for (const v of own.all[cell]) if (v != null) g.append(s("circle", { cx: x(v), cy: y, r: 3.2, fill: colour, "fill-opacity": 0.45, stroke: colour, "stroke-width": 0.5 }));
+      svg.append(g);
+    });
+    svg.append(s("text", { x: left + 8, y: high + 14, class: "ink" }, score(ends[0], q, 2)), s("text", { x: width - 8, y: high + 14, "text-anchor": "end", class: "ink" }, score(ends[1], q, 2)));
+    return h("figure", { class: "repeats" }, svg, h("figcaption", {}, `Test ${q.name} of each repeat; the bar is the 95 % interval of the mean (t)`));
   }
   function commands(cell) {
     const fill = (text) => text.replaceAll("{eta}", D.eta[Math.floor(cell / COLUMNS)]).replaceAll("{lmbd}", D.lmbd[cell % COLUMNS]);
@@ -650,7 +676,10 @@
   }
   async function drawCurves() {
     if (!(await library())) { curveBox.replaceChildren(h("p", { class: "note" }, "Learning curves are in curves.parquet and figures/.")); return; }
-    const cell = state.open, rows = curveRows(cell), q = D.quantities[0];
+    const cell = state.open;
+    await new Promise((go) => requestAnimationFrame(() => setTimeout(go))); // the numbers are seen first
+    if (cell !== state.open) return;
+    const rows = curveRows(cell), q = D.quantities[0];
     curveBox.setAttribute("aria-label", rows.length ? `Learning curves of cell ${named(cell)}: loss and ${q.name} over epochs, ${D.sides.map((side) => side.label).join(", ")}` : "No learning curves");
     const names = D.sides.map((side) => side.label);
     const room = Math.max(150, Math.min(300, ((curveBox.clientWidth || 620) - 110) / 2));
@@ -679,10 +708,13 @@
     return [
       { name: "eta", of: (c) => D.eta[Math.floor(c / COLUMNS)], text: exact },
       { name: "lmbd", of: (c) => D.lmbd[c % COLUMNS], text: exact },
-      ...shown.map((k) => ({
-        name: D.sides[k].label, of: (c) => (D.sides[k].status[c] === "ok" ? value(k)[c] ?? null : statusOf(D.sides[k], c)),
-        text: (v) => (typeof v === "string" ? v : v == null ? "–" : text(v)),
-      })),
+      ...shown.map((k) => {
+        const values = value(k);
+        return {
+          name: D.sides[k].label, of: (c) => (D.sides[k].status[c] === "ok" ? values[c] ?? null : statusOf(D.sides[k], c)),
+          text: (v) => (typeof v === "string" ? v : v == null ? "–" : text(v)),
+        };
+      }),
       ...(D.pairs.length ? [
         { name: classes(0) ? "least labelled alike" : "least correlated", of: (c) => least(c), text: (v) => (v == null ? "–" : VIEWS.alike.text(v)) },
         { name: "training", of: (c) => [...new Set(D.runs.map((_, r) => kindOf(r, c)))].join("; "), text: String },
