@@ -49,7 +49,6 @@ from backends.formulas import predict
 from backends.frameworks import load
 from backends.network import (
     ACTIVATIONS,
-    OPTIMIZERS,
     Array,
     Cells,
     Fit,
@@ -61,7 +60,7 @@ from backends.plan import Plan
 
 # what a backend may leave out: settings with which a training is more than plain gradient descent or
 # Adam on the canonical objective
-OPTIONS = (
+_OF_TRAINING = (
     "momentum",
     "nesterov",
     "schedule",
@@ -72,6 +71,7 @@ OPTIONS = (
     "penalised",
     "patience",
 )
+OPTIONS = (*_OF_TRAINING, "activations")  # "activations": one for each layer
 PLAIN = Training()
 
 
@@ -111,8 +111,8 @@ class Backend(ABC):
     ``modules``     what is imported before training; a backend that fails to import is unavailable.
     ``activations`` and ``optimizers`` that it can do.
     ``stacks``      whether ``train`` trains all cells at once.
-    ``heeds``       the settings of a Training, of ``OPTIONS``, that it heeds; asked for another one, it
-                    refuses, so that what a backend does not know it cannot do wrong.
+    ``heeds``       the settings, of ``OPTIONS``, that it heeds; asked for another one, it refuses, so that
+                    what a backend does not know it cannot do wrong.
     ``conventions`` how the canonical quantities are told to the library.
     """
 
@@ -120,7 +120,7 @@ class Backend(ABC):
     library: ClassVar[str] = ""
     modules: ClassVar[tuple[str, ...]] = ()
     activations: ClassVar[tuple[str, ...]] = ACTIVATIONS
-    optimizers: ClassVar[tuple[str, ...]] = OPTIMIZERS
+    optimizers: ClassVar[tuple[str, ...]] = ("sgd", "adam")
     stacks: ClassVar[bool] = False
     heeds: ClassVar[tuple[str, ...]] = ()
     conventions: ClassVar[tuple[Convention, ...]] = ()
@@ -161,7 +161,9 @@ class Backend(ABC):
         if training.optimizer not in self.optimizers:
             known = ", ".join(self.optimizers)
             return f"{self.name} has no optimizer {training.optimizer!r} (it has {known})"
-        for option in OPTIONS:
+        if len(set(network.activations)) > 1 and "activations" not in self.heeds:
+            return f"{self.name} has one activation for all hidden layers"
+        for option in _OF_TRAINING:
             value = getattr(training, option)
             if value != getattr(PLAIN, option) and option not in self.heeds:
                 what = "stop early" if option == "patience" else "heed it"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from backends.base import OPTIONS, Backend, Convention
 from backends.formulas import LEAKY_SLOPE, eta_factors
 from backends.frameworks import load
-from backends.network import Array, Cells, Fit, Network, Training, Weights
+from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
 from backends.padding import cost_weights, penalty_factors, rectangle
 from backends.plan import Plan
 
@@ -29,6 +29,7 @@ class JaxBackend(Backend):
     library = "jax"
     modules = ("jax",)
     stacks = True
+    optimizers = OPTIMIZERS
     heeds = tuple(option for option in OPTIONS if option != "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from backends.base import OPTIONS, Backend, Convention
 from backends.formulas import LEAKY_SLOPE
 from backends.frameworks import keras_engine, load
-from backends.network import Array, Cells, Fit, Network, Training, Weights
+from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
 
 
@@ -31,6 +31,7 @@ class KerasBackend(Backend):
         "keras",
     )  # so that a worker that has the engine is given Keras's units
     stacks = True
+    optimizers = OPTIMIZERS
     heeds = tuple(option for option in OPTIONS if option != "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(

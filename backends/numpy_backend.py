@@ -35,7 +35,7 @@ from backends.formulas import (
     targets,
     times_derivative,
 )
-from backends.network import Array, Cells, Fit, Network, Training, Weights
+from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
 
 # Cells trained together: enough to spread the interpreter's cost over, few enough for the cache.
@@ -48,6 +48,7 @@ class NumPyBackend(Backend):
     name = "numpy"
     library = "numpy"
     stacks = True
+    optimizers = OPTIMIZERS
     heeds = tuple(option for option in OPTIONS if option != "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention("penalty", "gradient += lmbd * W", "written out here, nothing to translate"),

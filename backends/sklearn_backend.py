@@ -38,7 +38,6 @@ class SklearnBackend(Backend):
     library = "scikit-learn"
     modules = ("sklearn.neural_network",)
     activations = tuple(_ACTIVATION)
-    optimizers = ("sgd", "adam")
     heeds = ("momentum", "nesterov", "penalty_factor", "penalty_per_sample", "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
@@ -93,8 +92,6 @@ class SklearnBackend(Backend):
                 "MLPClassifier's own schedules change eta by samples seen or by the loss, and partial_fit "
                 "reads its learning rate once"
             )
-        if len(set(network.activations)) > 1:
-            return "MLPClassifier has one activation for all hidden layers"
         return super().unsupported(network, training)
 
     def train_one(

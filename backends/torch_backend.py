@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from backends.base import OPTIONS, Backend, Convention
 from backends.formulas import LEAKY_SLOPE, eta_factors
 from backends.frameworks import load
-from backends.network import Array, Cells, Fit, Network, Training, Weights
+from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
 
 
@@ -27,6 +27,7 @@ class TorchBackend(Backend):
     library = "torch"
     modules = ("torch",)
     stacks = True
+    optimizers = OPTIMIZERS
     heeds = tuple(option for option in OPTIONS if option != "patience")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(

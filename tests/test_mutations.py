@@ -33,6 +33,7 @@ EXPERIMENTS: list[dict[str, Any]] = [
     {"optimizer": "adam", "activation": "tanh", "hidden": [6], "eta": [1e-3, 1e-2]},
     {"activation": "elu", "dataset": "diabetes", "task": "regression", "eta": [1e-5, 1e-4]},
     {"activation": "leaky_relu", "hidden": [6], "momentum": 0.9},
+    {"activation": "tanh", "hidden": [6, 5], "l1": 0.05, "schedule": "inverse"},
     {"activation": "relu", "hidden": [6, 5], "weight_scale": 30.0},  # softmax needs its shift
 ]
 EQUIVALENT = {
@@ -40,6 +41,8 @@ EQUIVALENT = {
     "_elu_back: np.multiply(delta, slope, out=delta, where=a <= 0): 0 to 1": (
         "between 0 and 1 slope is 1, and multiplying by it changes nothing"
     ),
+    "gradients: dW[0] += l1[layer] * np.sign(W[layer]): l1[layer] * np.sign(W[layer]) to l1[layer] / "
+    "np.sign(W[layer])": "a sign is its own reciprocal, and no weight is 0",
     "forward: out = out or [None] * len(W): [None] * len(W) to [None] / len(W)": (
         "a training gives arrays for the activations; others that call it have tests of their own"
     ),

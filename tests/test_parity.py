@@ -250,7 +250,7 @@ def test_every_backend_is_judged_by_its_own_recipe():
     )
     found = parity(settings)
     assert found.exit_code == 0, parity_points(found)
-    assert set(found.chaos["recipe"]) == {"sklearn", "faults:Plain"}
+    assert set(found.chaos["recipe"]) == {"sklearn", "plain"}
 
 
 def test_more_steps_than_the_epochs_have_can_be_taken():

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from backends.base import OPTIONS, Backend
+from backends.base import Backend
 from backends.formulas import predict
 from backends.network import ACTIVATIONS, Activation, Cells, Network, Training
 from backends.testing.problem import GRID, SAMPLES, Problem, network_of, problem
@@ -309,7 +309,10 @@ def what_cannot_be_done_is_said(backend: Backend) -> Checked:
     assert backend.unsupported(network_of(activation=unknown), Training()), "an unknown activation"
     other = Training(optimizer="no such optimizer")  # type: ignore[arg-type]
     assert backend.unsupported(network_of(), other), "an unknown optimizer"
-    for option in (option for option in OPTIONS if option not in backend.heeds):
+    if "activations" not in backend.heeds:
+        mixed = replace(network_of(), activation=("relu", "tanh"))
+        assert backend.unsupported(mixed, Training()), "an activation for each layer"
+    for option in (option for option in ASKED if option not in backend.heeds):
         assert backend.unsupported(network_of(), ASKED[option]), f"{option}: {ASKED[option]}"
     able = [a for a in ACTIVATIONS if not backend.unsupported(network_of(activation=a), Training())]
     yield Compared("no activation at all", float(not able), 0.0)
