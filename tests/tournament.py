@@ -112,9 +112,10 @@ class Written(Backend):
 
     def change(self, g, memory, rate):
         training, real = self.training, self.real
-        if self.hook("optimizer", training.optimizer) == "adam":
+        optimizer = self.hook("optimizer", training.optimizer)
+        if optimizer == "adam":
             return self.adam(g, memory, rate)
-        if training.optimizer != "sgd":
+        if optimizer != "sgd":
             keep, share = self.hook("squares", training.squares)
             start = self.hook("start of v", 0.0) + 0 * g
             v = memory["v"] = real(keep) * memory.get("v", start) + real(share) * g * g

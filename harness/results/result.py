@@ -110,7 +110,7 @@ class Result:
         return (self.metric, *(known if more else ()))
 
     def of(self, backend: str) -> pd.DataFrame:
-        """The records of one backend, by its name or by what it was given as; InputError if there are none."""
+        """The records of one backend, by its name or what it was given as; InputError if it has none."""
         called = {self.experiment.place(name): name for name in self.backends}
         backend = called.get(backend, backend)
         if backend not in self.backends:
