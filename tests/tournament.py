@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import erf, expit
 
 from backends.base import Backend
+from backends.network import OPTIMIZERS
 from harness.experiment.experiment import experiment_from
 from harness.parity.parity import parity
 
@@ -32,6 +33,7 @@ class Written(Backend):
 
     name = "written"
     activations = ("sigmoid", "tanh", "relu")
+    optimizers = OPTIMIZERS
     heeds = ("momentum", "nesterov", "schedule", "l1")
     hooks: ClassVar[dict[str, Hook]] = {}
 
