@@ -85,7 +85,7 @@ def test_scores_have_wilsons_error_as_two_columns_of_numbers(sections, trained):
         (97.24, 0.0, "97.24", "97.24"),
         (-0.004, 0.02, "0.00(2)", "0.00 ± 0.02"),
         (97.24, 0.099, "97.2(1)", "97.2 ± 0.1"),
-        (97.24, 0.96, "97(1)", "97 ± 1"),
+        (97.24, 0.96, "97.2(1.0)", "97.2 ± 1.0"),
     ],
 )
 def test_a_number_has_the_digits_that_its_error_leaves(value, error, shown, apart):

@@ -81,9 +81,8 @@ def _raised_where_nothing_can_be(lost: Any) -> None:
 
 def _interrupt_main_thread() -> None:
     main = threading.main_thread().ident
-    if main is not None and hasattr(
-        signal, "pthread_kill"
-    ):  # which wakes it from a system call too
+    # which, unlike the other, wakes it from a system call
+    if main is not None and hasattr(signal, "pthread_kill"):
         signal.pthread_kill(main, signal.SIGINT)
     else:
         _thread.interrupt_main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -101,7 +102,7 @@ def study_run(
         _print_study(result, out)
         out.print(waiting.words(), highlight=False, soft_wrap=True)
         out.print(f"report: {page}", highlight=False, soft_wrap=True)
-    lacking = tell_faults(page.faults, f"report {result.address}")
+    lacking = tell_faults(page.faults, f"report {quote(result.address)}")
     if lacking or not pages or not result.complete:
         raise typer.Exit(ExitCode.UNFINISHED)
 

@@ -41,7 +41,7 @@ def shown_score(value: float, metric: str, digits: int = 2) -> str:
 
 
 def with_error(value: float, error: float, plus_minus: bool = False) -> str:
-    """A number with its standard error, to that one's two first digits if it begins with 1, else to one.
+    """A number with its standard error, to that one's two first digits if they begin with 1, else to one.
 
     ``97.2(9)``, or ``97.2 ± 0.9``. An error that is 0 or not known is left out.
     """
@@ -49,9 +49,9 @@ def with_error(value: float, error: float, plus_minus: bool = False) -> str:
         return NOTHING
     if not np.isfinite(error) or error <= 0:
         return _unsigned_zero(f"{value:.2f}")
-    places = -int(f"{error:.0e}".split("e")[1])
-    if f"{error:.1e}".startswith("1"):
-        places = 1 - int(f"{error:.1e}".split("e")[1])
+    one, two = f"{error:.0e}", f"{error:.1e}"
+    first = next((digits for digits in (one, two) if digits.startswith("1")), "")
+    places = 1 - int(first.split("e")[1]) if first else -int(one.split("e")[1])
     shown, places = round(error, places), max(places, 0)
     number = _unsigned_zero(f"{value:.{places}f}")
     if plus_minus:
