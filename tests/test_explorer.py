@@ -17,12 +17,13 @@ from harness.api import run, write_report
 from harness.document.page import json_text, page
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
-from harness.report.answer import answer_kind, answer_section
+from harness.report.answer import answer_kind, answer_section, of_picked_pair
 from harness.report.cell_values import cell_values
 from harness.report.explorer import cells_explorer
 from harness.report.report import report_title
 from harness.report.runs import Material
 from harness.results.result import Result
+from harness.stats.agreement import mcnemar
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -299,6 +300,20 @@ def test_several_runs_stand_on_one_page(visit, result, tmp_path):
     assert shown.inner_text("#answer p").startswith("No difference between")
     assert shown.locator("#x-reference option").count() == 4
     assert shown.locator(".commands pre").count() == 6
+
+
+def test_the_best_of_backends_that_are_alike_is_seldom_more_than_chance():
+    rng = np.random.default_rng(0)
+    truth, found = np.zeros(360, int), []
+    for _ in range(200):
+        labels = (rng.random((4, 360)) < 0.05).astype(int)
+        wrong = labels.sum(axis=1)
+        picked = labels[[wrong.argmin()]], labels[[wrong.argmax()]]
+        p = float(mcnemar(*picked, truth)["p"].iloc[0])
+        found.append((p, of_picked_pair(p, 6)))
+    plain, corrected = (np.array(found) < 0.05).mean(axis=0)
+    assert plain > 0.05
+    assert corrected <= 0.05
 
 
 def test_what_the_cells_say_together_is_the_answers_kind():

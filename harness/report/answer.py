@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -127,6 +128,8 @@ def _sure(choices: Sequence[Choice]) -> str:
     best, worst = max(choices, key=lambda c: c.test), min(choices, key=lambda c: c.test)
     metric = best.side.metric
     p = _better(best, worst) if best.test > worst.test else float("nan")
+    pairs = comb(len(choices), 2)
+    p = of_picked_pair(p, pairs)
     return render(
         _SENTENCES,
         "answer_sure",
@@ -139,8 +142,14 @@ def _sure(choices: Sequence[Choice]) -> str:
         gap=best.test - worst.test,
         p=None if np.isnan(p) else number_words.probability(p),
         chance=bool(np.isnan(p) or p >= 0.05),
+        pairs=pairs,
         test="McNemar's exact test" if best.side.repeats == 1 else "a paired t test over repeats",
     )
+
+
+def of_picked_pair(p: float, pairs: int) -> float:
+    """The p value of the pair that differs most of so many (Bonferroni): it was picked, not given."""
+    return min(1.0, p * pairs) if not np.isnan(p) else p
 
 
 def _better(best: Choice, worst: Choice) -> float:
