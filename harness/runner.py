@@ -241,10 +241,18 @@ class OpenRun:
 
 
 def surroundings_of(works: Iterable[Work], execution: Execution) -> dict[str, dict[str, str]]:
-    """What the results of each backend of some works depend on here and now, beside settings and data."""
-    backends = {name: backend for work in works for name, backend in work.backends.items()}
+    """What the results of each backend of some works depend on here and now, beside settings and data.
+
+    By what a backend is looked up by: at another point of a study its name may stand for another.
+    """
+    backends = {
+        work.experiment.place(name): backend
+        for work in works
+        for name, backend in work.backends.items()
+    }
     return {
-        name: backend_surroundings(backend, execution.threads) for name, backend in backends.items()
+        place: backend_surroundings(backend, execution.threads)
+        for place, backend in backends.items()
     }
 
 
@@ -416,7 +424,7 @@ def _check_folder(folder: RunFolder, work: Work, execution: Execution) -> None:
 
 def _parts(work: Work, folder: RunFolder, around: Mapping[str, dict[str, str]]) -> Parts:
     """The folder's parts, each unit's named by the digest of what it depends on here and now."""
-    around = {name: around[name] for name in work.backends}
+    around = {name: around[work.experiment.place(name)] for name in work.backends}
     data = work.dataset.sha256
     digests = {u: unit_digest(u, work.experiment, data, around[u.backend]) for u in work.units}
     return Parts(folder, work.experiment, work.dataset, digests, around)

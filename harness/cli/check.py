@@ -163,7 +163,11 @@ def check_command(
             "execution": Execution(**settings, output=f"{output}/check-{baseline}"),
         }
         _check_points(
-            check_study(baseline, folder, points, run, rules, **how), rules, json, markdown
+            baseline,
+            check_study(baseline, folder, points, run, rules, **how),
+            rules,
+            json,
+            markdown,
         )
     held = load_baseline(baseline, folder)
     experiment = checked_experiment(held, names or None, repeats)
@@ -207,32 +211,37 @@ def check_command(
 
 
 def _check_points(
+    name: str,
     verdicts: Iterator[tuple[str, CheckVerdict]],
     rules: CheckRules,
     json: bool,
     markdown: str | None,
 ) -> NoReturn:
     """Judge every point of a study, tell of each as it comes, and end the command."""
-    from harness.check.formats import check_json, check_markdown
+    from harness.check.formats import check_json
     from harness.cli.console import console
     from harness.cli.sections import show_section
-    from harness.study.checks import checks_code, checks_section
+    from harness.document.pull_request import pull_request_comment
+    from harness.study.checks import checks_code, checks_section, checks_word
 
     made: dict[str, CheckVerdict] = {}
     err = console(stderr=True)
     for point, verdict in verdicts:
         made[point] = verdict
         err.print(f"{point}: {verdict.outcome}", highlight=False, markup=False)
+    section = checks_section(made, rules.alpha)
     if json:
         from json import dumps
 
         told = {point: check_json(verdict) for point, verdict in made.items()}
         print(dumps(told, indent=2, allow_nan=False))
     else:
-        show_section(checks_section(made, rules.alpha), console())
+        show_section(section, console())
     if markdown is not None:
         with unwritten_is_told(repr(markdown)):
-            write_text(markdown, "\n".join(check_markdown(verdict) for verdict in made.values()))
+            comment = f"check {name}"
+            text = pull_request_comment(comment, checks_word(list(made.values())), [section])
+            write_in_place(markdown, comment, text)
     raise typer.Exit(checks_code(list(made.values())))
 
 

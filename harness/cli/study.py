@@ -71,6 +71,7 @@ def study_run(
     from harness.document.writer import PageAddress
     from harness.study.page import write_study
     from harness.study.study import plan_study, train_study
+    from harness.training.status import TRAINED
 
     require_lasting(execution.output)
     out, waiting = console(), Waiting()
@@ -103,7 +104,8 @@ def study_run(
         out.print(waiting.words(), highlight=False, soft_wrap=True)
         out.print(f"report: {page}", highlight=False, soft_wrap=True)
     lacking = tell_faults(page.faults, f"report {quote(result.address)}")
-    if lacking or not pages or not result.complete:
+    trained = result.records["status"].isin(TRAINED).any()
+    if lacking or not pages or not result.complete or not trained:
         raise typer.Exit(ExitCode.UNFINISHED)
 
 

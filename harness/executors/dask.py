@@ -40,20 +40,19 @@ def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
     from distributed import KilledWorker, as_completed
 
     with ExitStack() as stack:
-        require_main_guard(job.places.values())
-        stack.enter_context(
-            script_hidden(job.places.values())
-        )  # a lost worker may be started again at any time
+        places = job.places
+        require_main_guard(places)
+        stack.enter_context(script_hidden(places))  # a lost worker may be started again at any time
         client = _client(job, stack)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph")
-            given = {
-                point: client.submit(_give, *what, pure=False) for point, what in job.given.items()
-            }
-        futures = {
-            client.submit(_work, unit, given[unit.point], job.execution.threads, pure=False): unit
-            for unit in job.units
-        }
+            held = {id(data): data for _, data in job.given.values()}  # each once, whoever uses it
+            there = {one: client.submit(_give, data, pure=False) for one, data in held.items()}
+        futures = {}
+        for unit in job.units:
+            experiment, data = job.given[unit.point]
+            given = (unit, experiment, there[id(data)], job.execution.threads)
+            futures[client.submit(_work, *given, pure=False)] = unit
         stack.callback(client.cancel, list(futures))
         for future in as_completed(list(futures), loop=client.loop):
             unit, error = futures[future], future.exception()
@@ -115,15 +114,15 @@ def _client(job: Job, stack: ExitStack) -> Any:
     return stack.enter_context(Client(cluster, set_as_default=False))
 
 
-def _give(experiment: Experiment, dataset: Dataset) -> tuple[Experiment, Dataset]:
-    return experiment, dataset
+def _give(dataset: Dataset) -> Dataset:
+    return dataset
 
 
-def _work(unit: Unit, given: tuple[Experiment, Dataset], threads: int) -> UnitOutcome:
+def _work(unit: Unit, experiment: Experiment, dataset: Dataset, threads: int) -> UnitOutcome:
     set_threads(threads)
     from threadpoolctl import threadpool_limits
 
     from harness.training.run_unit import run_unit
 
     with _one_at_a_time, threadpool_limits(threads):
-        return run_unit(unit, *given)
+        return run_unit(unit, experiment, dataset)

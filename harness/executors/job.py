@@ -27,8 +27,11 @@ class Job:
     execution: Execution
     log: str | None = None
 
+    def place(self, unit: Unit) -> str:
+        """What a unit's backend is looked up by; one name may stand for another at another point."""
+        return self.given[unit.point][0].place(unit.backend)
+
     @property
-    def places(self) -> dict[str, str]:
-        """What the units' backends are looked up by, by their names."""
-        named = dict.fromkeys((unit.point, unit.backend) for unit in self.units)
-        return {name: self.given[point][0].place(name) for point, name in named}
+    def places(self) -> set[str]:
+        """What the units' backends are looked up by."""
+        return {self.place(unit) for unit in self.units}

@@ -34,10 +34,11 @@ BEGUN = "begun"  # what a worker says of a unit before it sends the outcome
 
 def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
     """Outcomes as units finish; at most ``jobs`` at once, each library imported by few workers."""
-    require_main_guard(job.places.values())
-    modules = {name: _modules(place) for name, place in job.places.items()}
+    places = job.places
+    require_main_guard(places)
+    modules = {place: _modules(place) for place in places}
     # of each experiment the long ones first, of these the slow starters
-    pending = sorted(job.units, key=lambda u: (u.point, -u.size, -len(modules[u.backend])))
+    pending = sorted(job.units, key=lambda u: (u.point, -u.size, -len(modules[job.place(u)])))
     tries = dict.fromkeys(job.units, 0)
     with ExitStack() as stack:
         temporary = stack.enter_context(temporary_folder())
@@ -48,10 +49,10 @@ def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
         def occupy(worker: _Worker) -> None:
             """Give a worker that holds no unit the next, if there is one."""
             if pending and worker.unit is None:
-                unit = _choose(pending, worker, workers, modules)
+                unit = _choose(job, pending, worker, workers, modules)
                 pending.remove(unit)
                 tries[unit] += 1
-                worker.give(unit, modules[unit.backend])
+                worker.give(unit, modules[job.place(unit)])
 
         while pending or any(worker.unit for worker in workers):
             for worker in workers:
@@ -110,7 +111,7 @@ class _Worker:
         self.connection, end = context.Pipe()
         given = (end, job.execution.threads, job.log, self.temporary)
         self.process = context.Process(target=_carry_out_units, args=given)  # type: ignore[attr-defined]
-        with script_hidden(job.places.values()):
+        with script_hidden(job.places):
             self.process.start()
         end.close()
 
@@ -160,6 +161,7 @@ def _with_news(workers: list[_Worker]) -> list[_Worker]:
 
 
 def _choose(
+    job: Job,
     pending: list[Unit],
     worker: _Worker,
     workers: list[_Worker],
@@ -167,9 +169,9 @@ def _choose(
 ) -> Unit:
     """The next unit for a worker: one whose modules it has, else one whose modules nobody has."""
     elsewhere = set().union(*(other.loaded for other in workers if other is not worker))
-    ready = {name for name, own in modules.items() if own and set(own) <= worker.loaded}
-    fresh = {name for name, own in modules.items() if not set(own) & elsewhere}
-    choices = (next((u for u in pending if u.backend in names), None) for names in (ready, fresh))
+    ready = {place for place, own in modules.items() if own and set(own) <= worker.loaded}
+    fresh = {place for place, own in modules.items() if not set(own) & elsewhere}
+    choices = (next((u for u in pending if job.place(u) in own), None) for own in (ready, fresh))
     return next(filter(None, choices), pending[0])
 
 

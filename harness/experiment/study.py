@@ -137,7 +137,9 @@ def value_words(value: Any) -> str:
         return ",".join(map(value_words, value)) or "none"
     if value is None:
         return "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return str(value)
 
 
 def _axis_name(name: str) -> str:

@@ -111,11 +111,16 @@ class Result:
 
     def of(self, backend: str) -> pd.DataFrame:
         """The records of one backend, by its name or what it was given as; InputError if it has none."""
-        called = {self.experiment.place(name): name for name in self.backends}
-        backend = called.get(backend, backend)
-        if backend not in self.backends:
+        return self.records[self.records["backend"] == self.called(backend)]
+
+    def called(self, backend: str) -> str:
+        """The name of a backend that may be told by what it was given as; InputError if there is none."""
+        if backend in self.backends:
+            return backend
+        names = [name for name in self.backends if self.experiment.place(name) == backend]
+        if len(names) != 1:
             raise unknown("backend", backend, self.backends)
-        return self.records[self.records["backend"] == backend]
+        return names[0]
 
     def pivot(self, backend: str, column: str) -> pd.DataFrame:
         """One column of one backend as a table: eta down, lmbd across, the mean over repeats.

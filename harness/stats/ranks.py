@@ -34,8 +34,11 @@ def ranking(scores: NDArray[np.float64], alpha: float = 0.05) -> Ranking:
     """Treatments ranked on each data set; scores: (data sets, treatments), higher is better.
 
     Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7, 2006. Ties share their
-    mean rank. With two treatments p is that of Wilcoxon's signed-rank test, as there.
+    mean rank, also where they differ in the last digits of a mean. With two treatments p is that of
+    Wilcoxon's signed-rank test, as there. Groups are told only where p is below alpha: Nemenyi's test is
+    one that follows (with two there is nothing to follow).
     """
+    scores = scores.round(12)
     each = stats.rankdata(-scores, axis=1)
     mean = each.mean(axis=0)
     order = np.argsort(mean, kind="stable")
@@ -47,9 +50,12 @@ def ranking(scores: NDArray[np.float64], alpha: float = 0.05) -> Ranking:
     else:
         p = float(stats.friedmanchisquare(*scores.T).pvalue)
     critical = critical_difference(len(scores), scores.shape[1], alpha)
-    return Ranking(
-        tuple(order.tolist()), mean[order], p, critical, rank_groups(mean[order], critical)
-    )
+    many = len(order)
+    if p >= alpha:
+        groups: tuple[tuple[int, int], ...] = ((0, many - 1),)
+    else:
+        groups = () if many == 2 else rank_groups(mean[order], critical)
+    return Ranking(tuple(order.tolist()), mean[order], p, critical, groups)
 
 
 def critical_difference(sets: int, treatments: int, alpha: float = 0.05) -> float:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-_LARGE = 2000  # noncentrality
+_LARGE = 2000  # noncentrality, ...
+_MANY = 200  # ... and degrees of freedom, from which on an F is as good as normal
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,9 @@ def variance_shares(
     levels: the number of the axis's value that each y belongs to, (values, axes). The sum of squares of an
     axis is what it adds to a model of all the others' main effects (type II); omega squared takes off what
     chance alone would give it: (SS - df MSE) / (SS_total + MSE), at least 0 (Hays, Statistics for
-    Psychologists, 1963). The interval is that of the noncentrality of the axis's F (Steiger, Psychological
-    Methods 9, 2004), against the rest of the sum of squares as it is here.
+    Psychologists, 1963); where no residual tells what that is, nothing is taken off. The interval is that
+    of the noncentrality of the axis's F (Steiger, Psychological Methods 9, 2004), against the rest of the
+    sum of squares as it is here.
     """
     axes = levels.shape[1]
     nothing = np.full(axes, np.nan)
@@ -95,7 +97,9 @@ def _noncentralities(f: float, df: int, free: int, confidence: float) -> tuple[f
     """The ends of the interval of the noncentrality of an F with ``df`` and ``free`` degrees of freedom."""
     tail = (1 - confidence) / 2
     size = f * df - df
-    if size > _LARGE:  # where the F's distribution is normal, and its exact form slow
+    if (
+        size > _LARGE and free >= _MANY
+    ):  # where the F's distribution is normal, and its exact form slow
         width = np.sqrt(4 * size + 2 * df + 2 * (f * df) ** 2 / free) * stats.norm.ppf(1 - tail)
         return max(0.0, size - width), size + width
 

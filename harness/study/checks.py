@@ -60,6 +60,12 @@ def checks_code(verdicts: Sequence[CheckVerdict]) -> ExitCode:
     return next((c for c in (ExitCode.AGAINST, ExitCode.UNFINISHED) if c in codes), ExitCode.DONE)
 
 
+def checks_word(verdicts: Sequence[CheckVerdict]) -> str:
+    """The verdict on all points: fail if any fails, pass if all pass."""
+    outcomes = {verdict.outcome for verdict in verdicts}
+    return "fail" if "fail" in outcomes else "pass" if outcomes == {"pass"} else "undecided"
+
+
 def checks_section(verdicts: dict[str, CheckVerdict], alpha: float) -> Section:
     """All points' verdicts: a row each, and what failed."""
     rows = [

@@ -110,6 +110,8 @@ def compare_study(
         for place, (axis, label) in enumerate(labels.items()):
             cells.insert(place, column_of(axis), label)
         frames.append(cells)
+    for reason, places in _of_one_alone(first, second):
+        skipped[reason] = places
     if not frames:
         reason = next(iter(skipped), "the two have no point in common")
         raise InputError(f"compare: no point can be compared ({reason})")
@@ -136,6 +138,21 @@ def _points(
             yield labels, ours, None
         elif other := theirs.get(_key(first, row)):
             yield labels, ours, f"{second.address.rstrip('/')}/{other['folder']}"
+
+
+def _of_one_alone(
+    first: StudyResult, second: StudyResult | None
+) -> Iterator[tuple[str, list[str]]]:
+    """The points that only one of two studies has, with which."""
+    for own, other in () if second is None else ((first, second), (second, first)):
+        there = {_key(first, row) for row in _rows(other)}
+        lacking = [key for key in (_key(first, row) for row in _rows(own)) if key not in there]
+        if lacking:
+            names = first.axes
+            yield (
+                f"only in {own.name!r}",
+                [", ".join(map(" ".join, zip(names, key, strict=True))) for key in lacking],
+            )
 
 
 def _rows(study: StudyResult) -> list[dict[Any, Any]]:

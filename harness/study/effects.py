@@ -23,7 +23,8 @@ def axis_shares(result: StudyResult, *, chosen: bool) -> pd.DataFrame:
     """The share of each axis in the variance of the test score, a row an axis: axis, share, low, high.
 
     chosen: of the chosen cells of every point, record by record; else of all cells that were trained, with
-    eta and lmbd as axes. Zipped axes, which nobody can tell apart, are one.
+    eta and lmbd as axes. Zipped axes, which nobody can tell apart, are one. Backends that are no axis are
+    averaged over: where they train the same network, each is no further evidence.
     """
     score = f"test_{result.metric}"
     records = result.records[result.records["status"] == Status.OK]
@@ -33,7 +34,8 @@ def axis_shares(result: StudyResult, *, chosen: bool) -> pd.DataFrame:
     columns = {ALL_AXES: "point"} if result.facts["zipped"] else _columns(result)
     columns |= {} if chosen else {"eta": "eta", "lmbd": "lmbd"}
     if "backends" not in result.axes:
-        columns[BACKEND] = BACKEND
+        keys = ["point", *result.columns, *CELL, "repeat"]
+        records = records.groupby(keys, sort=False)[[score]].mean().reset_index()
     varying = {axis: c for axis, c in columns.items() if len(records[c].unique()) > 1}
     finite = records[np.isfinite(records[score])]
     if not varying or not len(finite):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
+from math import prod
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ MOST_MAPS = 6  # that are drawn unasked
 _LETTER = 0.068  # inches of one in a name
 _LONGEST = 22  # letters of a name
 BACKEND = "backend"
+_NOT_ON_ALL = "not on all that is averaged over"
 # scores are averaged over these, where they are not on the map: the best of them says nothing
 AVERAGED = ("dataset", "seed")
 
@@ -39,7 +41,7 @@ class StudyTable:
     def best(self, keys: Sequence[str]) -> pd.DataFrame:
         """For each combination of ``keys`` the cell that is best on the validation part.
 
-        Of each data set and seed one, whose scores are then averaged.
+        Of each data set and seed one, whose scores are then averaged; NaN where one of them is ``lacking``.
         """
         score = f"validation_{self.result.choose_by}"
         order = [score, "validation_loss", "eta", "lmbd"]
@@ -48,7 +50,11 @@ class StudyTable:
         ordered = self.cells.sort_values(order, ascending=[False, True, True, True], kind="stable")
         best = ordered.drop_duplicates(within)
         measured = [score, f"test_{self.result.metric}"]
-        return best.groupby(list(keys), sort=False)[list(dict.fromkeys(measured))].mean()
+        groups = best.groupby(list(keys), sort=False)
+        means = groups[list(dict.fromkeys(measured))].mean()
+        all_of_them = prod(len(self.result.axes[axis]) for axis in averaged)
+        lacking = (groups.size() < all_of_them) & (not self.result.facts["zipped"])
+        return means.where(~lacking).assign(lacking=lacking)
 
 
 def default_pairs(result: StudyResult) -> list[tuple[str, str]]:
@@ -74,7 +80,7 @@ def study_map(table: StudyTable, rows: str, columns: str) -> Picture:
     (down, downs), (across, acrosses) = (axis_values(result, axis) for axis in (rows, columns))
     backends = [] if {rows, columns} & {BACKEND, "backends"} else axis_values(result, BACKEND)[1]
     keys = [down, across, *([BACKEND] if backends else [])]
-    best = table.best(keys)[f"test_{result.metric}"]
+    best = table.best(keys)[[f"test_{result.metric}", "lacking"]]
     grids = []
     for backend in backends or [""]:
         own = best[best.index.get_level_values(-1) == backend].droplevel(-1) if backend else best
@@ -101,7 +107,7 @@ def fixed_words(result: StudyResult, shown: Sequence[str]) -> str:
     best = [a for a in (*result.axes, "eta", "lmbd") if a not in (*shown, *averaged)]
     if BACKEND in shown or "backends" in shown or len(axis_values(result, BACKEND)[1]) == 1:
         best = [a for a in best if a != "backends"]
-    told = f"; {', '.join(best)} at what is best on the validation part" if best else ""
+    told = f"; {', '.join(best)} at what is best on the {result.chosen_on} part" if best else ""
     return told + (f", then the mean over {' and '.join(averaged)}" if averaged else "")
 
 
@@ -126,7 +132,7 @@ def _statuses(
 def _map(
     result: StudyResult,
     title: str,
-    best: pd.Series,
+    best: pd.DataFrame,
     status: dict[tuple[str, str], str],
     axes: tuple[str, str],
     names: tuple[list[str], list[str]],
@@ -137,9 +143,9 @@ def _map(
     became = np.full(values.shape, "not in the study", object)
     for (row, column), fate in status.items():
         became[downs.index(row), acrosses.index(column)] = fate
-    for (row, column), score in best.items():  # type: ignore[misc]
+    for (row, column), score, lacking in best.itertuples(name=None):
         place = downs.index(value_words(row)), acrosses.index(value_words(column))
-        values[place], became[place] = score, str(Status.OK)
+        values[place], became[place] = score, _NOT_ON_ALL if lacking else str(Status.OK)
     became[(became == Status.OK) & np.isnan(values)] = str(Status.DIVERGED)
     texts = np.full(values.shape, "", object)
     if max(values.shape) <= ANNOTATED:

@@ -83,6 +83,7 @@ def _best_section(table: StudyTable) -> Section:
         refused=int((points["folder"] == "").sum()),
         failed=int(points["status"].isin(["failed", "timeout", "unavailable"]).sum()),
         metric=result.choose_by,
+        part=result.chosen_on,
     )
     apart = [column_of("dataset")] if "dataset" in result.axes else []
     best = chosen.sort_values(
@@ -96,7 +97,7 @@ def _best_section(table: StudyTable) -> Section:
         best = best.sort_values(apart[0], key=lambda s: s.map(places), kind="stable")
     else:
         best = best.head(_BEST)
-    caption = "The highest on the validation part"
+    caption = f"The highest on the {result.chosen_on} part"
     return Section(
         "Best points",
         text=text,
@@ -128,6 +129,7 @@ def _maps_section(table: StudyTable, maps: Sequence[tuple[str, str]]) -> Section
         folder=quote(table.result.address),
         axes=[*table.result.axes, "eta", "lmbd", "backend"],
         left=len(pairs) - len(drawn),
+        part=table.result.chosen_on,
     )
     return Section("Maps", text=text, pictures=[study_map(table, *pair) for pair in drawn])
 
@@ -144,7 +146,9 @@ def _shares_section(result: StudyResult) -> Section:
         if len(frame)
     ]
     told = [_share_words(chosen, result)] if len(chosen) else []
-    text = [*told, *paragraphs(_SENTENCES, "shares", zipped=result.facts["zipped"])]
+    averaged = len(result.records["backend"].unique()) > 1 and "backends" not in result.axes
+    how = {"zipped": result.facts["zipped"], "averaged": averaged}
+    text = [*told, *paragraphs(_SENTENCES, "shares", **how)]
     return Section("What matters", text=text, tables=tables)
 
 

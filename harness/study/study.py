@@ -104,8 +104,13 @@ class StudyResult:
 
     @property
     def choose_by(self) -> str:
-        """The score that chooses, on the validation part."""
+        """The score that chooses."""
         return str(self.facts["choose_by"] or self.metric)
+
+    @property
+    def chosen_on(self) -> str:
+        """The part that chooses: ``validation``, or where there is none ``test``."""
+        return "validation" if self.facts["validated"] else "test"
 
     @property
     def complete(self) -> bool:
@@ -328,7 +333,8 @@ def _folders(study: Study, folder: RunFolder) -> dict[int, str]:
 def _as_toml(study: Study) -> str:
     """The study as a file of settings that reproduces it."""
     checked = study.base.model_dump(mode="json", exclude_none=True, exclude={"overrides"})
-    settings = {name: checked.get(name, _plain_value(v)) for name, v in study.settings.items()}
+    given = {name: value for name, value in study.settings.items() if value is not None}
+    settings = {name: checked.get(name, _plain_value(value)) for name, value in given.items()}
     over = {
         name: [point.labels[number] for point in study.points]
         if study.zipped
@@ -342,7 +348,7 @@ def _as_toml(study: Study) -> str:
 
 def _plain_value(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(name): _plain_value(own) for name, own in value.items()}
+        return {str(name): _plain_value(own) for name, own in value.items() if own is not None}
     if isinstance(value, list | tuple):
         return [_plain_value(item) for item in value]
     return value if isinstance(value, bool | int | float | str) else str(value)
@@ -396,6 +402,7 @@ def _saved_study(
         "zipped": study.zipped,
         "task": base.task,
         "choose_by": base.choose_by,
+        "validated": base.validation_size > 0,
         "grid": [len(base.eta), len(base.lmbd)],
         "repeats": base.repeats,
         "points": points.to_dict("records"),
