@@ -195,12 +195,38 @@ def test_what_keras_computes_in_float32_is_a_rounding_and_the_right_one(engine, 
         )
         for eta in (0.1, 0.2)
     ]
-    known = list(float32_inside_float64(traces[0].rules, "keras"))
+    known = list(float32_inside_float64(traces[0].rules, usable(f"keras@{engine}").versions()))
     why = explain(traces, more=known, most=1)
     assert [m.name for m in why.mistakes] == [name]
     assert not why.others
     assert why.kind == "rounding"
     assert explain(traces, most=1) is None  # of another library it is no excuse
+
+
+@pytest.mark.parametrize("schedule", ["inverse", "step"])
+def test_kerass_schedules_are_computed_in_float32_on_its_own_engine_too(schedule):
+    training = {"schedule": schedule, "decay": 0.3, "lmbd": [0.0], "hidden": [4]}
+    training |= {"decay_epochs": 1} if schedule == "step" else {}
+    traces = [keras_steps("keras", case(eta=[eta], **training), 12) for eta in (0.1, 0.2)]
+    known = list(float32_inside_float64(traces[0].rules, usable("keras").versions()))
+    why = explain(traces, more=known, most=1)
+    assert [m.name for m in why.mistakes] == ["schedule in float32"]
+    assert why.kind == "rounding"
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [
+        {"keras": "3.15.0", "tensorflow": "2.21.0"},
+        {"keras": "3.11.3", "jax": "0.10.2"},
+        {"jax": "0.10.2"},
+        {"keras": "3.15.0", "jax": "0.10.2", "tensorflow": "2.21.0"},
+        {},
+    ],
+)
+def test_nobody_else_is_excused(versions):
+    rules = StepRules.of(case(activation="tanh"))
+    assert list(float32_inside_float64(rules, versions)) == []
 
 
 def test_a_mistake_is_not_excused_by_what_keras_computes_in_float32():
@@ -215,5 +241,10 @@ def test_a_mistake_is_not_excused_by_what_keras_computes_in_float32():
             training_of(hooks, case(hidden=[4], activation="tanh", eta=[eta]), 3)
             for eta in (0.1, 0.2)
         ]
-        why = explain(traces, more=list(float32_inside_float64(traces[0].rules, "keras")), most=1)
+        known = [
+            mistake
+            for engine in ("jax", "torch")
+            for mistake in float32_inside_float64(traces[0].rules, {"keras": "3.15", engine: "1"})
+        ]
+        why = explain(traces, more=known, most=1)
         assert why is None or why.kind == "mistake"

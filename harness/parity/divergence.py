@@ -245,7 +245,7 @@ def _looked_into(
         [trace, *(other for other in others if len(other))],
         [Batch.of(suspect.trial, rows) for rows in suspect.trial.plan.batches()],
         lambda mistakes: contradicts(probed, own.rules.but(*mistakes)),
-        list(float32_inside_float64(trace.rules, suspect.backend.library)),
+        list(float32_inside_float64(trace.rules, suspect.backend.versions())),
     )
     first, how = first_difference(table, probed)
     if start is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -120,20 +120,24 @@ def rounding_mistakes(rules: StepRules) -> Iterator[Mistake]:
         yield Mistake("lmbd rounded", words, "rounding", "penalty of W1", changes, kind="rounding")
 
 
-def float32_inside_float64(rules: StepRules, library: str) -> Iterator[Mistake]:
-    """What a library is known to compute in float32 in a float64 training; nothing of the catalogue's.
+def float32_inside_float64(rules: StepRules, versions: Mapping[str, str]) -> Iterator[Mistake]:
+    """What libraries are known to compute in float32 in a float64 training; nothing of the catalogue's.
 
-    Its float32 is not NumPy's to the last bit, so that these are right to float32's round-off: of whoever is
-    not known for it they would excuse too much.
+    versions: those of the libraries that the suspect computes with, by distribution. Their float32 is not
+    NumPy's to the last bit, so that these are right to float32's round-off: of whoever is not known for it
+    they would excuse too much.
     """
-    if rules.training.dtype != "float64" or library != "keras":
+    engine = _new_kerass_engine(versions)
+    if rules.training.dtype != "float64" or not engine:
         return
-    if "tanh" in map(rules.activation, range(1, rules.network.layers)):
+    if engine == "jax" and "tanh" in map(rules.activation, range(1, rules.network.layers)):
         words = "tanh is computed in float32, as Keras from 3.12 on does on JAX"
         changes = dict.fromkeys(("a", "slope", "delta"), _where_tanh(_in_single))
         yield Mistake(
             "tanh in float32", words, "rounding", "a1", changes, kind="rounding", own_digits=True
         )
+    if engine != "torch":
+        return
     words = "matrix products are computed in float32, as Keras from 3.12 on does on PyTorch"
     changes = dict.fromkeys(("factor", "z", "dW", "delta"), _in_single)
     yield Mistake(
@@ -145,6 +149,14 @@ def float32_inside_float64(rules: StepRules, library: str) -> Iterator[Mistake]:
         kind="rounding",
         own_digits=True,
     )
+
+
+def _new_kerass_engine(versions: Mapping[str, str]) -> str:
+    """The engine of a Keras of 3.12 or later; empty for another suspect, or if nobody can say."""
+    engines = [name for name in ("tensorflow", "jax", "torch") if name in versions]
+    numbers = versions.get("keras", "").split(".")[:2]
+    new = all(n.isdigit() for n in numbers) and tuple(map(int, numbers)) >= (3, 12)
+    return engines[0] if new and len(engines) == 1 else ""
 
 
 def _in_single(value: Array, here: Any, p: float) -> Array:

@@ -18,7 +18,6 @@ from harness.parity.optimisers import (
     damped,
     gradient_descent,
     scaled_as,
-    scaled_by_root,
 )
 from harness.parity.reference_step import StepRules, Tensors
 
@@ -159,9 +158,9 @@ def adam_mistakes(rules: StepRules) -> Iterator[Mistake]:
     words = "Adam looks ahead as Nesterov does (Nadam)"
     yield other("Nadam", words, adam_as("nadam"))
     yield other("Adamax", "Adamax in place of Adam", adamax)
-    yield other(
-        "RMSprop", "RMSprop in place of Adam: no first moment, no correction", scaled_by_root
-    )
+    words = "RMSprop in place of Adam: no first moment, no correction"
+    rmsprop = _set(optimizer="rmsprop", rho=training.beta_2)
+    yield Mistake("RMSprop", words, group, "W1", rmsprop)
     yield Mistake(
         "plain gradient descent",
         "plain gradient descent in place of Adam",
@@ -266,9 +265,9 @@ def rate_mistakes(rules: StepRules) -> Iterator[Mistake]:
     group, first, training = "eta", "W1", rules.training
     if training.schedule != "constant":
         words = f"eta stays what it was at first, where the schedule is {training.schedule}"
-        constant: Change = lambda eta, here, p: eta * here.rules.eta / here.eta  # noqa: E731
+        constant: Change = lambda eta, here, p: _in_place_of(eta, here, here.rules.eta)  # noqa: E731
         yield Mistake("no schedule", words, group, first, {"eta": constant})
-        words = "eta is lowered after each step, not after each epoch"
+        words = "the schedule counts steps, not epochs"
         yield Mistake(
             "schedule by step", words, group, first, {"eta": _lowered(lambda here: here.step)}
         )
@@ -281,6 +280,10 @@ def rate_mistakes(rules: StepRules) -> Iterator[Mistake]:
         words = f"the schedule's decay is {{p}}, not {training.decay:g}"
         sizes = (training.decay / 2, training.decay * 2)
         yield Mistake("schedule's decay", words, group, first, {"eta": _decay_of_p}, starts=sizes)
+        if training.dtype == "float64":
+            words = "the schedule's eta is computed in float32, as Keras's schedules do"
+            single = {"eta": _schedule_in_single}
+            yield Mistake("schedule in float32", words, group, first, single, kind="rounding")
     for value, words in (
         (0.5, "eta is half of what you said"),
         (2.0, "eta is twice what you said"),
@@ -391,14 +394,29 @@ def rate_changes(step: int, steps_per_epoch: int | None) -> list[Mistake]:
 
 def _lowered(epoch: Callable[[Any], int]) -> Change:
     """The schedule at another epoch than the step's."""
-    return lambda eta, here, p: (
-        eta * (here.rules.eta * here.rules.training.eta_factor(epoch(here)) / here.eta)
+    return lambda eta, here, p: _in_place_of(
+        eta, here, here.rules.eta * here.rules.training.eta_factor(epoch(here))
     )
 
 
 def _decay_of_p(eta: float, here: Any, p: float) -> float:
     other = _otherwise(here.rules.training, {"decay": abs(p)})
-    return float(eta * here.rules.eta * other.eta_factor(here.epoch) / here.eta)
+    return _in_place_of(eta, here, here.rules.eta * other.eta_factor(here.epoch))
+
+
+def _schedule_in_single(eta: float, here: Any, p: float) -> float:
+    single, training = np.float32, here.rules.training
+    first, decay = single(here.rules.eta), single(training.decay)
+    if training.schedule == "inverse":
+        rate = first / (single(1) + decay * single(here.epoch))
+    else:
+        rate = first * decay ** single(here.epoch // training.decay_epochs)
+    return _in_place_of(eta, here, float(rate))
+
+
+def _in_place_of(eta: float, here: Any, other: float) -> float:
+    """Another rate of the step, and what was made of the step's own rate besides."""
+    return float(eta / here.eta * other if here.eta else other)
 
 
 def _single(value: float) -> float:

@@ -113,14 +113,6 @@ def adam_as(form: str = "", **changes: bool | int) -> Optimiser:
     return optimiser
 
 
-def scaled_by_root(
-    g: Array, kept: Remembered, training: Training, eta: float, t: int
-) -> tuple[Array, Remembered]:
-    """eta g / (sqrt(v) + epsilon), v = beta_2 v + (1 - beta_2) g^2: Adam without its first moment."""
-    v = training.beta_2 * kept.get("v", 0.0) + (1 - training.beta_2) * g * g
-    return eta * g / (np.sqrt(v) + training.epsilon), {"v": v}
-
-
 def scaled_as(form: str = "", start: float = 0.0) -> Optimiser:
     """RMSprop and Adagrad, as :class:`backends.network.Training` has them, and their variations.
 

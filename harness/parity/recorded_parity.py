@@ -318,7 +318,7 @@ def _explained(
     right = steps_after[index - 1] if index else 0
     # from the second step on dampening does the same, and is likelier
     changes = rate_changes(right, trace.rules.steps_per_epoch) if right > 1 else []
-    known = float32_inside_float64(trace.rules, str(recording.about.get("library")))
+    known = float32_inside_float64(trace.rules, recording.about.get("versions") or {})
     return explain(traces, batches, more=[*changes, *other_data(recording, trace.rules), *known])
 
 
