@@ -62,6 +62,8 @@ def test_every_step_runs_or_uses_and_says_its_shell():
         # what a pull request's author writes never stands in the script itself
         assert "${{" not in step.get("run", "")
         assert "uses" not in step or re.fullmatch(r"actions/[\w-]+@v\d+", step["uses"])
+        # the action lies outside the workspace, where hashes and globs of other actions find nothing
+        assert "github.action_path" not in str(step.get("with", ""))
 
 
 def test_its_flags_are_those_of_the_commands():
@@ -129,6 +131,16 @@ class Runner:
             key, _, value = line.partition("=")
             self.values[f"steps.{step['id']}.outputs.{key}"] = value
         return done.returncode
+
+
+@pytest.mark.skipif(BASH is None, reason="no bash here")
+def test_what_pip_downloads_is_kept_beside_the_runs(tmp_path):
+    runner = Runner(tmp_path, {})
+    assert runner.step("Cache of pip") == 0, runner.said
+    assert Path(runner.values["steps.pip.outputs.cache"]).is_absolute()
+    (cache,) = (s for s in STEPS if s.get("uses", "").startswith("actions/cache@"))
+    kept = cache["with"]["path"].split("\n")
+    assert kept[:2] == [".harness-runs", "${{ steps.pip.outputs.cache }}"]
 
 
 @pytest.mark.slow

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from io import StringIO
 
+import pandas as pd
 import pytest
 
 from harness import Experiment, run
+from harness.api import report_content
 from harness.check.baseline import load_baseline, save_baseline
 from harness.check.check import check
 from harness.cli.options import merge
@@ -15,6 +18,9 @@ from harness.errors import InputError
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.execution import Execution
 from harness.parity.parity import parity
+from harness.report.export import exported_table
+from harness.report.runs import Material
+from harness.results.backend_grid import BackendGrid
 from harness.results.result import load_result
 from harness.results.run_differences import run_differences
 from harness.runner import plan_work, train_and_save
@@ -123,10 +129,46 @@ def test_a_variant_is_a_backend_in_run_parity_compare_and_check(tmp_path):
     assert again.outcome == "pass"
 
 
-def test_runs_in_which_a_name_stands_for_something_else_differ_by_it():
+def test_a_variant_with_settings_of_its_own_does_not_stand_in_for_its_backend(tmp_path):
+    flags = {
+        "backends": "numpy,v",
+        "variants": ["v=numpy"],
+        "overrides": ["v.hidden=1"],
+        "validation_size": "0.2",
+    }
+    experiment = Experiment(**merge(None, flags, [Experiment]), **SMALL)
+    assert (experiment.recipe("numpy").hidden, experiment.recipe("v").hidden) == ((50,), (1,))
+    result = run(experiment, Execution(executor="serial", output=str(tmp_path), name="r"))
+    assert result.backends == ["numpy", "v"]
+    ours, theirs = (result.of(name)["test_loss"].to_numpy() for name in ("numpy", "v"))
+    assert (ours != theirs).all()
+    assert (result.pivot("numpy", "test_loss").to_numpy().ravel() == ours).all()
+    assert (result.pivot("v", "test_loss").to_numpy().ravel() == theirs).all()
+    table = exported_table(report_content([result]), Material((result,)), "cells", "csv")
+    cells = pd.read_csv(StringIO(table)).set_index("backend")["test accuracy (%)"]
+    for name in ("numpy", "v"):
+        kept = 100 * result.pivot(name, "test_accuracy").to_numpy().ravel()
+        assert cells[name].to_list() == pytest.approx(kept)
+
+
+def test_the_settings_of_a_backend_are_not_those_of_its_variants():
+    experiment = Experiment(
+        **SMALL,
+        backends=("numpy", "v", "w"),
+        variants={"v": "numpy", "w": "numpy@threads=1"},
+        overrides={"numpy": {"hidden": (3,)}},
+    )
+    hidden = [experiment.recipe(name).hidden for name in experiment.backends]
+    assert hidden == [(3,), (50,), (50,)]
+
+
+def test_runs_in_which_a_name_stands_for_something_else_differ_by_it(tmp_path):
     places = ("numpy@threads=1", "numpy@threads=2")
     first, second = (
-        run(Experiment(**SMALL, backends=("v",), variants={"v": place, "other": "numpy"}))
+        run(
+            Experiment(**SMALL, backends=("v",), variants={"v": place, "other": "numpy"}),
+            Execution(executor="serial", output=str(tmp_path)),
+        )
         for place in places
     )
     assert [(d.name, d.first, d.second) for d in run_differences(first, second)] == [
@@ -141,6 +183,29 @@ def test_a_plug_in_is_called_by_its_own_name(plugins):
     assert list(backends) == ["mine", "mine@threads=1"] == list(experiment.backends)
     assert experiment.place("mine") == "one_plugin:Mine"
     assert resolve(experiment)[0] == experiment  # what a run folder keeps is taken up again
+
+
+def test_a_plug_in_is_found_by_what_it_was_given_as(plugins, tmp_path):
+    place = "one_plugin:Mine"
+    experiment = Experiment(
+        **SMALL, backends=("numpy", place), overrides={place: {"hidden": [4]}}, repeats=2
+    )
+    result = run(experiment, Execution(executor="serial", output=str(tmp_path), name="r"))
+    assert result.backends == ["numpy", "mine"]
+    cell = (0.5, 0)
+    assert (result.predicted(place, *cell, 0) == result.predicted("mine", *cell, 0)).all()
+    assert BackendGrid.of(result, place).backend == "mine"
+    flips = result.flips("numpy", place, *cell)
+    assert flips.equals(result.flips("numpy", "mine", *cell))
+    assert list(flips) == ["eta", "lmbd", "row", "target", "numpy", "mine"]
+    assert result.predict(place, *cell).equals(result.predict("mine", *cell))
+    assert [w.shape for w, _ in result.weights(place, *cell)] == [(4, 4), (4, 3)]
+    one, other = (result.plan(name) for name in (place, "mine"))
+    assert all((a == b).all() for a, b in zip(one.initial.W, other.initial.W, strict=True))
+    titles = [axis.get_title(loc="left") for axis in result.heatmap(reference=place).axes]
+    assert [title for title in titles if title] == ["numpy − mine"]
+    assert result.confusion(place, *cell).axes
+    assert result.learning_curves(place, *cell).axes
 
 
 def test_plug_ins_of_one_name_are_told_apart_by_their_places(plugins):

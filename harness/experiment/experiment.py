@@ -325,9 +325,14 @@ class Experiment(Recipe):
         return place_of_backend(backend, self.variants)
 
     def recipe(self, backend: str) -> Recipe:
-        """What one backend is to do: the common settings with this backend's own over them."""
+        """What one backend is to do: the common settings with this backend's own over them.
+
+        A plug-in's may be told of by what it was given as; what a variant stands for has its own.
+        """
         common = {name: getattr(self, name) for name in Recipe.model_fields}
-        own = self.overrides.get(backend, self.overrides.get(self.place(backend), {}))
+        place = self.place(backend)
+        given_as = place if ":" in place.partition("@")[0] else backend
+        own = self.overrides.get(backend, self.overrides.get(given_as, {}))
         return Recipe(**(common | width_apart(own)))
 
     def network(self, backend: str, features: int, classes: int) -> Network:

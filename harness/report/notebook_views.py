@@ -59,12 +59,12 @@ def heatmap(
     if reference is not None:
         (other,) = _sides(result, reference)
         for side in sides:
-            if side.backend == reference:
+            if side.backend == other.backend:
                 continue
             c = agreement_with(side, other)
             gap = side.mean(column) - other.mean(column)
             texts = cell_texts(gap, lambda v: number_words.difference(v, score, 1))
-            title = f"{side.label} − {reference}"
+            title = f"{side.label} − {other.label}"
             maps.append(Map(title, side.eta, side.lmbd, gap * factor, texts, c.status))
         if not maps:
             raise InputError(f"reference: found {reference!r} and no other backend beside it")
@@ -138,6 +138,7 @@ def flipped_samples(
         raise InputError("flips: found a regression; allowed: a classification")
     if (eta is None) != (lmbd is None):
         raise InputError("flips: found one of eta and lmbd; allowed: both or none")
+    a, b = result.called(a), result.called(b)
     cells = result.experiment.cells if eta is None or lmbd is None else [(eta, lmbd)]
     names = np.asarray(result.manifest["dataset"]["classes"], dtype=object)
     target = result.target(repeat)

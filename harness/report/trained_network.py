@@ -53,7 +53,7 @@ def trained_network(
     result: Result, backend: str, eta: float, lmbd: float, repeat: int = 0
 ) -> TrainedNetwork:
     """The network of one record, trained again as in the run; logs where it labels otherwise than there."""
-    experiment = result.experiment
+    experiment, backend = result.experiment, result.called(backend)
     cell = cell_number(result, backend, eta, lmbd, repeat)
     unit = _unit_of(experiment, result.manifest["dataset"]["sha256"], backend, cell, repeat)
     prepared, weights, trainer = _trained(unit, experiment, result.manifest["dataset"]["sha256"])
@@ -104,8 +104,7 @@ def predictions(
 
 def drawn_plan(result: Result, backend: str | None = None, repeat: int = 0) -> Plan:
     """Everything random of a repeat: initial weights and minibatch order, as every backend was given them."""
-    backend = backend or result.backends[0]
-    result.of(backend)
+    backend = result.called(backend or result.backends[0])
     experiment = result.experiment
     if not 0 <= repeat < experiment.repeats:
         raise InputError(f"repeat: found {repeat}; allowed: 0 to {experiment.repeats - 1}")
@@ -116,7 +115,7 @@ def drawn_plan(result: Result, backend: str | None = None, repeat: int = 0) -> P
 def cell_number(result: Result, backend: str, eta: float, lmbd: float, repeat: int = 0) -> int:
     """The number of a cell of a run; InputError, with what there is, where the run has no such record."""
     experiment = result.experiment
-    result.of(backend)
+    result.called(backend)
     for name, value, axis in (("eta", eta, experiment.eta), ("lmbd", lmbd, experiment.lmbd)):
         if value not in axis:
             raise InputError(f"{name}: found {value!r}; allowed: {', '.join(map(repr, axis))}")

@@ -36,7 +36,8 @@ class BackendGrid:
 
     @classmethod
     def of(cls, result: Result, backend: str, label: str = "") -> BackendGrid:
-        """All that a run has of a backend."""
+        """All that a run has of a backend, by its name or what it was given as."""
+        backend = result.called(backend)
         records = result.of(backend)
         eta, lmbd = np.unique(records["eta"]), np.unique(records["lmbd"])
         repeats = len(records) // (len(eta) * len(lmbd))

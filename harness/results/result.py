@@ -159,7 +159,7 @@ class Result:
         """The predicted classes (values) of a record's test samples; empty if it is not ok."""
         p = self.predictions
         row = p[
-            (p["backend"] == backend)
+            (p["backend"] == self.called(backend))
             & (p["eta"] == eta)
             & (p["lmbd"] == lmbd)
             & (p["repeat"] == repeat)
