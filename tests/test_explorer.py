@@ -14,9 +14,11 @@ import pytest
 from scipy import stats
 
 from harness.api import run, write_report
+from harness.document import number_words
 from harness.document.page import json_text, page
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
+from harness.report import cell_values as explorer_values
 from harness.report.answer import answer_kind, answer_section, of_picked_pair
 from harness.report.cell_values import cell_values
 from harness.report.explorer import cells_explorer
@@ -114,6 +116,29 @@ def visit(browser):
     assert said == []
 
 
+def written(results, tmp_path) -> str:
+    """The address of a page that has an answer and the cells, and no more."""
+    material = Material(tuple(results))
+    head, explorer = report_title(material.results), cells_explorer(material)
+    (tmp_path / "page.html").write_text(
+        page(head, [answer_section(material)], {}, explorer), "utf-8"
+    )
+    return (tmp_path / "page.html").as_uri()
+
+
+def numbers(page, number=0) -> list[str]:
+    """The numbers that stand in the cells of a map."""
+    texts = page.locator(".maps svg").nth(number).locator("text[text-anchor=middle]").all()
+    shown = [text.text_content() for text in texts if text.get_attribute("class") != "ink"]
+    return [text for text in shown if text[-1].isdigit()]
+
+
+def answered(*results) -> str:
+    """The answer's sentence and its table, in one text."""
+    section = answer_section(Material(results))
+    return " ".join([*section.text, *(str(v) for t in section.tables for v in t.frame["answer"])])
+
+
 def readout(page) -> str:
     return page.inner_text(".readout")
 
@@ -157,11 +182,8 @@ def test_numbers_of_the_maps_are_the_records(visit, address, result):
     page = visit(address)
     page.select_option("#x-show", "difference")
     page.select_option("#x-show", "value")
-    shown = page.eval_on_selector_all(
-        ".maps svg >> nth=0", "s => s[0].querySelectorAll('text').length"
-    )
-    assert shown > 9
     table = result.pivot("numpy", "test_accuracy")
+    assert numbers(page) == [f"{100 * v:.1f}" for v in table.to_numpy().ravel() if np.isfinite(v)]
     page.locator(".maps svg").first.focus()
     page.keyboard.press("Home")
     assert f"{100 * table.iloc[0, 0]:.2f} %" in readout(page)
@@ -217,7 +239,9 @@ def test_every_repeat_is_a_dot_beside_the_interval_of_the_mean(visit, address, r
     told = page.get_attribute(".repeats svg", "aria-label")
     own = result.of("numpy")
     scores = own[(own["eta"] == 0.1) & (own["lmbd"] == 0.01)]["test_accuracy"]
-    low, high = stats.t.interval(0.95, 1, scores.mean(), stats.sem(scores))
+    ends = stats.t.interval(0.95, 1, scores.mean(), stats.sem(scores))
+    low, high = np.clip(ends, 0, 1)
+    assert tuple(ends) != (low, high)
     words = f"numpy {100 * scores.mean():.2f} %, 95 % interval of the mean {100 * low:.2f} % to"
     assert f"{words} {100 * high:.2f} %".replace("-", "−") in told.replace("-", "−")
 
@@ -291,12 +315,7 @@ def test_nothing_of_a_data_set_becomes_markup_or_script(visit, address):
 
 def test_several_runs_stand_on_one_page(visit, result, tmp_path):
     other = replace(result, address=f"{result.address}-2")
-    material = Material((result, other))
-    text = page(
-        report_title(material.results), [answer_section(material)], {}, cells_explorer(material)
-    )
-    (tmp_path / "two.html").write_text(text, "utf-8")
-    shown = visit((tmp_path / "two.html").as_uri())
+    shown = visit(written([result, other], tmp_path))
     assert shown.inner_text("#answer p").startswith("No difference between")
     assert shown.locator("#x-reference option").count() == 4
     assert shown.locator(".commands pre").count() == 6
@@ -348,5 +367,114 @@ def test_samples_of_pictures_are_shown_as_pictures(tmp_path):
     assert pictures["width"] == 8
     assert len(pictures["pixels"][str(row)]) == 64
     (pair,) = values["pairs"]
-    assert pair["identical"] == 0
+    assert pair["apart"] == [0]
+    assert pair["alike"][0] < 1
     assert json.loads(json_text(values))["labels"]["rows"][0][0][0] == row
+
+
+def test_who_trains_differently_is_not_said_to_be_alike(visit, result, tmp_path):
+    experiment = result.experiment.model_copy(
+        update={
+            "overrides": {"sklearn": {"hidden": (3,)}},
+            "validation_size": 0.0,
+            "eta": (0.1,),
+            "lmbd": (0.0, 0.01),
+        }
+    )
+    made = run(experiment, Execution(executor="serial", output=str(tmp_path)))
+    (pair,) = cell_values(Material((made,)))["pairs"]
+    assert pair["apart"] == [0, 1]
+    page = visit(f"{written([made], tmp_path)}#cell=0.1,0")
+    assert "Trained differently" in page.inner_text(".cell")
+    assert "alike" not in page.inner_text(".cell > p")
+    assert page.locator(".all-cells tbody td:has-text('trained differently')").count() == 2
+    assert "chosen by the test set itself" in page.inner_text(".legend")
+    page.select_option("#x-show", "kind")
+    assert "trained differently: unlike on purpose (2)" in page.inner_text(".legend")
+    assert "validation" not in answered(made)
+    assert "validation" in answered(result)
+
+
+def test_differences_are_rounded_and_maps_are_one_only_if_they_are_equal(visit, result, tmp_path):
+    gaps = np.array([1 / 360, -1 / 1797, 0, 1 / 1797, 1e-4, -0.1, -1 / 360, 0.02, 0])
+    records = result.records.copy()
+    numpy, sklearn = (records["backend"] == name for name in ("numpy", "sklearn"))
+    records["status"], records["reason"] = "ok", ""
+    for part in ("train", "validation", "test"):
+        records[f"{part}_accuracy"] = 0.5
+    records.loc[sklearn, "test_accuracy"] = 0.5 + np.repeat(gaps, 2)
+    for own, chosen in ((numpy, 0.1), (sklearn, 0.01)):
+        records.loc[own & (records["eta"] == chosen), "validation_accuracy"] = 0.6
+    page = visit(written([replace(result, records=records)], tmp_path))
+    assert page.locator(".maps svg").count() == 2
+    page.select_option("#x-part", "train")  # the same values, another cell chosen
+    assert page.locator(".maps svg").count() == 2
+    page.select_option("#x-part", "test")
+    page.select_option("#x-show", "difference")
+    shown = numbers(page)
+    assert shown == [number_words.difference(v, "accuracy", 1) for v in gaps]
+    assert shown[:5] == ["+0.3", "−0.1", "0", "+0.1", "0.0"]
+
+
+def test_runs_of_real_values_are_told_apart_by_their_values(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2))
+    frame = pd.DataFrame(x, columns=["f", "g"]).assign(y=x @ [1.0, -0.5])
+    frame.to_parquet(tmp_path / "plane.parquet")
+    experiment = Experiment(
+        dataset=str(tmp_path / "plane.parquet"),
+        target="y",
+        task="regression",
+        backends=("numpy",),
+        eta=(0.01, 0.1),
+        lmbd=(0.0, 0.01),
+        epochs=2,
+        batch_size=12,
+    )
+    made = run(experiment, Execution(executor="serial", output=str(tmp_path)))
+
+    def other(change):
+        p = made.predictions.assign(predicted=[change(v) for v in made.predictions["predicted"]])
+        return replace(made, predictions=p, address=f"{made.address}-2")
+
+    sd = float(np.std(made.target(0)))
+    for change, same in (
+        (lambda v: v, 4),
+        (lambda v: v + 0.0005 * sd, 4),
+        (lambda v: v + 0.01 * sd, 0),
+        (lambda v: 2 * v, 0),  # Pearson's r is 1
+    ):
+        material = Material((made, other(change)))
+        assert sum(int(c.same.sum()) for c in material.compared) == same
+        said = answer_section(material).text[0]
+        assert said.startswith("No difference" if same else "The runs differ")
+        assert "label" not in said
+
+
+def test_equal_recipes_that_may_stop_early_are_not_said_to_differ(result):
+    experiment = result.experiment.model_copy(update={"patience": 2})
+    said = answer_section(Material((replace(result, experiment=experiment),))).text[0]
+    assert "differently" not in said
+    assert "numpy and sklearn train alike" in said
+
+
+def test_predictions_that_find_no_room_are_not_said_to_be_alike(
+    visit, result, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(explorer_values, "_MOST_LABELS", 20)
+    values = cell_values(Material((result,)))
+    kept = [[cell for cell, own in enumerate(side["labels"]) if own] for side in values["sides"]]
+    assert kept[0] != kept[1]
+    assert any(
+        "differ or were chosen, predictions are left out" in note for note in values["notes"]
+    )
+    (cell, *_) = kept[0]
+    eta, lmbd = result.experiment.cells[cell]
+    page = visit(f"{written([result], tmp_path)}#cell={eta},{lmbd}")
+    told = page.inner_text("summary:has-text('Confusion matrices')")
+    assert told.endswith("one, of numpy")
+
+
+def test_an_address_that_is_no_cell_opens_the_chosen_one(visit, address):
+    page = visit(f"{address}#100%")
+    assert page.inner_text("#cell-title").startswith("Cell eta ")

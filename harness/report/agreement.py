@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from shlex import quote
 from typing import Any
 
@@ -16,8 +17,9 @@ from harness.document.words import render
 from harness.results.backend_grid import BackendGrid, common_grid, same_samples
 from harness.results.result import Result
 from harness.roundoff.disputed_cells import DISPUTED_CELL, dispute_kind, kinds
+from harness.roundoff.round_off import PARTED
 from harness.roundoff.trial import recipes
-from harness.stats.agreement import label_agreement, value_agreement
+from harness.stats.agreement import flips, label_agreement, value_agreement
 from harness.training.status import Status
 
 # in this order they are told of; the last are those that were not looked at
@@ -30,8 +32,9 @@ class CellAgreement:
 
     ``status`` is ok where both are, else what the one that is not says. ``difference`` is the mean test
     score of the backend minus the reference's. ``alike`` is the share of test samples that both label the
-    same; for regression the correlation of what they predict. ``kappa`` is Cohen's; NaN where undefined.
-    Both are over all repeats together.
+    same; for regression the correlation of what they predict, NaN where undefined. ``same`` is where both
+    predict alike: every label, or every value within a thousandth of the targets' standard deviation. All
+    are over all repeats together.
     """
 
     side: BackendGrid
@@ -39,12 +42,20 @@ class CellAgreement:
     status: NDArray[np.object_]
     difference: NDArray[np.float64]
     alike: NDArray[np.float64]
-    kappa: NDArray[np.float64]
+    same: NDArray[np.bool_]
 
     @property
     def both(self) -> NDArray[np.bool_]:
         """Where both trained."""
         return np.asarray(self.status == Status.OK)
+
+    @cached_property
+    def kappa(self) -> NDArray[np.float64]:
+        """Cohen's kappa of the labels, over all repeats together; NaN where undefined."""
+        if self.side.metric != "accuracy":
+            return np.full(self.side.shape, np.nan)
+        values = label_agreement(self.side.labels, self.reference.labels)["kappa"].to_numpy()
+        return np.where(self.both, values.reshape(self.side.shape), np.nan)
 
     @property
     def kinds(self) -> NDArray[np.object_]:
@@ -85,16 +96,19 @@ def agreement_with(grid: BackendGrid, reference: BackendGrid) -> CellAgreement:
     status = np.where(side.status == Status.OK, other.status, side.status).astype(object)
     column = f"test_{side.metric}"
     if side.metric == "accuracy":
-        cells = label_agreement(side.labels, other.labels)
+        differ, labels = flips(side.labels, other.labels)
+        alike, same = 1 - differ / np.maximum(labels, 1), differ == 0
     else:
         rows = (g.predicted.reshape(-1, g.repeats) for g in (side, other))
-        cells = value_agreement(*rows).assign(kappa=np.nan)
-    alike, kappa = (
-        np.where(status == Status.OK, cells[name].to_numpy().reshape(side.shape), np.nan)
-        for name in ("alike", "kappa")
-    )
+        cells = value_agreement(*rows)
+        targets = np.concatenate([side.result.target(repeat) for repeat in range(side.repeats)])
+        alike = cells["alike"].to_numpy()
+        same = cells["apart"].to_numpy() <= PARTED * float(np.std(targets))
+    both = status == Status.OK
+    alike = np.where(both, alike.reshape(side.shape), np.nan)
+    same = both & same.reshape(side.shape)
     difference = side.mean(column) - other.mean(column)
-    return CellAgreement(side, other, status, difference, alike, kappa)
+    return CellAgreement(side, other, status, difference, alike, same)
 
 
 def agreement_words(result: Result) -> Iterator[str]:
@@ -109,21 +123,21 @@ def agreement_words(result: Result) -> Iterator[str]:
             yield from _dispute_words(result, names, who)
 
 
-def cell_command(result: Result, eta: float, lmbd: float) -> str:
-    """The command that looks into one cell of a run, step by step."""
+def cell_command(result: Result, eta: float | str, lmbd: float | str, verb: str = "parity") -> str:
+    """The command that looks into one cell of a run, by default step by step; a text stands as it is."""
     config = quote(f"{result.address.rstrip('/')}/experiment.toml")
     cell = " ".join(
-        f"--{name} {repr(float(value)).removesuffix('.0')}"
+        f"--{name} {value if isinstance(value, str) else repr(float(value)).removesuffix('.0')}"
         for name, value in (("eta", eta), ("lmbd", lmbd))
     )
-    return f"python -m harness parity --config {config} {cell}"
+    return f"python -m harness {verb} --config {config} {cell}"
 
 
 def disputed_by_kind(result: Result, names: Sequence[str]) -> tuple[int, pd.Series]:
     """Of backends that train alike: how many cells two of them trained, and the kind of each disputed one.
 
     The kind is empty where nobody looked; where nobody looked at all, those cells are disputed that one
-    and the first label differently.
+    and the first do not predict alike.
     """
     if result.disputes is not None:
         compared, cells = _disputed(result, names)
@@ -131,7 +145,7 @@ def disputed_by_kind(result: Result, names: Sequence[str]) -> tuple[int, pd.Seri
     first, *others = (BackendGrid.of(result, name) for name in names)
     pairs = [agreement_with(grid, first) for grid in others]
     both = np.any([pair.both for pair in pairs], axis=0)
-    apart = np.any([np.nan_to_num(pair.alike, nan=1.0) < 1 for pair in pairs], axis=0)
+    apart = np.any([pair.both & ~pair.same for pair in pairs], axis=0)
     return int(both.sum()), pd.Series([""] * int(apart.sum()), dtype=object)
 
 

@@ -101,7 +101,7 @@ def _whole_grid(compared: Sequence[CellAgreement]) -> pd.DataFrame:
                     float(np.nanmean(c.difference)), metric
                 )
             if metric == "accuracy":
-                row["cells labelled identically"] = int((c.alike == 1).sum())
+                row["cells labelled identically"] = int(c.same.sum())
                 row["alike, median"] = number_words.shown_score(
                     float(np.nanmedian(c.alike)), metric
                 )
@@ -136,7 +136,7 @@ def _least_alike(compared: Sequence[CellAgreement]) -> pd.DataFrame:
         for at in zip(
             *np.unravel_index(np.argsort(gap, axis=None)[:_LISTED], gap.shape), strict=True
         ):
-            if not c.both[at] or c.alike[at] == 1:
+            if not c.both[at] or c.same[at]:
                 continue
             row = {
                 "backend": c.side.label,

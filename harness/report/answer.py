@@ -63,15 +63,14 @@ def answer_kind(compared: int, kinds: pd.Series, looked: bool) -> str:
 def _of_backends(result: Result) -> list[str]:
     """A sentence for every group of backends that train alike, or for one backend by itself."""
     trained = [name for name in result.backends if (result.of(name)["status"] == Status.OK).any()]
-    groups = [
-        names
-        for names in recipes(result.experiment, trained, dtypes=True)
-        if len(names) > 1 and result.experiment.recipe(names[0]).patience is None
-    ]
+    groups = [g for g in recipes(result.experiment, trained, dtypes=True) if len(g) > 1]
     if not groups:
         return [render(_SENTENCES, "answer_alone", backends=trained)]
     said = []
     for names in groups:
+        if result.experiment.recipe(names[0]).patience is not None:
+            said.append(render(_SENTENCES, "answer_patience", backends=names))
+            continue
         compared, kinds = disputed_by_kind(result, names)
         kind = answer_kind(compared, kinds, result.disputes is not None)
         counts = {str(k) or "not looked at": int(n) for k, n in kinds.value_counts().items()}
@@ -80,7 +79,9 @@ def _of_backends(result: Result) -> list[str]:
                 _SENTENCES,
                 "answer",
                 kind=kind,
-                who=number_words.listed(names) if len(groups) > 1 else f"all {len(names)} backends",
+                who=f"all {len(names)} backends"
+                if names == trained
+                else number_words.listed(names),
                 labels=result.metric == "accuracy",
                 compared=compared,
                 alike=compared - len(kinds),
@@ -92,15 +93,20 @@ def _of_backends(result: Result) -> list[str]:
 
 
 def _of_runs(material: Material) -> list[str]:
-    """How many cells of the runs are labelled alike by the same backend in each."""
+    """How many cells of the runs are predicted alike by the same backend in each."""
     own = [
         c
         for c in material.compared
         if c.side.result is not c.reference.result and c.side.backend == c.reference.backend
     ]
     cells = sum(int(c.both.sum()) for c in own)
-    same = sum(int((c.alike == 1).sum()) for c in own)
-    return [render(_SENTENCES, "answer_runs", names=material.names, cells=cells, same=same)]
+    same = sum(int(c.same.sum()) for c in own)
+    labels = material.metrics == ["accuracy"]
+    return [
+        render(
+            _SENTENCES, "answer_runs", names=material.names, cells=cells, same=same, labels=labels
+        )
+    ]
 
 
 def _best(choices: Sequence[Choice]) -> str:
@@ -118,7 +124,13 @@ def _best(choices: Sequence[Choice]) -> str:
         cells=cells,
         metric=choices[0].side.metric,
         number=len(choices),
+        validated=_validated(choices),
     )
+
+
+def _validated(choices: Sequence[Choice]) -> bool:
+    """Whether no cell was chosen by the test part."""
+    return all(choice.side.result.experiment.validation_size > 0 for choice in choices)
 
 
 def _sure(choices: Sequence[Choice]) -> str:
@@ -135,6 +147,7 @@ def _sure(choices: Sequence[Choice]) -> str:
         "answer_sure",
         metric=metric,
         interval=best.one_accuracy if metric == "accuracy" else (),
+        validated=_validated(choices),
         samples=best.samples,
         number=len(choices),
         best=best.side.label,

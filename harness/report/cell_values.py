@@ -9,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
-from shlex import quote
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from harness.data.dataset import load_dataset
 from harness.document import number_words
 from harness.document.attempt import attempt
-from harness.report.agreement import CellAgreement, agreement_with
+from harness.report.agreement import CellAgreement, agreement_with, cell_command
+from harness.report.chosen_cells import mean_interval
 from harness.report.curves_section import CONFUSED, curve_samples_words
 from harness.report.runs import Material
 from harness.results.backend_grid import BackendGrid, common_grid, same_samples
 from harness.results.result import Result
 from harness.roundoff.disputed_cells import kinds
+from harness.roundoff.trial import recipes
 from harness.training.evaluate import PARTS
 from harness.training.status import Status
 
@@ -119,6 +119,9 @@ def _side(
             if repeated and one_by_one and score in ("loss", side.metric):
                 values = side.values(name).reshape(-1, side.repeats)
                 column["all"] = _spread([rounded(row) for row in values], place, cells)
+            if "all" in column and name == f"test_{side.metric}":
+                for end, ends in zip(("low", "high"), mean_interval(side, name), strict=True):
+                    column[end] = _spread(rounded(ends), place, cells)
             columns[name] = column
     seconds = side.records["seconds"].to_numpy(float).reshape(*side.shape, side.repeats)
     columns["seconds"] = {"mean": _spread(rounded(seconds.mean(axis=2), 3), place, cells)}
@@ -130,11 +133,10 @@ def _side(
     chosen = _chosen(side, place)
     return {
         "label": side.label,
-        "backend": side.backend,
         "run": run,
+        "recipe": _recipe(side),
         "metric": side.metric,
         "repeats": side.repeats,
-        "interval": _interval(side.repeats),
         "status": _spread([str(s) for s in side.status.ravel()], place, cells),
         "reasons": list(told),
         "reason": _spread(said, place, cells),
@@ -143,9 +145,10 @@ def _side(
     }
 
 
-def _interval(repeats: int) -> float:
-    """Half the width of the 95 % t interval of a mean over repeats, in their standard deviations."""
-    return float(stats.t.ppf(0.975, repeats - 1) / repeats**0.5) if repeats > 1 else 0.0
+def _recipe(side: BackendGrid) -> int:
+    """The number of a side's recipe in its run: sides of one number are to train the same networks."""
+    groups = recipes(side.result.experiment, side.result.backends, dtypes=True)
+    return next(number for number, names in enumerate(groups) if side.backend in names)
 
 
 def _chosen(side: BackendGrid, place: NDArray[np.int64]) -> int:
@@ -183,10 +186,15 @@ def _quantities(material: Material) -> list[dict[str, Any]]:
 
 
 def _compared(material: Material) -> list[CellAgreement]:
-    """Sides against each other: every pair of those on the same samples, or each with its reference."""
+    """Sides against each other: every pair of those on the same samples, or each with its reference.
+
+    Those of a later run have two: the same backend of the first run, and their own run's first.
+    """
     trained = [side for side in material.sides if side.ok.any()]
     if len(trained) > _MOST_PAIRED:
-        return material.compared
+        later = [[s for s in trained if s.result is result] for result in material.results[1:]]
+        within = [agreement_with(side, own[0]) for own in later for side in own[1:]]
+        return [*material.compared, *within]
     return [
         agreement_with(b, a)
         for a, b in combinations(trained, 2)
@@ -204,9 +212,7 @@ def _pair(
     return {
         "sides": [a, b],
         "alike": _spread(rounded(c.alike), place, cells),
-        "difference": _spread(rounded(c.difference), place, cells),
-        "identical": int((c.alike == 1).sum()),
-        "both": int(c.both.sum()),
+        "apart": sorted(place[(c.both & ~c.same).ravel()].tolist()),
     }
 
 
@@ -230,16 +236,15 @@ def _kinds(material: Material, eta: Sequence[float], lmbd: Sequence[float]) -> l
                     "alone": next(iter(alone)) if len(alone) == 1 else "",
                     "followed": next((f for f in rows.get("followed", ()) if f), ""),
                 }
-        told.append({"looked": result.disputes is not None, "cells": cells})
+        told.append({"cells": cells})
     return told
 
 
 def _run(name: str, result: Result) -> dict[str, Any]:
     """What a run is called, and how a cell of it is run again; ``{eta}`` stands for a number."""
     address = result.address.rstrip("/")
+    train, follow = (cell_command(result, "{eta}", "{lmbd}", verb) for verb in ("run", "parity"))
     classes = result.manifest["dataset"].get("classes") or []
-    cell = "--eta {eta} --lmbd {lmbd}"
-    config = quote(f"{address}/experiment.toml")
     python = (
         "from harness import load_result, run\n"
         f"experiment = load_result({address!r}).experiment\n"
@@ -251,10 +256,10 @@ def _run(name: str, result: Result) -> dict[str, Any]:
         "metric": result.metric,
         "classes": [str(c) for c in classes],
         "repeats": result.experiment.repeats,
-        "samples": len(result.target(0)),
+        "validated": result.experiment.validation_size > 0,
         "commands": {
-            "train only this cell": f"python -m harness run --config {config} {cell}",
-            "follow it step by step": f"python -m harness parity --config {config} {cell}",
+            "train only this cell": train,
+            "follow it step by step": follow,
             "the same in Python": python,
         },
     }
@@ -313,21 +318,25 @@ def _labels(
 ) -> dict[str, Any]:
     """Predicted classes as texts, a sign a sample, equal ones once; the true ones; the samples' rows.
 
-    Of cells that all sides label alike and nobody chose they are left out where they would be too many.
+    Where they would be too many, those of cells that all sides label alike and nobody chose are left out,
+    then those of the last sides.
     """
     texts: dict[str, int] = {}
     targets = [_targets(result) for result in material.results]
     amount = sum(s.statuses.size * len(s.result.target(0)) for s in material.sides)
     wanted = _remarkable(material, places, shown, compared) if amount > _MOST_LABELS else None
-    room, left_out = _MOST_LABELS, 0
+    room, left_out, cut = _MOST_LABELS, 0, 0
     for side, place, own in zip(material.sides, places, shown, strict=True):
         if targets[own["run"]] is None:
             continue
         kept: list[Any] = [None] * len(own["status"])
         predicted = side.predicted.reshape(-1, side.repeats)
         for number, of_repeats in zip(place.tolist(), predicted, strict=True):
-            if room <= 0 or (wanted is not None and number not in wanted):
+            if wanted is not None and number not in wanted:
                 left_out += 1
+                continue
+            if room <= 0:
+                cut += 1
                 continue
             signs = [_signs(labels) for labels in of_repeats]
             room -= sum(len(text) for text in signs if text not in texts)
@@ -337,6 +346,11 @@ def _labels(
         notes.append(
             "Predictions of cells that all label alike, and nobody chose, are left out to keep the page "
             "small; predictions.parquet has all."
+        )
+    if cut:
+        notes.append(
+            f"Of {number_words.count(cut, 'cell')} more, counted for each backend, that differ or were "
+            "chosen, predictions are left out too: there are too many."
         )
     return {
         "texts": list(texts),
@@ -369,7 +383,7 @@ def _remarkable(
     for c in compared:
         k = _number(material.sides, c.side)
         names = dict(zip(material.sides[k].cells, places[k].tolist(), strict=True))
-        numbers |= {names[cell] for cell in c.side.names(np.nan_to_num(c.alike, nan=1.0) < 1)}
+        numbers |= {names[cell] for cell in c.side.names(c.both & ~c.same)}
     return numbers
 
 

@@ -4,6 +4,7 @@
 // nodes only. Vega-Lite draws the learning curves, and is loaded when the page is there.
 (() => {
   const D = JSON.parse(document.getElementById("explorer-data").textContent);
+  for (const p of D.pairs) p.apart = new Set(p.apart);
   const ROOT = document.getElementById("explorer");
   const SVG = "http://www.w3.org/2000/svg";
   const ROWS = D.eta.length, COLUMNS = D.lmbd.length, CELLS = ROWS * COLUMNS;
@@ -19,6 +20,7 @@
     diverged: ["×", "#c8cdd3", "on the edge of divergence"],
     unexplained: ["?", "#f2a59b", "not explained by round-off"],
     stable: ["?", "#f2a59b", "stable, and yet labelled differently"],
+    "trained differently": ["≠", "#f7dcc4", "trained differently: unlike on purpose"],
     "not looked at": ["·", "#ffffff", "not looked at again"],
     untrained: ["", "#eceff2", "fewer than two trained"],
   };
@@ -56,12 +58,12 @@
       ? minus(value.toExponential(2)) : String(+value.toPrecision(4));
     return minus(value.toFixed(digits + 1));
   }
-  function difference(value, q) {
+  function difference(value, q, digits = 2) { // 0 is none at all; 0.00 one that rounds to it, without a sign
     if (value == null) return "–";
     if (Math.abs(value) < 1e-12) return "0";
-    const shown = q.percent ? 100 * value : value;
-    const text = q.percent ? shown.toFixed(2) : Math.abs(shown) < 1e-3 ? shown.toExponential(1) : shown.toFixed(3);
-    return (shown > 0 ? "+" : "") + minus(text) + (q.percent ? " points" : "");
+    const size = Math.abs(q.percent ? 100 * value : value);
+    const text = q.percent ? size.toFixed(digits) : size < 1e-3 ? minus(size.toExponential(1)) : size.toFixed(3);
+    return (+text ? (value > 0 ? "+" : "−") : "") + text + (q.percent ? " points" : "");
   }
   const seconds = (v) => (v == null ? "–" : v < 1 ? `${(1000 * v).toFixed(0)} ms` : `${v.toFixed(1)} s`);
   const named = (cell) => `eta ${exact(D.eta[Math.floor(cell / COLUMNS)])}, lmbd ${exact(D.lmbd[cell % COLUMNS])}`;
@@ -79,8 +81,12 @@
     const seen = D.kinds[run].cells[cell];
     if (seen) return seen.kind;
     const own = D.sides.filter((side) => side.run === run && side.status[cell] === "ok");
-    return own.length < 2 ? "untrained" : D.kinds[run].looked ? "alike" : "not looked at";
+    if (own.length < 2) return "untrained";
+    const apart = D.pairs.filter((p) => within(p, run) && p.apart.has(cell));
+    if (!apart.length) return "alike"; // who trains differently on purpose is not looked at again
+    return apart.some(({ sides: [a, b] }) => D.sides[a].recipe !== D.sides[b].recipe) ? "trained differently" : "not looked at";
   }
+  const within = (p, run) => p.sides.every((k) => D.sides[k].run === run);
 
   const VIEWS = {
     value: {
@@ -95,7 +101,7 @@
         const a = column(D.sides[k], key()), b = column(D.sides[state.reference], key());
         return a && b && a.mean.map((v, i) => (v == null || b.mean[i] == null ? null : v - b.mean[i]));
       },
-      cell: (v, q) => difference(v, q).replace(" points", "").replace(/(\.\d)\d$/, q.percent ? "$1" : "$&"),
+      cell: (v, q) => difference(v, q, 1).replace(" points", ""),
       text: difference,
     },
     alike: {
@@ -122,7 +128,7 @@
     return v === 1 ? "100" : Math.min(100 * v, 100 - 10 ** -digits).toFixed(digits);
   }
 
-  // The maps of this view: title, values, sides that it stands for. Maps that show the same are one.
+  // The maps of this view: title, values, sides that it stands for. Maps of equal values and chosen cells are one.
   function maps() {
     const view = VIEWS[state.show];
     if (view.categories) {
@@ -135,7 +141,7 @@
     for (const k of shownSides()) {
       const values = view.of(k);
       if (!values) continue;
-      const same = JSON.stringify([values.map((v, i) => (D.sides[k].status[i] === "ok" && v != null ? view.cell(v, quantity()) : D.sides[k].status[i]))]);
+      const same = JSON.stringify([D.sides[k].chosen, values.map((v, i) => (D.sides[k].status[i] === "ok" && v != null ? v : D.sides[k].status[i]))]);
       const before = state.show === "seconds" ? null : seen.get(same);
       if (before) { before.also.push(D.sides[k].label); continue; }
       const one = { title: D.sides[k].label, values, side: k, also: [] };
@@ -359,6 +365,10 @@
     for (let k = 0; k < 50; k++) canvas.append(s("rect", { x: (k * width) / 50, y: 0, width: width / 50 + 0.5, height: 12, fill: `rgb(${colour(view.ramp, k / 49)})` }));
     return h("span", { class: "bar" }, form(colours.low), canvas, form(colours.high), colours.log ? " (log)" : "");
   }
+  function judge(sides) { // what chose the cells of these sides
+    const how = new Set(sides.map((side) => (D.runs[side.run].validated ? "validation" : "the test set itself")));
+    return [...how].join(" or ");
+  }
   function drawLegend(colours) {
     const items = [h("b", {}, described()[0].toUpperCase() + described().slice(1))];
     if (colours && !colours.empty) items.push(colours.none ? h("span", {}, "no difference anywhere") : bar(colours));
@@ -375,7 +385,8 @@
       there.delete("ok");
       for (const status of there) items.push(h("span", {}, h("i", { class: "key grey" }, MARKS[status] ?? "?"), ` ${status === "absent" ? "not in this run" : status}`));
       if (D.kinds.some((run) => Object.values(run.cells).some((c) => c.kind === "chaotic"))) items.push(h("span", {}, h("i", { class: "key" }, "~"), " chaotic"));
-      if (drawn.some((one) => D.sides[one.side].chosen >= 0)) items.push(h("span", {}, h("i", { class: "key chosen" }), " chosen by validation"), h("span", {}, h("i", { class: "key open" }), " open below"));
+      const marked = drawn.map((one) => D.sides[one.side]).filter((side) => side.chosen >= 0);
+      if (marked.length) items.push(h("span", {}, h("i", { class: "key chosen" }), ` chosen by ${judge(marked)}`), h("span", {}, h("i", { class: "key open" }), " open below"));
     }
     legend.replaceChildren(...items);
   }
@@ -448,7 +459,9 @@
     if (!quiet) panel.scrollIntoView({ block: "nearest" });
   }
   function fromAddress() {
-    const match = /^#cell=([^,&]+),([^,&]+)/.exec(decodeURIComponent(location.hash));
+    let hash;
+    try { hash = decodeURIComponent(location.hash); } catch { return -1; } // a % that stands for no character
+    const match = /^#cell=([^,&]+),([^,&]+)/.exec(hash);
     if (!match) return -1;
     const near = (axis, v) => axis.findIndex((one) => one === +v || Math.abs(one - +v) <= 1e-9 * Math.abs(one));
     const [row, column] = [near(D.eta, match[1]), near(D.lmbd, match[2])];
@@ -462,10 +475,10 @@
   function drawCell() {
     const cell = state.open, run = D.runs.map((_, r) => r);
     const title = h("h3", { id: "cell-title", tabindex: -1 }, `Cell ${named(cell)}`);
-    const chosen = D.sides.filter((side) => side.chosen === cell).map((side) => side.label);
+    const chosen = D.sides.filter((side) => side.chosen === cell);
     panel.replaceChildren(
       title,
-      ...(chosen.length ? [h("p", { class: "note" }, `Chosen by validation in ${chosen.join(", ")}.`)] : []),
+      ...(chosen.length ? [h("p", { class: "note" }, `Chosen by ${judge(chosen)} in ${chosen.map((side) => side.label).join(", ")}.`)] : []),
       ...run.map((r) => sentence(r, cell)).filter(Boolean).map((text) => h("p", {}, text)),
       h("div", { class: "parts" },
         h("div", {}, scores(cell), repeats(cell) || "", commands(cell)),
@@ -476,11 +489,12 @@
     drawCurves();
   }
   function sentence(r, cell) {
-    if (!D.pairs.some((p) => D.sides[p.sides[0]].run === r && D.sides[p.sides[1]].run === r)) return "";
+    if (!D.pairs.some((p) => within(p, r))) return "";
     const kind = kindOf(r, cell), seen = D.kinds[r].cells[cell], q = D.quantities.find((one) => one.key === D.runs[r].metric);
     const name = D.runs.length > 1 ? `${D.runs[r].name}: ` : "";
     if (kind === "untrained") return "";
     if (kind === "alike") return `${name}All backends that trained here ${classes(r) ? "label every test sample alike" : "predict alike"}.`;
+    if (kind === "trained differently") return `${name}Trained differently: backends with settings of their own ${classes(r) ? "label some test samples otherwise" : "predict otherwise"} here, as is to be expected.`;
     if (kind === "not looked at") return `${name}Whether differences here are round-off was not looked at.`;
     const far = seen.difference == null ? "" : ` A twin of this training whose sums were rounded otherwise ended ${(100 * seen.difference).toPrecision(3)} % away in its weights (relative distance)${seen.swing ? `, and its test ${q.name} moved by ${difference(seen.swing, q).replace("+", "")}` : `, and scored the same`}.`;
     const words = {
@@ -508,28 +522,26 @@
   }
   function repeats(cell) { // every repeat's test score as a dot, the mean and its 95 % interval as a bar
     const lines = D.sides.map((side) => ({ side, own: column(side, `test_${side.metric}`), metric: side.metric }))
-      .filter(({ side, own, metric }) => side.status[cell] === "ok" && own?.all?.[cell] && metric === D.quantities[0].key);
+      .filter(({ side, own, metric }) => side.status[cell] === "ok" && own?.all?.[cell] && own.mean[cell] != null && metric === D.quantities[0].key);
     if (!lines.length) return null;
-    const q = D.quantities[0], left = 96, width = 420, step = 18, high = lines.length * step, ends = [Infinity, -Infinity];
+    const q = D.quantities[0], left = 96, width = 420, step = 18, foot = lines.length * step, ends = [Infinity, -Infinity];
     for (const line of lines) {
-      line.mean = line.own.mean[cell];
-      const all = line.own.all[cell], squares = all.reduce((sum, v) => sum + (v - line.mean) ** 2, 0);
-      line.reach = all.length > 1 ? Math.sqrt(squares / (all.length - 1)) * line.side.interval : 0;
-      for (const v of [...line.own.all[cell], line.mean - line.reach, line.mean + line.reach]) {
+      [line.mean, line.low, line.high] = ["mean", "low", "high"].map((name) => line.own[name][cell]);
+      for (const v of [...line.own.all[cell], line.low, line.high]) {
         if (v != null) { ends[0] = Math.min(ends[0], v); ends[1] = Math.max(ends[1], v); }
       }
     }
     const span = ends[1] - ends[0] || 1e-6, x = (v) => left + 8 + ((v - ends[0]) / span) * (width - left - 16);
-    const words = lines.map(({ side, mean, reach }) => `${side.label} ${score(mean, q, 2)}, 95 % interval of the mean ${score(mean - reach, q, 2)} to ${score(mean + reach, q, 2)}`);
-    const svg = s("svg", { viewBox: `0 0 ${width} ${high + 18}`, width, height: high + 18, role: "img", "aria-label": `Test ${q.name} of each repeat. ${words.join("; ")}`, "font-size": 11 });
-    lines.forEach(({ side, own, mean, reach }, row) => {
+    const words = lines.map(({ side, mean, low, high }) => `${side.label} ${score(mean, q, 2)}, 95 % interval of the mean ${score(low, q, 2)} to ${score(high, q, 2)}`);
+    const svg = s("svg", { viewBox: `0 0 ${width} ${foot + 18}`, width, height: foot + 18, role: "img", "aria-label": `Test ${q.name} of each repeat. ${words.join("; ")}`, "font-size": 11 });
+    lines.forEach(({ side, own, mean, low, high }, row) => {
       const y = row * step + step / 2, colour = LINES[D.sides.indexOf(side) % LINES.length], g = s("g", {});
       g.append(s("title", {}, words[row]), s("text", { x: left - 4, y: y + 4, "text-anchor": "end", class: "ink" }, shortened(side.label, 15)));
-      g.append(s("path", { d: `M${x(mean - reach)} ${y}H${x(mean + reach)}M${x(mean)} ${y - 6}v12`, stroke: colour, "stroke-width": 2.5 }));
+      g.append(s("path", { d: `M${x(low)} ${y}H${x(high)}M${x(mean)} ${y - 6}v12`, stroke: colour, "stroke-width": 2.5 }));
       for (const v of own.all[cell]) if (v != null) g.append(s("circle", { cx: x(v), cy: y, r: 3.2, fill: colour, "fill-opacity": 0.45, stroke: colour, "stroke-width": 0.5 }));
       svg.append(g);
     });
-    svg.append(s("text", { x: left + 8, y: high + 14, class: "ink" }, score(ends[0], q, 2)), s("text", { x: width - 8, y: high + 14, "text-anchor": "end", class: "ink" }, score(ends[1], q, 2)));
+    svg.append(s("text", { x: left + 8, y: foot + 14, class: "ink" }, score(ends[0], q, 2)), s("text", { x: width - 8, y: foot + 14, "text-anchor": "end", class: "ink" }, score(ends[1], q, 2)));
     return h("figure", { class: "repeats" }, svg, h("figcaption", {}, `Test ${q.name} of each repeat; the bar is the 95 % interval of the mean (t)`));
   }
   function commands(cell) {
@@ -585,14 +597,14 @@
   }
   function confusions(cell) {
     const groups = grouped(cell).filter((g) => D.labels.true[g.run]);
-    const left = D.sides.some((side) => side.labels && side.status[cell] === "ok");
-    if (!groups.length) return left ? h("p", { class: "note" }, "The predictions of this cell are left out, see below the table; predictions.parquet has them.") : null;
+    const there = D.sides.filter((side) => side.labels && side.status[cell] === "ok");
+    if (!groups.length) return there.length ? h("p", { class: "note" }, "The predictions of this cell are left out, see below the table; predictions.parquet has them.") : null;
     if (D.runs[groups[0].run].classes.length > D.confused) return null;
     const made = groups.slice(0, 8).map((g) => confusion(D.labels.true[g.run], g.labels, "true", g.sides.join(", "), g.run));
     for (let i = 0; i < groups.length && made.length < 11; i++) for (let j = i + 1; j < groups.length && made.length < 11; j++) {
       if (groups[i].run === groups[j].run) made.push(confusion(groups[i].labels, groups[j].labels, groups[i].sides.join(", "), groups[j].sides.join(", "), groups[i].run));
     }
-    return foldable("Confusion matrices", `Confusion matrices (test samples): ${groups.length === 1 ? "one, all label alike" : `${made.length}, of each and of one against another`}`, () => h("div", { class: "confusions" }, made), false);
+    return foldable("Confusion matrices", `Confusion matrices (test samples): ${groups.length === 1 ? (groups[0].sides.length > 1 && groups[0].sides.length === there.length ? "one, all label alike" : `one, of ${groups[0].sides.join(", ")}`) : `${made.length}, of each and of one against another`}`, () => h("div", { class: "confusions" }, made), false);
   }
   const folds = {};
   function foldable(name, summary, content, opened) {
@@ -752,7 +764,7 @@
     const columns = table.columns, wanted = state.filter.trim().toLowerCase().split(/\s+/).filter(Boolean);
     rows = [];
     for (let cell = 0; cell < CELLS; cell++) {
-      if (state.differing && !((least(cell) ?? 1) < 1)) continue;
+      if (state.differing && !D.pairs.some((p) => p.apart.has(cell))) continue;
       const values = columns.map((c) => c.of(cell)), texts = values.map((v, k) => columns[k].text(v));
       const line = `${named(cell)} ${texts.join(" ")}`.toLowerCase();
       if (wanted.every((word) => line.includes(word))) rows.push({ cell, values, texts });

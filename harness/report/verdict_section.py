@@ -104,7 +104,7 @@ def _alike(reference: str, own: Sequence[CellAgreement], metric: str) -> str:
         {
             "label": c.side.label,
             "cells": int(c.both.sum()),
-            "identical": int((c.alike == 1).sum()),
+            "identical": int(c.same.sum()),
             "median": float(np.nanmedian(c.alike)),
         }
         for c in own
