@@ -75,7 +75,7 @@ def probe_step(backend: Backend, trial: Trial, step: int, state: State) -> Probe
     """
     rows = trial.plan.rows(step)[0]
     probed = ProbedStep(Batch.of(trial, rows), state.weights, StepRules.of(trial))
-    training = replace(trial.training, optimizer="sgd", momentum=0.0, nesterov=False)
+    training = replace(trial.training, optimizer="sgd", momentum=0.0, nesterov=False, patience=None)
     if backend.unsupported(trial.network, training):
         return probed
     layers = range(1, trial.network.layers + 1)
