@@ -58,6 +58,7 @@ BACKENDS = (
     "plan",
     "padding",
     "formulas",
+    "early_stopping",
     "distance",
     "frameworks",
     "process_state",

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from backends import MLPBackendClassifier
-from backends.early_stopping import TrainingPath
-from backends.network import Network, Training, Weights
+from backends.network import Training
 from backends.plan import Plan
 from backends.registry import find
 from backends.testing.problem import SAMPLES, network_of, problem
@@ -18,7 +17,6 @@ from harness.data.split import split_rows
 from harness.experiment.experiment import experiment_from, experiment_kept
 from harness.parity.parity import parity
 from harness.parity.verdict import ParityOutcome
-from harness.roundoff.patience import Patience
 from harness.roundoff.reference import reference_path, reference_stops
 from harness.roundoff.trial import trial
 from harness.training.run_unit import unit_weights
@@ -37,58 +35,6 @@ SMALL = {
     "tol": 1e-4,
 }
 SERIAL = Execution(executor="serial")
-
-
-def stops_of_the_rule(losses, training):
-    """After how many epochs each cell stops by the backends' rule, whatever the losses: (epochs, cells)."""
-    epochs, cells = losses.shape
-    network = Network(1, (), 1, output="identity")
-    start = Weights((np.zeros((1, 1, 1)),), (np.zeros((1, 1)),))
-    plan = Plan(
-        start,
-        np.zeros((1, epochs), int),
-        np.arange(epochs + 1),
-        (epochs,),
-        steps_per_epoch=1,
-        validation=np.array([0]),
-    )
-    path = TrainingPath(np.zeros((1, 1)), np.zeros(1), network, training, plan)
-    for epoch, _ in path.segments():
-        # a prediction b of a target 0 costs b^2 / 2
-        b = np.sqrt(2 * losses[epoch])[:, None]
-        path.add(Weights((np.zeros((cells, 1, 1)),), (b,)))
-    fit = path.fit()
-    return np.array(fit.steps), fit.weights.b[0][:, 0] ** 2 / 2
-
-
-@pytest.mark.parametrize(("patience", "tol"), [(1, 0.0), (2, 0.05), (4, 0.0)])
-def test_the_rule_is_that_of_keras_early_stopping(patience, tol):
-    keras = pytest.importorskip("keras")
-    rng = np.random.default_rng(patience)
-    losses = rng.uniform(0.1, 1, (15, 40)) ** 2
-    losses[1:][rng.random((14, 40)) < 0.02] = np.nan  # Keras never gets over one at the start
-    expected = []
-    for cell in losses.T:
-        callback = keras.callbacks.EarlyStopping(
-            monitor="val_loss", min_delta=tol, patience=patience, mode="min"
-        )
-        callback.set_model(type("Model", (), {"stop_training": False})())
-        callback.on_train_begin()
-        for epoch, loss in enumerate(cell):
-            callback.on_epoch_end(epoch, {"val_loss": loss})
-            if callback.model.stop_training:
-                break
-        expected.append(epoch + 1)
-    training = Training(patience=patience, tol=tol, dtype="float64")
-    steps, kept = stops_of_the_rule(losses, training)
-    assert len(set(expected)) > 3
-    assert steps.tolist() == expected
-    last = losses[np.array(expected) - 1, np.arange(40)]
-    np.testing.assert_allclose(kept, last, rtol=1e-12)  # the last weights are kept
-    rule = Patience(training, Plan(None, np.zeros((1, 1)), np.arange(16), (15,), 1), 40)
-    for epoch, now in enumerate(losses, start=1):
-        rule.look(epoch, lambda now=now: now)
-    assert rule.stops.tolist() == expected
 
 
 @pytest.mark.parametrize("kind", ["several", "two", "regression"])
