@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.document.page import page
+from harness.document.section import Section, Title
 from harness.study.effects import axis_rankings, axis_shares
 from harness.study.maps import StudyTable, study_map
-from harness.study.section import study_table
+from harness.study.section import _maps_section, study_table
 from harness.study.study import StudyResult
 
 
@@ -63,6 +65,21 @@ def test_what_is_lacking_at_one_data_set_is_no_mean_over_the_others():
     words = study_map(table, "hidden", "backend").alt
     assert "90" in words
     assert axis_rankings(table) == []  # two data sets are left that have both
+
+
+def test_the_page_has_a_map_of_each_two_axes_of_which_one_is_chosen():
+    pictures = _maps_section(study_table(made_up(AXES, spread)), []).pictures
+    # this study has one eta and one lmbd, which are no axes of a map
+    assert [picture.choice for picture in pictures] == ["activation × hidden"]
+    made = made_up(AXES | {"epochs": ["1", "2"]}, lambda a, b, epochs, repeat: spread(a, b, repeat))
+    pictures = _maps_section(study_table(made), []).pictures
+    assert len(pictures) == 3
+    section = Section("Maps", pictures=pictures)
+    words = page(Title("a study", ""), [section], {one.name: b"<svg/>" for one in pictures})
+    assert words.count('type="radio"') == 3
+    assert words.count(" checked>") == 1
+    for one in pictures:
+        assert f'<label for="pick-{one.name}">{one.choice}</label>' in words
 
 
 def test_a_map_says_where_not_all_that_is_averaged_over_is_there():
