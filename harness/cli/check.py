@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -150,7 +151,7 @@ def check_command(
         if explain:
             raise InputError(
                 "explain: found with the baseline of a study; allowed: of one of its points "
-                f"(--folder {folder}/{baseline} --baseline {points[0]})"
+                f"(--folder {quote(f'{folder}/{baseline}')} --baseline {quote(points[0])})"
             )
         how = {
             "backends": names or None,

@@ -274,7 +274,7 @@ def _refuse_kinds(survey: Survey) -> None:
         unusable = ",".join(n for n in frame.columns if n in (*names, *texts))
         survey.refuse(
             f"dataset: column {'; column '.join(told)} in {survey.name!r}; allowed: numbers and "
-            f"categories. Leave out what cannot be used: --drop {unusable}",
+            f"categories. Leave out what cannot be used: --drop {quote(unusable)}",
             drop=unusable,
         )
     if mixed := kinds.get("mixed", []):
@@ -293,7 +293,7 @@ def _refuse_kinds(survey: Survey) -> None:
         survey.refuse(
             f"dataset: {survey.name!r} has text in columns of numbers: {listed_names(told)}; allowed: "
             f"numbers, and ?, NA, N/A, nan, null or nothing for a missing one; {advice}or leave them out: "
-            f"--drop {','.join(mixed)}",
+            f"--drop {quote(','.join(mixed))}",
             **means,
         )
 
@@ -333,7 +333,7 @@ def _sort_out_rows(survey: Survey, experiment: Experiment) -> None:
             if not len(frame):
                 survey.refuse(
                     f"dataset: no row of {survey.name!r}{part.where} is whole; allowed: --missing impute, "
-                    f"or leave out what is mostly missing: --drop {counts.idxmax()}",
+                    f"or leave out what is mostly missing: --drop {quote(str(counts.idxmax()))}",
                     missing="impute",
                     drop=str(counts.idxmax()),
                 )
@@ -467,7 +467,7 @@ def _check_range(survey: Survey, part: Part, x: NDArray[Any]) -> None:
     survey.refuse(
         f"dataset: {survey.name!r} has infinite values or such as float32 cannot hold in "
         f"{listed_names(told)}; allowed: finite numbers up to 3.4e38. Divide the column by a power of "
-        f"ten, or leave it out: --drop {','.join(wrong)}",
+        f"ten, or leave it out: --drop {quote(','.join(wrong))}",
         drop=",".join(wrong),
     )
 

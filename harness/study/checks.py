@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from shlex import quote
 from typing import Any
 
 import pandas as pd
@@ -72,12 +73,12 @@ def study_baselines(name: str, folder: str) -> list[str]:
     if not home.fs.isdir(home.root) or home.exists("baseline.json"):
         return []
     there, known = baseline_names(home.address), _points_there(home)
-    again = f"'harness baseline save STUDY --name {name} --replace' saves it again"
+    again = f"'harness baseline save STUDY --name {quote(name)} --replace' saves it again"
     if known is None:
         if there:
             raise InputError(
                 f"baseline: {home.address!r} has no {POINT_LIST}, which names a study's points; {again}, "
-                f"--folder {home.address} --baseline {there[0]} takes one of those in it"
+                f"--folder {quote(home.address)} --baseline {quote(there[0])} takes one of those in it"
             )
         return []
     if not known["saved"]:
