@@ -63,6 +63,8 @@ def test_figures_are_shown_by_a_notebook(result):
         result.heatmap(),
         result.heatmap("validation_loss", backends="numpy"),
         result.heatmap("test_accuracy", reference="numpy"),
+        result.heatmap("seconds"),
+        result.heatmap("seconds", reference="numpy"),
         result.learning_curves(),
         result.learning_curves("numpy", *CELL),
         result.confusion(["sklearn"], *CELL),
@@ -170,6 +172,9 @@ def test_a_cell_that_is_not_there_is_told(result):
         result.plan("nunpy")
     with pytest.raises(InputError, match="did you mean 'test_accuracy'"):
         result.heatmap("test_acuracy")
+    for column in ("eta", "repeat", "backend", "reason"):
+        with pytest.raises(InputError, match=r"column: .*allowed: train_accuracy"):
+            result.heatmap(column)
     with pytest.raises(InputError, match="eta and lmbd"):
         result.confusion(eta=0.1)
 
