@@ -62,12 +62,15 @@ def hooks_of(name):
         {},
         {"momentum": 0.9, "activation": "sigmoid"},
         {"optimizer": "adam", "eta": [0.01], "activation": "relu"},
+        {"optimizer": "rmsprop", "eta": [0.01], "activation": "sigmoid"},
+        {"optimizer": "adagrad", "eta": [0.1]},
     ],
-    ids=["descent", "momentum", "adam"],
+    ids=["descent", "momentum", "adam", "rmsprop", "adagrad"],
 )
 def test_what_nobody_said_is_found_from_the_weights(settings, tmp_path):
     path = made(tmp_path, **settings)
-    unsaid = ("optimizer", "activation", "eta", "lmbd", "momentum", "nesterov", "beta_1", "beta_2")
+    forms = ("optimizer", "activation", "eta", "lmbd")
+    unsaid = (*forms, "momentum", "nesterov", "beta_1", "beta_2", "rho")
     parity = judge_recording(read_recording(told_again(path, tmp_path / "b.npz", drop=unsaid)))
     assert parity.agrees
     given = IRIS | settings

@@ -420,18 +420,19 @@ def _completed(
             if key not in about and shown.about.get("momentum", 0.0) > 1e-3:
                 found[key] = shown.about[key]
     guess = {**about, **found}
-    guess.setdefault("eta", shown.about.get("eta", 0.01))
+    guess = {key: shown.about[key] for key in ("eta", "lmbd", "rho") if key in shown.about} | guess
+    guess.setdefault("eta", 0.01)
     fitted, _ = fitted_settings(replace(trace, rules=rules_of(recording, guess)), {})
     values = {one.name: one for one in fitted}
     if "eta" in lacking:
         found["eta"] = values["eta"].rounded
     if "momentum" in found:
         found["momentum"] = values["momentum"].rounded if "momentum" in values else 0.0
-    if found.get("optimizer") == "adam":
-        for key in ("beta_1", "beta_2"):
-            # what the steps cannot tell is as usual
-            if key not in about and values[key].known:
-                found[key] = values[key].rounded
+    constants = {"adam": ("beta_1", "beta_2"), "rmsprop": ("rho",)}
+    for key in constants.get(found.get("optimizer", ""), ()):
+        # what the steps cannot tell is as usual
+        if key not in about and values[key].known:
+            found[key] = values[key].rounded
     if "lmbd" in lacking:
         own = {name: one.rounded for name, one in values.items() if name.startswith("lmbd on ")}
         strengths = {name.removeprefix("lmbd on "): value for name, value in own.items()}
