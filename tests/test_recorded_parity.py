@@ -21,11 +21,11 @@ from harness.errors import InputError
 from harness.experiment.experiment import experiment_from
 from harness.lecture import programs
 from harness.lecture.programs import notes_task
-from harness.parity.effective_settings import Setting
-from harness.parity.recorded_pair import compare_recordings
-from harness.parity.recorded_parity import judge_recording
-from harness.parity.recorded_section import feedback_table, initial_weights_table, recorded_points
+from harness.mistakes.effective_settings import Setting
 from harness.parity.verdict import ParityOutcome
+from harness.recordings.judgement import judge_recording
+from harness.recordings.pair import compare_recordings
+from harness.recordings.section import feedback_table, initial_weights_table, recorded_points
 
 IRIS = COMMON | TASKS["iris"] | {"activation": "tanh", "backends": ["numpy"]}
 

@@ -18,9 +18,9 @@ from scipy.optimize import minimize_scalar
 
 from backends.network import Array
 from backends.recording import ACTIVATION_NAMES
-from harness.parity.mistake import Change, Mistake
-from harness.parity.reference_step import StepRules, Tensors, tensors
-from harness.parity.step_trace import StepTrace
+from harness.mistakes.mistake import Change, Mistake
+from harness.mistakes.reference_step import StepRules, Tensors, tensors
+from harness.mistakes.step_trace import StepTrace
 
 FITTED_STEPS = 12  # that constants are fitted on
 _ITERATIONS = 40

@@ -13,15 +13,24 @@ from numpy.typing import NDArray
 
 from backends.recording import Recording
 from harness.document.words import series
-from harness.parity.effective_settings import Identified, Setting, fitted_settings, identified
-from harness.parity.explanation import Explanation, explain
-from harness.parity.initial_weights import start_as_said
-from harness.parity.known_forward_mistakes import float32_inside_float64
-from harness.parity.known_mistakes import catalogue
-from harness.parity.known_optimiser_mistakes import rate_changes
-from harness.parity.mistake import Mistake
-from harness.parity.random_steps import dropout, gradient_noise
-from harness.parity.recorded_rules import (
+from harness.mistakes.catalogue import catalogue
+from harness.mistakes.effective_settings import Identified, Setting, fitted_settings, identified
+from harness.mistakes.explanation import Explanation, explain
+from harness.mistakes.forward_mistakes import float32_inside_float64
+from harness.mistakes.initial_weights import start_as_said
+from harness.mistakes.mistake import Mistake
+from harness.mistakes.optimiser_mistakes import rate_changes
+from harness.mistakes.random_steps import dropout, gradient_noise
+from harness.mistakes.reference_step import Batch, StepRules
+from harness.mistakes.step_trace import (
+    LARGEST_LIMIT,
+    RMS_LIMIT,
+    StepTrace,
+    largest,
+    root_mean_squares,
+)
+from harness.parity.verdict import TAKES_THE_PATH, ParityOutcome
+from harness.recordings.rules import (
     USUAL,
     after,
     corrected_root,
@@ -35,15 +44,6 @@ from harness.parity.recorded_rules import (
     squared_error,
     traced,
 )
-from harness.parity.reference_step import Batch, StepRules
-from harness.parity.step_trace import (
-    LARGEST_LIMIT,
-    RMS_LIMIT,
-    StepTrace,
-    largest,
-    root_mean_squares,
-)
-from harness.parity.verdict import TAKES_THE_PATH, ParityOutcome
 
 _NUMBERS = 3e7  # that are looked at, steps times weights
 _MOST_STEPS = 3000

@@ -20,7 +20,7 @@ from harness.document.number_words import listed
 from harness.errors import InputError
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.experiment import Experiment
-from harness.parity.recorded_rules import rules_of, targets_in
+from harness.recordings.rules import rules_of, targets_in
 from harness.results.file_names import file_name
 from harness.roundoff.trial import Trial, trial
 
