@@ -16,6 +16,7 @@ import pytest
 from harness.api import run
 from harness.cli.baseline import save_command
 from harness.cli.main import command_line
+from harness.cli.places import write_in_place, write_text
 from harness.document.pull_request import LONGEST, in_place, pull_request_comment
 from harness.document.section import Section, Table
 from harness.experiment.execution import Execution
@@ -269,6 +270,20 @@ def test_a_comment_takes_its_own_place_and_nobody_elses():
     assert both == f"# mine\n{one}{two}"
     assert in_place(both, "check a", again) == f"# mine\n{again}{two}"
     assert in_place("", "check a", one) == one
+
+
+def test_what_stands_in_a_file_stays_and_one_that_cannot_be_written_is_told(tmp_path, capsys):
+    file = tmp_path / "summary.md"
+    file.write_bytes(b"\xffmine\n")
+    for words in ("first", "second"):
+        write_in_place(str(file), "a", pull_request_comment("a", "pass", [Section("s", [words])]))
+    text = file.read_bytes()
+    assert text.startswith(b"\xffmine\n<!--")
+    assert b"second" in text
+    assert b"first" not in text
+    write_text(str(tmp_path), "a folder")
+    write_in_place(str(file / "below"), "a", "a file")
+    assert capsys.readouterr().err.count("cannot be written") == 2
 
 
 def test_nothing_in_a_comment_is_markup_or_a_mark_of_another():

@@ -80,7 +80,7 @@ def trial_along(recording: Recording) -> Trial:
     rules = rules_of(recording, recording.about)
     if rules.conventions:
         raise InputError(
-            f"{recording.path}: found {listed([one.words for one in rules.conventions])}; allowed with "
+            f"{recording.path}: found {listed(list(map(str, rules.conventions)))}; allowed with "
             "--backend: one eta and one lmbd, of weight matrices alone, optimisers as numpy has them, "
             "nothing clipped, weighted, smoothed or frozen"
         )
