@@ -93,9 +93,10 @@ class Section:
     """A titled part of a report; what is empty is left out.
 
     ``text`` are paragraphs and ``points`` a list, both plain words in which `backticks` mark code;
-    ``code`` is a block to be copied. Shown in the order of the fields. ``faults`` are those of
-    the points that say what could not be made. On the page a section with a ``summary`` is folded, and
-    this line of plain words stands for it.
+    ``code`` is a block to be copied. Shown in the order of the fields, but that ``method``, paragraphs on
+    how it was found, follows the text where nothing can be folded and stands at the end where it can.
+    ``faults`` are those of the points that say what could not be made. On the page a section with a
+    ``summary`` is folded, and this line of plain words stands for it.
     """
 
     title: str
@@ -107,6 +108,7 @@ class Section:
     kind: Literal["plain", "verdict", "warning"] = "plain"
     faults: Sequence[str] = ()
     summary: str = ""
+    method: Sequence[str] = ()
 
     @property
     def anchor(self) -> str:

@@ -50,14 +50,20 @@ def parity_sections(parity: Parity) -> list[Section]:
     table = tensor_table(parity)
     if len(table):
         caption = "Largest errors, and what was allowed there"
-        sections.append(Section("Errors by tensor", tables=[Table(table, caption, folded=True)]))
+        sections.append(
+            Section("Errors by tensor", tables=[Table(table, caption)], summary=caption)
+        )
     if len(parity.stock):
         sections.append(_stock_section(parity.stock))
     if len(parity.checks):
         shown = parity.checks[["backend", "check", "verdict", "words"]].copy()
         shown["check"] = shown["check"].str.replace("_", " ")
-        tables = [Table(shown, "Checks of backends.testing", folded=True)]
-        sections.append(Section("Conformance", tables=tables))
+        counts = ", ".join(
+            f"{n} {verdict}" for verdict, n in shown["verdict"].value_counts().items()
+        )
+        summary = f"{counts}, of the checks that every backend goes through"
+        tables = [Table(shown, "Checks of backends.testing")]
+        sections.append(Section("Conformance", tables=tables, summary=summary))
     if len(parity.chaos):
         sections.append(chaos_section(parity.chaos))
     return sections
@@ -70,7 +76,10 @@ def _stock_section(stock: pd.DataFrame) -> Section:
         "against each other in two cells over the first steps; parity --stock judges the stock program "
         "itself, over the whole path."
     )
-    return Section("Stack and stock program", [text], tables=[Table(stock_table(stock))])
+    summary = "each library as its documentation teaches it, against all cells at once"
+    return Section(
+        "Stack and stock program", [text], tables=[Table(stock_table(stock))], summary=summary
+    )
 
 
 def parity_section(parity: Parity) -> Section:
@@ -85,11 +94,12 @@ def parity_section(parity: Parity) -> Section:
         pictures.append(Picture("error-by-step", partial(error_by_step, parity), caption, alt))
     return Section(
         "Parity",
-        text=[parity_headline(parity), _METHOD, _FLOAT32],
+        text=[parity_headline(parity)],
         points=[f"{point}." for point in [*parity_points(parity), *_check_points(parity.checks)]],
         tables=[Table(verdict_table(parity))] if parity.verdicts else [],
         pictures=pictures,
         kind="warning" if parity.exit_code else "verdict",
+        method=[_METHOD, _FLOAT32],
     )
 
 
