@@ -46,7 +46,9 @@ def parity_sections(parity: Parity) -> list[Section]:
         caption = f"Step {divergence.step}, in the order of computation"
         tables = [Table(step_table(divergence), caption)] if len(divergence.tensors) else []
         text = [f"{divergence_sentence(divergence)}."]
-        sections.append(Section(title, text, tables=tables, kind="warning"))
+        where = f"step {divergence.step}, first in {tensor_words(divergence.first)}"
+        summary = where if divergence.step and divergence.first else "the weights of a cell agree"
+        sections.append(Section(title, text, tables=tables, kind="warning", summary=summary))
     table = tensor_table(parity)
     if len(table):
         caption = "Largest errors, and what was allowed there"
@@ -152,8 +154,9 @@ def followed_words(parity: Parity, repeat: int, cells: int) -> str:
 
 
 def parity_points(parity: Parity) -> list[str]:
-    """What stands beside the headline: who is alike, where they part, who was not compared."""
-    said = [*parity.notes, *(kink_sentence(kink) for kink in parity.kinks)]
+    """What stands beside the headline: where they part, who was not compared, who is alike."""
+    said = [divergence_sentence(divergence) for divergence in parity.divergences]
+    said += [*parity.notes, *(kink_sentence(kink) for kink in parity.kinks)]
     silent = (
         ParityOutcome.FAILED,
         ParityOutcome.NOT_COMPARABLE,
@@ -173,7 +176,7 @@ def parity_points(parity: Parity) -> list[str]:
     said += stock_points(parity.stock)
     for dtype, pairs in parity.alike.items():
         said += [f"{one} and {other} agree with each other in {dtype}" for one, other in pairs]
-    return said + [divergence_sentence(divergence) for divergence in parity.divergences]
+    return said
 
 
 def _check_points(checks: pd.DataFrame) -> list[str]:
