@@ -265,9 +265,11 @@ def test_points_are_compared_and_checked_with_one_correction_for_all(tmp_path):
     assert {v.outcome for v in verdicts.values()} == {"pass"}
     assert {v.rules.alpha for v in verdicts.values()} == {0.01}
     _let_fall(Path(made.address, made.points["folder"].iloc[1]))
-    judged = ["--backend", "numpy", "--run", made.address]
+    judged = ["--backend", "numpy", "--run", made.address, "--page", str(tmp_path / "page")]
     told = harness("check", "--baseline", "b", "--folder", kept, *judged, code=1)
     assert "Fail: 1 of 2 points" in told
+    page = Path(tmp_path, "page", "check.html").read_text()
+    assert all(f">{point}</h2>" in page for point in points)
 
 
 def _let_fall(place: Path) -> None:
