@@ -272,8 +272,11 @@ def test_points_are_compared_and_checked_with_one_correction_for_all(tmp_path):
     _let_fall(Path(made.address, made.points["folder"].iloc[1]))
     xml = tmp_path / "check.xml"
     judged = ["--backend", "numpy", "--run", made.address, "--junit", str(xml), "--github"]
+    judged += ["--page", str(tmp_path / "page")]
     told = harness("check", "--baseline", "b", "--folder", kept, *judged, code=1)
     assert "Fail: 1 of 2 points" in told
+    page = Path(tmp_path, "page", "check.html").read_text()
+    assert all(f">{point}</h2>" in page for point in points)
     assert told.count("::error title=harness check") >= 1
     suite = ElementTree.parse(xml).find("testsuite")
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from xml.etree import ElementTree
 
 from harness.check.decisive_tests import Primary
 from harness.check.findings import Finding
-from harness.check.section import check_headline, check_points, check_section
+from harness.check.section import (
+    baseline_section,
+    check_headline,
+    check_points,
+    check_section,
+    run_name,
+)
 from harness.check.verdict import CheckVerdict
 from harness.document.foreign_text import visible
 from harness.document.number_words import change, probability
 from harness.document.plain import plain
 from harness.document.pull_request import pull_request_comment
+from harness.document.section import Title
+from harness.document.writer import PageAddress, write_sections
+from harness.results.run_folder import RunFolder
 
 _SHOWN = 50  # cells that JSON lists
 
@@ -61,6 +70,18 @@ def _primary(primary: Primary) -> dict[str, Any]:
 def check_markdown(verdict: CheckVerdict) -> str:
     """The verdict for a CI summary or a pull request, between its marks."""
     return pull_request_comment(comment_name(verdict), verdict.outcome, [check_section(verdict)])
+
+
+def write_check(verdict: CheckVerdict, address: str) -> PageAddress:
+    """Write check.md and check.html, the verdict and beside it the baseline's origin; the page's address."""
+    held = baseline_section(verdict.baseline)
+    name, summary = (
+        verdict.baseline.name,
+        "what it was made from, when, and how stable its cells are",
+    )
+    sections = [check_section(verdict), replace(held, kind="plain", summary=summary)]
+    title = Title(f"Check against {name}", f"{run_name(verdict)} · {held.text[0]}")
+    return write_sections(title, sections, RunFolder(address), "check")
 
 
 def comment_name(verdict: CheckVerdict) -> str:

@@ -15,6 +15,7 @@ from harness.cli.options import DEBUG
 from harness.cli.places import (
     require_lasting,
     require_writable,
+    unwritten_is_told,
     write_in_place,
     write_text,
 )
@@ -108,6 +109,14 @@ def check_command(
             rich_help_panel=_OUT,
         ),
     ] = None,
+    page: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for check.html and check.md: the verdict as a page that opens offline.",
+            rich_help_panel=_OUT,
+        ),
+    ] = None,
     github: Annotated[
         bool | None,
         typer.Option(
@@ -132,6 +141,7 @@ def check_command(
     from harness.check.baseline import load_baseline
     from harness.check.check import check, checked_experiment
     from harness.check.decisive_tests import MOST_TIMES, CheckRules, planned_looks
+    from harness.check.formats import write_check
     from harness.check.power_table import power_section
     from harness.check.section import check_section
     from harness.cli.console import console
@@ -139,11 +149,14 @@ def check_command(
     from harness.cli.sections import show_section
     from harness.errors import InputError
     from harness.experiment.execution import Execution
+    from harness.results.run_folder import RunFolder
     from harness.study.checks import check_study, study_baselines
 
     for flag, file in (("junit", junit), ("markdown", markdown)):
         require_writable(flag, file)
     require_lasting(output)
+    if page is not None:
+        RunFolder(page).require_writable()
     names = [n.strip() for part in backend or [] for n in part.split(",") if n.strip()]
     rules, out = CheckRules(margin, alpha, strict), console()
     settings: dict[str, Any] = {"threads": threads} | ({"jobs": jobs} if jobs else {})
@@ -168,6 +181,7 @@ def check_command(
             junit,
             markdown,
             github,
+            page,
         )
     held = load_baseline(baseline, folder)
     experiment = checked_experiment(held, names or None, repeats)
@@ -204,6 +218,9 @@ def check_command(
         if verdict.run:
             out.print(f"run: {verdict.run.address}", highlight=False, soft_wrap=True)
     _write(verdict, junit, markdown)
+    if page is not None:
+        with unwritten_is_told("the page"):
+            err.print(f"page: {write_check(verdict, page)}", highlight=False, soft_wrap=True)
     _annotate([verdict], github, json)
     raise typer.Exit(verdict.exit_code)
 
@@ -216,13 +233,14 @@ def _check_points(
     junit: str | None,
     markdown: str | None,
     github: bool | None,
+    page: str | None,
 ) -> NoReturn:
     """Judge every point of a study, tell of each as it comes, and end the command."""
     from harness.check.formats import check_json, points_junit
     from harness.cli.console import console
     from harness.cli.sections import show_section
     from harness.document.pull_request import pull_request_comment
-    from harness.study.checks import checks_code, checks_section, checks_word
+    from harness.study.checks import checks_code, checks_section, checks_word, write_checks
 
     made: dict[str, CheckVerdict] = {}
     err = console(stderr=True)
@@ -243,6 +261,9 @@ def _check_points(
         comment = f"check {name}"
         text = pull_request_comment(comment, checks_word(list(made.values())), [section])
         write_in_place(markdown, comment, text)
+    if page is not None:
+        with unwritten_is_told("the page"):
+            err.print(f"page: {write_checks(name, section, made, page)}", highlight=False)
     _annotate(list(made.values()), github, json)
     raise typer.Exit(checks_code(list(made.values())))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from shlex import quote
@@ -19,10 +19,12 @@ from harness.check.baseline import (
 )
 from harness.check.check import check
 from harness.check.decisive_tests import CheckRules
+from harness.check.section import check_headline, check_section
 from harness.check.verdict import CheckVerdict
-from harness.document.number_words import listed
-from harness.document.section import Section, Table
+from harness.document import number_words
+from harness.document.section import Section, Table, Title
 from harness.document.words import paragraphs
+from harness.document.writer import PageAddress, write_sections
 from harness.errors import ExitCode, InputError
 from harness.results.file_names import folder_name
 from harness.results.manifest import now
@@ -87,7 +89,8 @@ def study_baselines(name: str, folder: str) -> list[str]:
     if lost:
         raise InputError(
             f"baseline: {home.address!r} lacks {len(lost)} of {len(known['points'])} points "
-            f"({listed(lost)}); git checkout {home.address} brings back what was deleted, {again}"
+            f"({number_words.listed(lost)}); git checkout {home.address} brings back what was deleted, "
+            f"{again}"
         )
     return list(known["points"])
 
@@ -136,7 +139,19 @@ def checks_word(verdicts: Sequence[CheckVerdict]) -> str:
     return "fail" if "fail" in outcomes else "pass" if outcomes == {"pass"} else "undecided"
 
 
-def checks_section(verdicts: dict[str, CheckVerdict], alpha: float) -> Section:
+def write_checks(
+    name: str, section: Section, verdicts: Mapping[str, CheckVerdict], address: str
+) -> PageAddress:
+    """Write check.md and check.html of a study: all points in a table, each point's check folded."""
+    points = [
+        replace(check_section(v), title=point, kind="plain", summary=check_headline(v))
+        for point, v in verdicts.items()
+    ]
+    title = Title(f"Check against {name}", number_words.count(len(points), "point"))
+    return write_sections(title, [section, *points], RunFolder(address), "check")
+
+
+def checks_section(verdicts: Mapping[str, CheckVerdict], alpha: float) -> Section:
     """All points' verdicts: a row each, and what failed."""
     rows = [
         [point, v.outcome, v.word, v.repeats, "; ".join([*map(str, v.failures), *v.obstacles])]
