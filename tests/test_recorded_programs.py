@@ -215,7 +215,7 @@ def test_hold_on_the_command_line(tmp_path):
     good = held("script.py:model", "--data", "d.npz", "--json")
     assert good.returncode == 0, good.stderr
     assert json.loads(good.stdout)["recordings"][0]["outcome"] == "same to round-off"
-    assert (tmp_path / "model-parity" / "parity.html").is_file()
+    assert "explorer-data" in (tmp_path / "model-parity" / "parity.html").read_text()
     wrong = held("script.py:mode", "--data", "d.npz")
     assert wrong.returncode == 2
     assert "did you mean 'model'?" in wrong.stderr

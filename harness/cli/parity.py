@@ -213,8 +213,7 @@ def parity_command(
     if markdown is not None:
         from harness.parity.record import parity_comment
 
-        with unwritten_is_told(repr(markdown)):
-            write_in_place(markdown, *parity_comment(result))
+        write_in_place(markdown, *parity_comment(result))
     waiting.until(time.perf_counter(), "training and comparing")
     page = PageAddress("none")
     with unwritten_is_told("parity"):

@@ -34,6 +34,7 @@ def judge_files(
     from harness.document.section import Title
     from harness.document.writer import write_sections
     from harness.recordings.judgement import judge_recording
+    from harness.recordings.misfit_values import misfits_explorer
     from harness.recordings.pair import compare_recordings, pair_headline
     from harness.recordings.section import parity_junit, recorded_headline, recorded_json
     from harness.results.run_folder import RunFolder
@@ -59,7 +60,9 @@ def judge_files(
         told |= _pair_json(pair, pair_headline(pair))
     folder.write_json("parity.json", told)
     about = ", ".join(one.name for one in judged)
-    page = write_sections(Title("Parity of recordings", about), [*shown, *more], folder, "parity")
+    explorer = None if feedback else misfits_explorer(judged)
+    title = Title("Parity of recordings", about)
+    page = write_sections(title, [*shown, *more], folder, "parity", explorer)
     if junit is not None:
         cases = [(one.name, "steps", one.exit_code, recorded_headline(one)) for one in judged]
         if pair:
