@@ -171,8 +171,8 @@ class Backend(ABC):
         for option in _OF_TRAINING:
             value = getattr(training, option)
             if value != getattr(PLAIN, option) and option not in self.heeds:
-                what = "stop early" if option == "patience" else "heed it"
-                return f"{option} is {value!r}, and {self.name} does not {what}"
+                stops = {"patience": "stop early", "monitor": "stop early by it"}
+                return f"{option} is {value!r}, and {self.name} does not {stops.get(option, 'heed it')}"
         return None
 
     def train_one(
