@@ -42,7 +42,7 @@ from harness.results.run_folder import (
     parquet_frame,
 )
 from harness.training.contract import BackendFault, guarded_backend
-from harness.training.evaluate import PARTS
+from harness.training.evaluate import CERTAINTY, PARTS
 from harness.training.run_unit import without_result
 from harness.training.scores import score_names
 from harness.training.status import SETTLED, Status
@@ -489,7 +489,7 @@ def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.Da
     rows = rows.reindex(columns=[*rows.columns, *(c for c in measured if c not in rows)])
     return {
         "records": rows[[*KEY, "status", "reason", *measured, "seconds"]],
-        "predictions": rows[[*KEY, "predicted"]],
+        "predictions": rows[[*KEY, "predicted", *(name for name in CERTAINTY if name in rows)]],
         "curves": _curves(rows),
         "targets": _targets(work),
     }

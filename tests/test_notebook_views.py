@@ -100,7 +100,12 @@ def test_networks_trained_again_label_as_in_the_run(result, backend, caplog):
         kept = names[result.predicted(backend, *CELL, repeat)]
         assert table["predicted"].tolist() == kept.tolist()
         assert table["target"].tolist() == names[result.target(repeat)].tolist()
-        np.testing.assert_allclose(table.filter(like="p(").sum(axis=1), 1, rtol=1e-5)
+        shares = np.sort(table.filter(like="p(").to_numpy(), axis=1)
+        np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+        p = result.predictions.set_index(["backend", "eta", "lmbd", "repeat"])
+        sure = p.loc[(backend, *CELL, repeat)]
+        np.testing.assert_allclose(sure["probability"], shares[:, -1], rtol=1e-3)
+        np.testing.assert_allclose(sure["lead"], shares[:, -1] - shares[:, -2], atol=1e-3)
     assert not caplog.records
 
 
