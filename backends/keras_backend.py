@@ -84,7 +84,8 @@ class KerasBackend(Backend):
         ),
         Convention(
             "schedule",
-            "eta assigned anew; the stock program: InverseTimeDecay, ExponentialDecay, staircase=True",
+            "eta assigned anew where it changes; the stock program: none, InverseTimeDecay or "
+            "ExponentialDecay with staircase=True",
             "none",
         ),
         Convention(

@@ -179,6 +179,10 @@ def check_momentum(momentum: float, optimizer: str) -> None:
 
 def check_schedule(schedule: str, decay: float, decay_epochs: int) -> None:
     """Refuse sizes of a decay of eta that the schedule does not use; ValueError."""
+    if schedule == "step" and decay > 1:
+        raise ValueError(
+            f"decay: found {decay:g} with schedule step; allowed: at most 1, the factor of eta"
+        )
     if schedule == "constant" and decay != DECAY:
         raise ValueError(f"decay: found {decay:g} with schedule constant; allowed: inverse, step")
     if schedule != "step" and decay_epochs != DECAY_EPOCHS:

@@ -297,7 +297,7 @@ def _set_rate(optimizer: Any, eta: float) -> None:
     for group in optimizer.param_groups:
         for parameter in group["params"] if eta != group["lr"] else ():
             kept = optimizer.state[parameter].get("momentum_buffer")
-            if kept is not None:
+            if kept is not None and eta:
                 kept.mul_(group["lr"] / eta)
         group["lr"] = eta
 

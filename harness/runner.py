@@ -117,13 +117,15 @@ def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
     :class:`~harness.errors.InputError` for what this machine could not hold. ``bounds``: see
     :func:`cut_units`.
     """
-    resolved = resolve(experiment)
-    dataset = load_dataset(experiment)
-    work = _cut_work(resolved, dataset, bounds)
-    return replace(work, dataset=shared(dataset, experiment))
+    work = plan_works({0: experiment}, bounds)[0]
+    if isinstance(work, InputError):
+        raise work
+    return work
 
 
-def plan_works(experiments: Mapping[int, Experiment]) -> dict[int, Work | InputError]:
+def plan_works(
+    experiments: Mapping[int, Experiment], bounds: Sequence[int] = ()
+) -> dict[int, Work | InputError]:
     """The work of each of several experiments, by its number, which is the ``point`` of its units.
 
     In place of what cannot be run there is the error that :func:`plan_work` raises. What several train
@@ -144,7 +146,7 @@ def plan_works(experiments: Mapping[int, Experiment]) -> dict[int, Work | InputE
             full = experiment.model_copy(update=named)
             if key not in loaded:
                 loaded[key] = load_dataset(experiment)
-            work = _cut_work((full, *found[names][1:]), loaded[key])
+            work = _cut_work((full, *found[names][1:]), loaded[key], bounds)
             if key not in prepared:
                 prepared[key] = shared(loaded[key], experiment)
         except InputError as error:
@@ -164,7 +166,7 @@ def _data_key(experiment: Experiment) -> str:
 def _cut_work(
     resolved: tuple[Experiment, dict[str, Backend], dict[str, str]],
     dataset: Dataset,
-    bounds: Sequence[int] = (),
+    bounds: Sequence[int],
 ) -> Work:
     """An experiment whose backends were looked for, cut into units."""
     experiment, backends, missing = resolved

@@ -55,6 +55,10 @@ def test_a_log_range_and_a_list_are_numbers():
         ({"preset": "fare"}, "did you mean 'fair'?"),
         ({"epocs": 3}, "did you mean 'epochs'?"),
         ({"nesterov": True}, "nesterov: needs a momentum above 0"),
+        (
+            {"schedule": "step", "decay": 1.5},
+            "decay: found 1.5 with schedule step; allowed: at most 1",
+        ),
         ({"overrides": {"keras": {"etta": 1}}}, "overrides.keras: 'etta' is not known"),
         ({"overrides": {"kears": {"epochs": 1}}}, "overrides: 'kears' is not known; did you mean"),
         ({"overrides": {"keras": {"epochs": 0}}}, "overrides.keras: epochs: found 0; allowed"),

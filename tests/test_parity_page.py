@@ -15,10 +15,11 @@ from harness.document.page import page
 from harness.document.section import Title
 from harness.experiment.experiment import experiment_from
 from harness.parity import error_values
-from harness.parity.error_values import errors_explorer, misfits_explorer
+from harness.parity.error_values import errors_explorer
 from harness.parity.parity import Parity, parity
 from harness.parity.record import write_parity
-from harness.parity.recorded_section import recorded_sections
+from harness.recordings.misfit_values import misfits_explorer
+from harness.recordings.section import recorded_sections
 
 SUSPECT = "faults:Summed"
 HOSTILE = "</script><img src=x onerror=window.evil=1>"

@@ -15,8 +15,8 @@ from sklearn.datasets import load_iris
 
 from backends.recording import read_recording
 from harness import hold
-from harness.parity.recorded_parity import judge_recording
 from harness.parity.verdict import ParityOutcome
+from harness.recordings.judgement import judge_recording
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "backends" / "README.md").read_text("utf-8")

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from backends.base import Backend
+from backends.base import OPTIONS, Backend
 from backends.formulas import predict
 from backends.network import ACTIVATIONS, Activation, Cells, Network, Training
 from backends.testing.problem import GRID, SAMPLES, Problem, network_of, problem
@@ -47,9 +47,9 @@ TRAININGS: dict[str, Training] = {
     "RMSprop": Training(optimizer="rmsprop"),
     "Adagrad": Training(optimizer="adagrad"),
 }
-# of what divides by the root of a gradient that may be small: float32 loses a digit there; RMSprop's
-# first step is ten times as long as the others'
-_ROUNDING = {"adam": 3.0, "adagrad": 3.0, "rmsprop": 10.0}
+# of what divides by the root of a gradient that may be small: float32 loses digits there (the most that
+# one of this package's backends needs of it: RMSprop on JAX, 4.2)
+_ROUNDING = {"adam": 3.0, "adagrad": 3.0, "rmsprop": 6.0}
 # one training for each option that a backend may leave out
 ASKED: dict[str, Training] = {
     "momentum": Training(momentum=0.5),
@@ -312,7 +312,9 @@ def what_cannot_be_done_is_said(backend: Backend) -> Checked:
     if "activations" not in backend.heeds:
         mixed = replace(network_of(), activation=("relu", "tanh"))
         assert backend.unsupported(mixed, Training()), "an activation for each layer"
-    for option in (option for option in ASKED if option not in backend.heeds):
+    for option in OPTIONS:
+        if option in backend.heeds or option == "activations":
+            continue
         assert backend.unsupported(network_of(), ASKED[option]), f"{option}: {ASKED[option]}"
     able = [a for a in ACTIVATIONS if not backend.unsupported(network_of(activation=a), Training())]
     yield Compared("no activation at all", float(not able), 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 from xml.etree import ElementTree
@@ -94,18 +95,19 @@ def check_junit(verdict: CheckVerdict) -> str:
     An inconclusive test is a skipped one, with the reason; not comparable is an error.
     """
     cases: list[ElementTree.Element] = []
-    comparable = _case("comparable", verdict)
+    name = verdict.baseline.name
+    comparable = _case("comparable", name)
     for obstacle in verdict.obstacles:
         ElementTree.SubElement(comparable, "error", message=obstacle)
     cases.append(comparable)
     for finding in verdict.failures:
         if finding.kind != "worse":
-            case = _case(f"{finding.kind}: {finding.where}", verdict)
+            case = _case(f"{finding.kind}: {finding.where}", name)
             _failed(case, finding)
             cases.append(case)
     worse = {finding.where: finding for finding in verdict.failures if finding.kind == "worse"}
     for primary in verdict.primaries:
-        case = _case(primary.quantity.name, verdict)
+        case = _case(primary.quantity.name, name)
         said = change(primary.difference, primary.low, primary.high, verdict.metric)
         if primary.quantity.name in worse:
             _failed(case, worse[primary.quantity.name])
@@ -115,13 +117,36 @@ def check_junit(verdict: CheckVerdict) -> str:
             output = ElementTree.SubElement(case, "system-out")
             output.text = f"{said}; worse: {probability(primary.p_worse)}"
         cases.append(case)
+    return _junit(name, cases)
+
+
+def points_junit(name: str, verdicts: Mapping[str, CheckVerdict]) -> str:
+    """JUnit XML of a study's check: a test case for each point.
+
+    An inconclusive point is a skipped one, one that is not comparable an error.
+    """
+    cases = []
+    for point, verdict in verdicts.items():
+        case, said = _case(point, name), check_headline(verdict)
+        if verdict.outcome == "pass":
+            ElementTree.SubElement(case, "system-out").text = said
+        else:
+            tag = {"fail": "failure", "inconclusive": "skipped"}.get(verdict.outcome, "error")
+            why = ElementTree.SubElement(case, tag, message=said)
+            why.text = "\n".join([*map(str, verdict.failures), *verdict.obstacles])
+        cases.append(case)
+    return _junit(name, cases)
+
+
+def _junit(name: str, cases: Sequence[ElementTree.Element]) -> str:
+    """One suite of test cases."""
     counts = {
         kind: str(sum(case.find(tag) is not None for case in cases))
         for kind, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
     }
     suite = ElementTree.Element(
         "testsuite",
-        {"name": f"harness check {verdict.baseline.name}", "tests": str(len(cases)), **counts},
+        {"name": f"harness check {name}", "tests": str(len(cases)), **counts},
     )
     suite.extend(cases)
     root = ElementTree.Element("testsuites")
@@ -133,10 +158,8 @@ def check_junit(verdict: CheckVerdict) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _case(name: str, verdict: CheckVerdict) -> ElementTree.Element:
-    return ElementTree.Element(
-        "testcase", classname=f"harness.check.{verdict.baseline.name}", name=name
-    )
+def _case(name: str, baseline: str) -> ElementTree.Element:
+    return ElementTree.Element("testcase", classname=f"harness.check.{baseline}", name=name)
 
 
 def _failed(case: ElementTree.Element, finding: Finding) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backends.recording import Recording
     from harness.document.section import Section
-    from harness.parity.recorded_pair import RecordedPair
-    from harness.parity.recorded_parity import RecordedParity
+    from harness.recordings.judgement import RecordedParity
+    from harness.recordings.pair import RecordedPair
 
 
 def judge_files(
@@ -33,10 +33,10 @@ def judge_files(
     from harness.cli.sections import show_section, tell_faults
     from harness.document.section import Title
     from harness.document.writer import write_sections
-    from harness.parity.error_values import misfits_explorer
-    from harness.parity.recorded_pair import compare_recordings, pair_headline
-    from harness.parity.recorded_parity import judge_recording
-    from harness.parity.recorded_section import parity_junit, recorded_headline, recorded_json
+    from harness.recordings.judgement import judge_recording
+    from harness.recordings.misfit_values import misfits_explorer
+    from harness.recordings.pair import compare_recordings, pair_headline
+    from harness.recordings.section import parity_junit, recorded_headline, recorded_json
     from harness.results.run_folder import RunFolder
 
     require_writable("junit", junit)
@@ -122,7 +122,7 @@ def _along(recordings: Sequence[Recording], backends: Any, output: str | None) -
     from backends.registry import UnusableBackend, import_library, known, usable
     from harness.errors import InputError, unknown
     from harness.experiment.setting import comma_separated
-    from harness.parity.recorded_backend import recorded_again
+    from harness.recordings.backend import recorded_again
 
     chosen = comma_separated(backends) if backends else []
     if chosen and len(recordings) != 1:
@@ -147,8 +147,8 @@ def _sections(
     judged: Sequence[RecordedParity], pair: RecordedPair | None, feedback: bool
 ) -> tuple[list[Section], list[Section]]:
     """What is printed, and what is on the page beside it."""
-    from harness.parity.recorded_pair import pair_section
-    from harness.parity.recorded_section import (
+    from harness.recordings.pair import pair_section
+    from harness.recordings.section import (
         feedback_section,
         recorded_section,
         recorded_sections,

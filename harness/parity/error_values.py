@@ -19,21 +19,15 @@ from harness.document.plain import rounded
 from harness.document.section import Explorer
 from harness.document.vega import vega_script
 from harness.parity.parity import Parity
-from harness.parity.recorded_parity import RecordedParity
 
 _DIGITS = 3
 _MOST_NUMBERS = (
     120_000  # errors that are kept cell by cell; of more those of the cells that use most
 )
-_MOST_COLUMNS = 40  # steps of a recording's map; of more the worst of several
-_MOST_STEPS = 1000  # of a recording's curve
-_OVERFLOWN = 1e308  # stands for a share that is not finite, which JSON has no number for
+OVERFLOWN = 1e308  # stands for a share that is not finite, which JSON has no number for
 _CURVE = (
     "Lines are errors, dashed what is allowed. Hollow points are not judged: there round-off alone parts two "
     "trainings."
-)
-_RECORDED_CURVE = (
-    "Every step is judged from the recording's own weights before it, so errors do not pile up."
 )
 
 
@@ -56,7 +50,7 @@ def errors_explorer(parity: Parity) -> Explorer | None:
             f"Curves are of the {number_words.count(len(kept), 'cell')} in which some tensor used most of "
             "what it was allowed; errors.parquet has all."
         )
-    return _explorer(
+    return map_explorer(
         {
             "what": "Error as a share of what round-off explains, the most in any cell",
             "unit": "relative error",
@@ -70,26 +64,8 @@ def errors_explorer(parity: Parity) -> Explorer | None:
     )
 
 
-def misfits_explorer(judged: Sequence[RecordedParity]) -> Explorer | None:
-    """What each step of recordings leaves unexplained, a map for each; None where no step was judged."""
-    maps = [_recorded_map(parity) for parity in judged if len(parity.misfits)]
-    if not maps:
-        return None
-    return _explorer(
-        {
-            "what": "What a step leaves unexplained, as a share of what round-off may",
-            "unit": "share of what is allowed",
-            "curve": _RECORDED_CURVE,
-            "grid": 1,
-            "cells": [],
-            "maps": maps,
-            "notes": [],
-        },
-        "parity.json and parity.md",
-    )
-
-
-def _explorer(values: dict[str, Any], beside: str) -> Explorer:
+def map_explorer(values: dict[str, Any], beside: str) -> Explorer:
+    """Maps of tensors by steps, each with its curve; ``beside`` is where all numbers are."""
     here = files("harness.parity")
     spec = json.loads(here.joinpath("errors.json").read_text("utf-8"))
     library, fault = attempt("the page's library for curves", vega_script)
@@ -152,8 +128,8 @@ def _maps(tables: Sequence[_ErrorTable], kept: NDArray[np.intp]) -> list[dict[st
     known: dict[bytes, int] = {}
     places = {int(cell): number for number, cell in enumerate(kept)}
     for number, table in enumerate(tables):
-        share = np.minimum(table.share, _OVERFLOWN)
-        looked_at = ~np.isnan(table.allowed).all(axis=2)
+        share = np.minimum(table.share, OVERFLOWN)
+        looked_at = np.asarray(~np.isnan(table.allowed).all(axis=2))
         worst = _judged_or_least(share).argmax(axis=2)
         most = np.take_along_axis(share, worst[..., None], axis=2)[..., 0]
         judged = table.judged.sum(axis=2)
@@ -170,19 +146,19 @@ def _maps(tables: Sequence[_ErrorTable], kept: NDArray[np.intp]) -> list[dict[st
                 "verdict": table.verdict,
                 "steps": table.steps,
                 "tensors": table.tensors,
-                "share": _rows(most),
+                "share": rows_of(most),
                 "judged": [
                     [int(n) if there else None for n, there in zip(*row, strict=True)]
                     for row in zip(judged, looked_at, strict=True)
                 ],
-                "relative": _rows(at_worst[0]),
-                "allowed": _rows(at_worst[1]),
+                "relative": rows_of(at_worst[0]),
+                "allowed": rows_of(at_worst[1]),
                 "worst": [
                     [places.get(int(w)) if n else None for w, n in zip(*row, strict=True)]
                     for row in zip(worst, judged, strict=True)
                 ],
-                "first": _first_departure(most),
-                "widest": _widest(most),
+                "first": first_departure(most),
+                "widest": widest_share(most),
                 "errors": [
                     [rounded(cells, _DIGITS) for cells in row] for row in table.relative[..., kept]
                 ],
@@ -198,41 +174,12 @@ def _maps(tables: Sequence[_ErrorTable], kept: NDArray[np.intp]) -> list[dict[st
     return maps
 
 
-def _recorded_map(parity: RecordedParity) -> dict[str, Any]:
-    """The map of one recording, and its curves; the worst of several steps where there are many."""
-    share, steps = np.minimum(parity.misfits.T, _OVERFLOWN), np.asarray(parity.kept_steps)
-    begins, most = _worst_of_several(share, _MOST_COLUMNS)
-    line_begins, line = _worst_of_several(share, _MOST_STEPS)
-    ends = [*(begins[1:] - 1), len(steps) - 1]
-    return {
-        "who": parity.name,
-        "dtype": parity.rules.training.dtype,
-        "verdict": str(parity.outcome),
-        "steps": steps[begins].tolist(),
-        "ends": steps[ends].tolist(),
-        "tensors": list(parity.recording.weights(0)),
-        "share": _rows(most),
-        "judged": np.ones(most.shape, dtype=int).tolist(),
-        "first": _first_departure(most),
-        "widest": _widest(most),
-        "whole": {"steps": steps[line_begins].tolist(), "share": _rows(line)},
-    }
-
-
-def _worst_of_several(
-    values: NDArray[np.float64], most: int
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """At most so many columns: where each begins, and the largest of each row in it."""
-    columns = values.shape[1]
-    begins = np.unique(np.linspace(0, columns, min(most, columns), endpoint=False).astype(int))
-    return begins, np.maximum.reduceat(values, begins, axis=1)
-
-
-def _rows(values: NDArray[np.float64]) -> list[list[float | None]]:
+def rows_of(values: NDArray[np.float64]) -> list[list[float | None]]:
+    """Rows of numbers for JSON, rounded; None where there is none."""
     return [rounded(row, _DIGITS) for row in values]
 
 
-def _first_departure(share: NDArray[np.float64]) -> list[int] | None:
+def first_departure(share: NDArray[np.float64]) -> list[int] | None:
     """The first tensor, in the first step, that is beyond what is allowed; (tensor, step) or None."""
     tensors, steps = np.nonzero(share > 1)
     if not len(steps):
@@ -241,7 +188,7 @@ def _first_departure(share: NDArray[np.float64]) -> list[int] | None:
     return [int(tensors[first]), int(steps[first])]
 
 
-def _widest(share: NDArray[np.float64]) -> list[int]:
+def widest_share(share: NDArray[np.float64]) -> list[int]:
     """Where most is used of what is allowed, (tensor, step)."""
     place = _judged_or_least(share).argmax()
     return [int(k) for k in np.unravel_index(place, share.shape)]

@@ -18,7 +18,7 @@ import numpy as np
 from backends.base import Backend
 from backends.network import Array, Cells, Weights
 from backends.plan import Plan
-from harness.parity.reference_step import Batch, State, StepRules, Tensors, tensors
+from harness.mistakes.reference_step import Batch, State, StepRules, Tensors, tensors
 from harness.roundoff.trial import Trial
 
 _ETA = 2.0**20  # a power of two, so that multiplying by it and dividing again is exact

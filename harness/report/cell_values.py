@@ -367,8 +367,15 @@ def _certainties(
     room, signs = _MOST_CERTAINTIES, [np.frombuffer(text.encode(), np.uint8) for text in texts]
     for run in range(len(material.results)):
         own = [k for k, side in enumerate(shown) if side["run"] == run and "labels" in side]
-        kept = {k: [material.sides[k].certainty(name) for name in CERTAINTY] for k in own}
-        own = [k for k in own if all(part is not None for part in kept[k])]
+        kept = {
+            k: [
+                part
+                for name in CERTAINTY
+                if (part := material.sides[k].certainty(name)) is not None
+            ]
+            for k in own
+        }
+        own = [k for k in own if kept[k]]
         numbers = {k: {int(c): n for n, c in enumerate(places[k])} for k in own}
         for k in own:
             shown[k]["sure"] = [None] * len(shown[k]["labels"])

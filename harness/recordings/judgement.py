@@ -13,15 +13,25 @@ from numpy.typing import NDArray
 
 from backends.recording import Recording
 from harness.document.words import series
-from harness.parity.effective_settings import Identified, Setting, fitted_settings, identified
-from harness.parity.explanation import Explanation, explain
-from harness.parity.initial_weights import start_as_said
-from harness.parity.known_forward_mistakes import float32_inside_float64
-from harness.parity.known_mistakes import catalogue
-from harness.parity.known_optimiser_mistakes import rate_changes
-from harness.parity.mistake import Mistake
-from harness.parity.random_steps import dropout, gradient_noise
-from harness.parity.recorded_rules import (
+from harness.mistakes.catalogue import catalogue
+from harness.mistakes.effective_settings import Identified, Setting, fitted_settings, identified
+from harness.mistakes.explanation import Explanation, explain
+from harness.mistakes.forward_mistakes import float32_inside_float64
+from harness.mistakes.initial_weights import start_as_said
+from harness.mistakes.mistake import Mistake
+from harness.mistakes.optimiser_mistakes import rate_changes
+from harness.mistakes.random_steps import dropout, gradient_noise
+from harness.mistakes.reference_step import Batch, StepRules
+from harness.mistakes.step_trace import (
+    LARGEST_LIMIT,
+    RMS_LIMIT,
+    Misfits,
+    StepTrace,
+    largest,
+    root_mean_squares,
+)
+from harness.parity.verdict import TAKES_THE_PATH, ParityOutcome
+from harness.recordings.rules import (
     USUAL,
     after,
     corrected_root,
@@ -35,16 +45,6 @@ from harness.parity.recorded_rules import (
     squared_error,
     traced,
 )
-from harness.parity.reference_step import Batch, StepRules
-from harness.parity.step_trace import (
-    LARGEST_LIMIT,
-    RMS_LIMIT,
-    Misfits,
-    StepTrace,
-    largest,
-    root_mean_squares,
-)
-from harness.parity.verdict import TAKES_THE_PATH, ParityOutcome
 
 _NUMBERS = 3e7  # that are looked at, steps times weights
 _MOST_STEPS = 3000
@@ -430,18 +430,19 @@ def _completed(
             if key not in about and shown.about.get("momentum", 0.0) > 1e-3:
                 found[key] = shown.about[key]
     guess = {**about, **found}
-    guess.setdefault("eta", shown.about.get("eta", 0.01))
+    guess = {key: shown.about[key] for key in ("eta", "lmbd", "rho") if key in shown.about} | guess
+    guess.setdefault("eta", 0.01)
     fitted, _ = fitted_settings(replace(trace, rules=rules_of(recording, guess)), {})
     values = {one.name: one for one in fitted}
     if "eta" in lacking:
         found["eta"] = values["eta"].rounded
     if "momentum" in found:
         found["momentum"] = values["momentum"].rounded if "momentum" in values else 0.0
-    if found.get("optimizer") == "adam":
-        for key in ("beta_1", "beta_2"):
-            # what the steps cannot tell is as usual
-            if key not in about and values[key].known:
-                found[key] = values[key].rounded
+    constants = {"adam": ("beta_1", "beta_2"), "rmsprop": ("rho",)}
+    for key in constants.get(found.get("optimizer", ""), ()):
+        # what the steps cannot tell is as usual
+        if key not in about and values[key].known:
+            found[key] = values[key].rounded
     if "lmbd" in lacking:
         own = {name: one.rounded for name, one in values.items() if name.startswith("lmbd on ")}
         strengths = {name.removeprefix("lmbd on "): value for name, value in own.items()}

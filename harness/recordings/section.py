@@ -16,12 +16,12 @@ from harness.document.number_words import count
 from harness.document.plain import plain
 from harness.document.section import Section, Table
 from harness.document.words import series
-from harness.parity.initial_weights import laws_like
-from harness.parity.mistake import Mistake
+from harness.mistakes.initial_weights import laws_like
+from harness.mistakes.mistake import Mistake
 from harness.parity.parity import Parity
-from harness.parity.recorded_parity import RecordedParity
 from harness.parity.section import tensor_words
 from harness.parity.verdict import UNDECIDED, ParityOutcome
+from harness.recordings.judgement import RecordedParity
 
 _METHOD = (
     "Every step is judged from the recording's own weights before it, so that errors cannot pile up and "
