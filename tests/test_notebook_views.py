@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,37 @@ def output(tmp_path_factory):
 def result(output):
     run(Experiment(**SETTINGS), Execution(executor="serial", output=output, name="iris"))
     return load_result(f"{output}/iris")
+
+
+def test_weights_that_were_kept_are_those_that_training_again_gives(result, output, caplog):
+    own = result.experiment.model_copy(update={"backends": ("numpy",)})
+    execution = Execution(executor="serial", output=output, name="kept")
+    assert "weights" not in run(own, execution).manifest
+    kept = run(
+        own, execution.model_copy(update={"keep_weights": True})
+    )  # trains again, for the weights
+    assert len(list(Path(kept.address, "parts").iterdir())) == len(kept.manifest["units"])
+    pd.testing.assert_frame_equal(kept.predictions, load_result(kept.address).predictions)
+    kept = run(own, execution)  # trains nothing, and the weights stay
+    assert kept.manifest["taken_over"]["units"] == len(kept.manifest["units"])
+    (file,) = Path(kept.address, "weights").iterdir()
+    with np.load(file) as members:
+        here = (members["eta"] == 0.1) & (members["lmbd"] == 0.01) & (members["repeat"] == 1)
+        ((W, b), *_) = kept.weights("numpy", *CELL, 1)
+        assert np.array_equal(members["W1"][here][0], W)
+        assert np.array_equal(members["b1"][here][0], b)
+    ((again, _), *_) = result.weights("numpy", *CELL, 1)
+    assert np.array_equal(W, again)
+    assert not caplog.records
+    pd.testing.assert_frame_equal(
+        kept.predict("numpy", *CELL, 1), result.predict("numpy", *CELL, 1)
+    )
+    file.write_bytes(file.read_bytes()[:-9])
+    assert np.array_equal(kept.weights("numpy", *CELL, 1)[0][0], W)
+    assert "is not used: its content is not what was written" in caplog.text
+    fresh = execution.model_copy(update={"fresh": True})
+    run(own, fresh)
+    assert not Path(kept.address, "weights").exists()
 
 
 def test_completion_offers_the_interface_and_no_more():

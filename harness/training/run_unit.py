@@ -87,7 +87,8 @@ def _run_loaded(
         "evaluate_seconds": time.perf_counter() - trained,
         "peak_memory_bytes": float(peak_memory()),
     }
-    return UnitOutcome(unit, "done", rows=frame, timings=timings)
+    weights = fit.weights if unit.keep_weights else None
+    return UnitOutcome(unit, "done", rows=frame, timings=timings, weights=weights)
 
 
 def _fitted(
