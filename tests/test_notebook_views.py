@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 import harness
 from harness import Execution, Experiment, load_result, run
 from harness.errors import InputError
+from harness.report.run_tally import notebook_line
 
 CELL = (0.1, 0.01)
 SETTINGS = {
@@ -36,6 +37,31 @@ def output(tmp_path_factory):
 def result(output):
     run(Experiment(**SETTINGS), Execution(executor="serial", output=output, name="iris"))
     return load_result(f"{output}/iris")
+
+
+def test_in_a_notebook_one_line_tells_how_a_run_goes(output, capsys):
+    shells = pytest.importorskip("IPython.core.interactiveshell")
+    display = pytest.importorskip("IPython.core.displaypub")
+    experiment = Experiment(**SETTINGS | {"backends": ("numpy",), "repeats": 1})
+    execution = Execution(executor="serial", output=output, name="told")
+    shell = shells.InteractiveShell.instance()
+    try:
+        shell.kernel = object()  # as the shell of a notebook has one
+        shell.display_pub = display.CapturingDisplayPublisher()
+        run(experiment, execution, progress=False)
+        assert shell.display_pub.outputs == []
+        run(experiment, execution.model_copy(update={"fresh": True}))
+        shown = shell.display_pub.outputs
+        assert [one["update"] for one in shown] == [False, *[True] * (len(shown) - 1)]
+        assert len({one["transient"]["display_id"] for one in shown}) == 1
+        told = [one["data"]["text/plain"] for one in shown]
+        assert told[0].startswith("0 of 6 networks · numpy 0/6")
+        assert told[-1].startswith("6 networks · trained in ")
+        assert told[-1].endswith(f" s · {output}/told")
+    finally:
+        shells.InteractiveShell.clear_instance()
+    assert capsys.readouterr().out == ""
+    assert notebook_line() is None
 
 
 def test_weights_that_were_kept_are_those_that_training_again_gives(result, output, caplog):
