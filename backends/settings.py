@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"]
 Optimizer = Literal["sgd", "adam", "rmsprop", "adagrad"]
 Schedule = Literal["constant", "inverse", "step"]
+Monitor = Literal["validation", "training"]
 Minibatches = Literal["permutation", "reshuffle", "independent"]
 InitialWeights = Literal["glorot_uniform", "he_normal", "normal", "truncated_normal"]
 InitialBias = float | Literal["as_weights"]
@@ -79,6 +80,7 @@ CHOICES = {
     "dtype": ("float32", "float64"),
     "cost": ("mean", "sum"),
     "penalised": ("all", "hidden"),
+    "monitor": get_args(Monitor),
 }
 
 

@@ -46,7 +46,7 @@ from harness.training.contract import BackendFault, guarded_backend
 from harness.training.evaluate import CERTAINTY, PARTS
 from harness.training.run_unit import without_result
 from harness.training.scores import score_names
-from harness.training.status import SETTLED, Status
+from harness.training.status import SETTLED, TRAINED, Status
 from harness.training.unit_digest import backend_surroundings, unit_digest
 from harness.training.units import (
     Unit,
@@ -496,9 +496,14 @@ def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.Da
     rows["backend"] = rows["backend"].astype(str)
     names = (*score_names(experiment, len(work.dataset.classes)), "loss")
     measured = [f"{part}_{name}" for part in PARTS for name in names]
+    stops = ["epochs"] if "epochs" in rows else []
+    if stops:
+        whole = rows["backend"].map(lambda name: experiment.recipe(name).epochs)
+        taken = rows["epochs"].fillna(whole).where(rows["status"].isin(TRAINED))
+        rows["epochs"] = taken.astype("Int64")
     rows = rows.reindex(columns=[*rows.columns, *(c for c in measured if c not in rows)])
     return {
-        "records": rows[[*KEY, "status", "reason", *measured, "seconds"]],
+        "records": rows[[*KEY, "status", "reason", *measured, *stops, "seconds"]],
         "predictions": rows[[*KEY, "predicted", *(name for name in CERTAINTY if name in rows)]],
         "curves": _curves(rows),
         "targets": _targets(work),

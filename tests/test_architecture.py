@@ -72,6 +72,7 @@ BACKENDS = (
     "plan",
     "padding",
     "formulas",
+    "early_stopping",
     "distance",
     "frameworks",
     "process_state",

@@ -79,6 +79,7 @@ def test_a_log_range_and_a_list_are_numbers():
         ({"nesterov": 1, "momentum": 0.9}, "nesterov: found 1; allowed: true or false"),
         ({"optimizer": "adam", "momentum": 0.9}, "momentum: found 0.9 with optimizer adam"),
         ({"tol": 0.1}, "tol: found 0.1 without patience"),
+        ({"patience": 3, "validation_size": 0}, "patience: found with validation_size 0"),
         ({"folds": 5, "test_size": 0.3}, "test_size: found 0.3 with folds 5"),
     ],
 )

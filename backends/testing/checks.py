@@ -16,6 +16,7 @@ import numpy as np
 from backends.base import OPTIONS, Backend
 from backends.formulas import predict
 from backends.network import ACTIVATIONS, Activation, Cells, Network, Training
+from backends.numpy_backend import NumPyBackend
 from backends.testing.problem import GRID, SAMPLES, Problem, network_of, problem
 
 
@@ -61,6 +62,7 @@ ASKED: dict[str, Training] = {
     "penalty_per_sample": Training(penalty_per_sample=True),
     "penalised": Training(penalised="hidden"),
     "patience": Training(patience=3),
+    "monitor": Training(patience=3, monitor="training"),
 }
 
 
@@ -194,6 +196,26 @@ def other_objectives_are_trained_or_refused(backend: Backend) -> Checked:
         ),
     }.items():
         yield from _compared(backend, what, network_of(), training, CALM, keep_last_batch=True)
+
+
+def each_cell_may_stop_by_the_validation_part(backend: Backend) -> Checked:
+    """The same last step and weights as by the NumPy backend, through a checkpoint within an epoch."""
+    training = Training(patience=1, tol=1e-3, dtype="float64")  # after 7, 4 and 7 epochs, one never
+    if reason := backend.unsupported(network_of(), training):
+        yield Skipped(reason)
+        return
+    task, trained_on = problem(network_of(), training), SAMPLES - 16
+    plan = task.plan(epochs=8).at([2, 5, 32])
+    held = np.arange(trained_on, SAMPLES)
+    plan = replace(plan, order=plan.order % trained_on, validation=held)
+    given = (task.network, training, GRID, plan)
+    fit = backend.train(task.x.copy(), task.y.copy(), *given)
+    expected = NumPyBackend().train(task.x, task.y, *given)
+    assert fit.steps is not None, "it does not say after how many steps its cells stopped"
+    assert tuple(fit.steps) == expected.steps, f"stopped after {fit.steps}, not {expected.steps}"
+    for step, own, right in zip(plan.checkpoints, fit.path, expected.path, strict=True):
+        apart = task.apart(own, right, plan, GRID)
+        yield Compared(f"after {step} steps", apart, task.allowed(plan))
 
 
 @on_plain_problem("float64")
@@ -333,6 +355,7 @@ CHECKS: tuple[Check, ...] = (
     other_objectives_are_trained_or_refused,
     a_schedule_changes_eta_after_whole_epochs,
     an_l1_penalty_stands_beside_the_other,
+    each_cell_may_stop_by_the_validation_part,
     only_the_plans_rows_are_seen,
     cells_are_trained_each_for_itself,
     checkpoints_are_trainings_cut_short,

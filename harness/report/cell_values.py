@@ -118,6 +118,10 @@ def _side(
             columns[name] = column
     seconds = side.records["seconds"].to_numpy(float).reshape(*side.shape, side.repeats)
     columns["seconds"] = {"mean": _spread(rounded(seconds.mean(axis=2), 3), place, cells)}
+    if "epochs" in side.records:
+        epochs = side.records["epochs"].astype("Float64").to_numpy(float, na_value=np.nan)
+        means = epochs.reshape(*side.shape, side.repeats).mean(axis=2)
+        columns["epochs"] = {"mean": _spread(rounded(means, 4), place, cells)}
     first = (side.statuses != Status.OK).argmax(axis=2)
     reasons = side.records["reason"].to_numpy().reshape(side.statuses.shape)
     reason = np.take_along_axis(reasons, first[..., None], axis=2)[..., 0]

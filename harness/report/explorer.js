@@ -463,17 +463,18 @@
   }
   function scores(cell) {
     const metric = D.quantities[0], several = D.sides.some((side) => side.repeats > 1);
+    const stops = D.sides.some((side) => column(side, "epochs")); // some may stop early
     const rows = D.sides.map((side) => {
       if (side.status[cell] !== "ok") return [side.label, h("span", {}, `${statusOf(side, cell)}${side.reason[cell] != null && side.reasons[side.reason[cell]] ? `: ${side.reasons[side.reason[cell]]}` : ""}`)];
       const of = (name) => column(side, name)?.mean[cell] ?? null;
       const q = D.quantities.find((one) => one.key === side.metric) || metric, loss = { positive: true };
       const sd = column(side, `test_${side.metric}`)?.sd?.[cell];
       return [side.label, ...["train", "validation", "test"].map((part) => score(of(`${part}_${side.metric}`), q, 2)),
-        ...(several ? [sd == null ? "–" : VIEWS.sd.text(sd, q)] : []), score(of("train_loss"), loss), score(of("test_loss"), loss), seconds(of("seconds"))];
+        ...(several ? [sd == null ? "–" : VIEWS.sd.text(sd, q)] : []), score(of("train_loss"), loss), score(of("test_loss"), loss), ...(stops ? [of("epochs") ?? "–"] : []), seconds(of("seconds"))];
     });
     const only = rows.length > 1 && rows.every((row) => row.length > 3 && row.slice(1, 4).join() === rows[0].slice(1, 4).join());
     return dataTable(`${metric.name[0].toUpperCase()}${metric.name.slice(1)} and loss${only ? ": the same in all backends" : ""}`,
-      ["backend", "train", "validation", "test", ...(several ? ["sd, test"] : []), "train loss", "test loss", "time"], rows);
+      ["backend", "train", "validation", "test", ...(several ? ["sd, test"] : []), "train loss", "test loss", ...(stops ? ["epochs"] : []), "time"], rows);
   }
   function repeats(cell) { // every repeat's test score as a dot, the mean and its 95 % interval as a bar
     const lines = D.sides.map((side) => ({ side, own: column(side, `test_${side.metric}`), metric: side.metric }))
