@@ -30,6 +30,7 @@ from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.experiment.recipe import Recipe
 from harness.results.file_names import folder_name
+from harness.results.kept_weights import WEIGHTS
 from harness.results.manifest import begin_manifest, now, sealed
 from harness.results.parts import Parts
 from harness.results.result import KEY, Result
@@ -42,7 +43,7 @@ from harness.results.run_folder import (
     parquet_frame,
 )
 from harness.training.contract import BackendFault, guarded_backend
-from harness.training.evaluate import PARTS
+from harness.training.evaluate import CERTAINTY, PARTS
 from harness.training.run_unit import without_result
 from harness.training.scores import score_names
 from harness.training.status import SETTLED, TRAINED, Status
@@ -281,7 +282,7 @@ def records_kept(
             return None
     except (OSError, InputError, *DAMAGE):
         return None
-    if not _parts(work, folder, around).complete:
+    if not _parts(work, folder, around, execution.keep_weights).complete:
         return None
     return parquet_frame(content)[0]
 
@@ -313,7 +314,10 @@ def open_run(
         about = [work.dataset.source, f"SHA-256 {work.dataset.sha256}", *work.dataset.decisions]
         data_lines = [f"data: {line}" for line in about]
         written = {"experiment.toml": folder.write_experiment(work.experiment, data_lines)}
-        parts = _parts(work, folder, around)
+        if execution.keep_weights:
+            units = tuple(replace(unit, keep_weights=True) for unit in work.units)
+            work = replace(work, units=units)
+        parts = _parts(work, folder, around, execution.keep_weights)
         before = parts.finished()
         work = replace(work, done={unit: outcome.finished for unit, outcome in before.items()})
         changes = _changes(work, parts)
@@ -332,6 +336,8 @@ def save_run(
     manifest = _manifest(work, run.execution, outcomes, run.created)
     manifest["directory"] = _started_in(folder)
     manifest["trained_again"] = run.changes
+    if networks := run.parts.weights():
+        manifest[WEIGHTS] = networks
     manifest["stale_parts_removed"] = _remove_stale(run.parts, tables["records"])
     manifest["wall_seconds"] = _wall_seconds(work, run.manifest, run.begun)
     written = dict(run.written)
@@ -424,12 +430,14 @@ def _check_folder(folder: RunFolder, work: Work, execution: Execution) -> None:
         )
 
 
-def _parts(work: Work, folder: RunFolder, around: Mapping[str, dict[str, str]]) -> Parts:
+def _parts(
+    work: Work, folder: RunFolder, around: Mapping[str, dict[str, str]], keep_weights: bool
+) -> Parts:
     """The folder's parts, each unit's named by the digest of what it depends on here and now."""
     around = {name: around[work.experiment.place(name)] for name in work.backends}
     data = work.dataset.sha256
     digests = {u: unit_digest(u, work.experiment, data, around[u.backend]) for u in work.units}
-    return Parts(folder, work.experiment, work.dataset, digests, around)
+    return Parts(folder, work.experiment, work.dataset, digests, around, keep_weights)
 
 
 def _changes(work: Work, parts: Parts) -> dict[str, list[str]]:
@@ -496,7 +504,7 @@ def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.Da
     rows = rows.reindex(columns=[*rows.columns, *(c for c in measured if c not in rows)])
     return {
         "records": rows[[*KEY, "status", "reason", *measured, *stops, "seconds"]],
-        "predictions": rows[[*KEY, "predicted"]],
+        "predictions": rows[[*KEY, "predicted", *(name for name in CERTAINTY if name in rows)]],
         "curves": _curves(rows),
         "targets": _targets(work),
     }

@@ -61,7 +61,9 @@ def begin_manifest(
         "versions": versions(list(backends.values())),
         "machine": machine(),
         "environment": bit_environment(),
-        "execution": execution.model_dump(mode="json", exclude={"fresh", "name", "output"}),
+        "execution": execution.model_dump(
+            mode="json", exclude={"fresh", "keep_weights", "name", "output"}
+        ),
         "dataset": _dataset(dataset, split, len(inputs)),
         "backends": {
             name: {"unavailable": missing[name]}

@@ -45,7 +45,9 @@ class Result:
         measured is NaN.
     predictions : DataFrame
         The key columns and ``predicted``: for each record an array of the test samples' predicted
-        class numbers (values, for regression), in the order of ``targets``; empty if not ok.
+        class numbers (values, for regression), in the order of ``targets``; empty if not ok. Of classes
+        also ``probability``, of the predicted one, and ``lead``, over the one that came next; both empty
+        in runs so large that they are not kept.
     targets : DataFrame
         ``repeat, row, target``: the test samples of each repeat; repeat -1 stands for all.
     curves : DataFrame

@@ -21,6 +21,7 @@ from harness.data.notebook_stream import NotebookStream, draws_in_turn, train_in
 from harness.experiment.experiment import Experiment
 from harness.training.contract import check_fit, fingerprint, undisturbed_process
 from harness.training.evaluate import (
+    CERTAINTY,
     PARTS,
     curve_columns,
     curve_epochs,
@@ -89,7 +90,8 @@ def _run_loaded(
         "evaluate_seconds": time.perf_counter() - trained,
         "peak_memory_bytes": float(peak_memory()),
     }
-    return UnitOutcome(unit, "done", rows=frame, timings=timings)
+    weights = fit.weights if unit.keep_weights else None
+    return UnitOutcome(unit, "done", rows=frame, timings=timings, weights=weights)
 
 
 def _fitted(
@@ -151,6 +153,8 @@ def without_result(unit: Unit, experiment: Experiment, status: Status, reason: s
     for part in PARTS:
         rows |= {f"{part}_{metric}": np.nan for metric in (*experiment.metrics, "loss")}
     rows["predicted"] = [np.empty(0, predicted_dtype(experiment))] * unit.size
+    if experiment.metrics[0] == "accuracy":
+        rows |= {name: [np.empty(0, np.float16)] * unit.size for name in CERTAINTY}
     for column in ("epoch", *curve_columns(experiment)):
         rows[column] = [np.empty(0)] * unit.size
     return pd.DataFrame(rows | {"seconds": np.nan})
