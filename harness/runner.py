@@ -33,7 +33,7 @@ from harness.results.file_names import folder_name
 from harness.results.kept_weights import WEIGHTS
 from harness.results.manifest import begin_manifest, now, sealed
 from harness.results.parts import Parts
-from harness.results.result import KEY, Result
+from harness.results.result import CELL, KEY, Result
 from harness.results.run_folder import (
     DAMAGE,
     RUN_FILES,
@@ -502,12 +502,16 @@ def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.Da
         taken = rows["epochs"].fillna(whole).where(rows["status"].isin(TRAINED))
         rows["epochs"] = taken.astype("Int64")
     rows = rows.reindex(columns=[*rows.columns, *(c for c in measured if c not in rows)])
-    return {
+    tables = {
         "records": rows[[*KEY, "status", "reason", *measured, *stops, "seconds"]],
         "predictions": rows[[*KEY, "predicted", *(name for name in CERTAINTY if name in rows)]],
         "curves": _curves(rows),
         "targets": _targets(work),
     }
+    if "region" in rows:
+        tables["regions"] = rows.loc[rows["region"].notna(), [*CELL, "region"]]
+        tables["regions"] = tables["regions"].reset_index(drop=True)
+    return tables
 
 
 def _curves(rows: pd.DataFrame) -> pd.DataFrame:

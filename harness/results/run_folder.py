@@ -46,6 +46,7 @@ RUN_FILES = (
     "predictions.parquet",
     "targets.parquet",
     "curves.parquet",
+    "regions.parquet",
     "disputes.parquet",
     "conventions.parquet",
     DATA_FILE,

@@ -29,6 +29,7 @@ from harness.training.evaluate import (
     evaluate_final,
     predicted_dtype,
 )
+from harness.training.input_mesh import mesh_answers
 from harness.training.prepare import Prepared, prepare
 from harness.training.status import Status
 from harness.training.units import Unit, UnitOutcome, unit_keys
@@ -79,6 +80,10 @@ def _run_loaded(
     rows |= evaluate_final(backend, prepared, fit.weights, experiment)
     rows |= evaluate_curves(prepared, fit, curve, experiment)
     frame = pd.DataFrame(rows)
+    if unit.repeats[0] == 0:  # of the first repeat alone, whose rows come first
+        first = mesh_answers(backend, prepared, fit.weights[: unit.last - unit.first])
+        if first:
+            frame["region"] = pd.Series([*first, *[None] * (unit.size - len(first))], dtype=object)
     if prepared.training.patience is not None and fit.steps is not None:
         per_epoch = prepared.plan.steps_per_epoch or 1
         frame["epochs"] = np.asarray(fit.steps, np.int64) // per_epoch
