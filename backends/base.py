@@ -36,7 +36,7 @@ makes of eta.
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -143,6 +143,14 @@ class Backend(ABC):
     def surroundings(self) -> dict[str, str]:
         """What its results depend on beside versions, where it does not run in this process."""
         return {}
+
+    def float32_inside(self, network: Network, versions: Mapping[str, str]) -> str:
+        """What its library computes in float32 when ``train`` is asked for float64; empty for nothing.
+
+        In words for a person, of the versions that compute, as :meth:`versions` gives them. The
+        conformance kit allows what it declares float32's round-off, and says so in its verdict.
+        """
+        return ""
 
     def load(self) -> None:
         """Import the library; raises ImportError."""

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,9 @@ class Elsewhere(Backend):
 
     def unsupported(self, network: Network, training: Training) -> str | None:
         return self.here.unsupported(network, training)
+
+    def float32_inside(self, network: Network, versions: Mapping[str, str]) -> str:
+        return self.here.float32_inside(network, versions)
 
     def make(self, say: Callable[[str], None] = lambda doing: None) -> None:
         """Find the interpreter, and make the environment that was asked for; raises CannotStart."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ from harness.training.units import even_chunks
 
 _DTYPES = ("float32", "float64")
 WRITTEN_OUT = "the reference"
-CHECK_COLUMNS = ["backend", "check", "verdict", "words", "share", "needed"]
+CHECK_COLUMNS = ["backend", *(field.name for field in fields(Outcome))]
 BLAMED_BY = 3  # backends that agree with each other and not with the reference, if nobody does
 
 
@@ -173,7 +173,12 @@ def parity(
     verdicts = [*explained_verdicts(comparison.verdicts, divergences), *gone]
     order = list(experiment.backends)
     failed = {verdict.backend for verdict in verdicts if verdict.outcome == ParityOutcome.FAILED}
-    to_check = {n: task.backends[n] for n in check if n in task.backends and n not in failed}
+    # the kit is about what trains in a run, also where parity judges stock programs
+    to_check = {
+        name: guarded_backend(here[name])
+        for name in check
+        if name in task.backends and name not in failed
+    }
     return Parity(
         experiment,
         task.reference or WRITTEN_OUT,
