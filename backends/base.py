@@ -70,6 +70,7 @@ _OF_TRAINING = (
     "penalty_per_sample",
     "penalised",
     "patience",
+    "device",
 )
 OPTIONS = (*_OF_TRAINING, "activations")  # "activations": one for each layer
 PLAIN = Training()
@@ -152,6 +153,13 @@ class Backend(ABC):
         """
         return ""
 
+    def gpus(self) -> tuple[str, ...]:
+        """The GPUs that its library sees from this process, in words, the first being that it takes.
+
+        Asked, in a process of its own, of a backend that heeds ``device``; imports the library.
+        """
+        return ()
+
     def load(self) -> None:
         """Import the library; raises ImportError."""
         for module in self.modules:
@@ -174,8 +182,10 @@ class Backend(ABC):
         for option in _OF_TRAINING:
             value = getattr(training, option)
             if value != getattr(PLAIN, option) and option not in self.heeds:
-                what = "stop early" if option == "patience" else "heed it"
-                return f"{option} is {value!r}, and {self.name} does not {what}"
+                what = {"patience": "does not stop early", "device": "has none"}
+                return (
+                    f"{option} is {value!r}, and {self.name} {what.get(option, 'does not heed it')}"
+                )
         return None
 
     def train_one(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
 from backends.formulas import LEAKY_SLOPE
-from backends.frameworks import KERAS_ENGINES, keras_engine, load
+from backends.frameworks import KERAS_ENGINES, gpus_of, keras_engine, load
 from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
 
@@ -130,6 +130,9 @@ class KerasBackend(Backend):
     def needs(self) -> tuple[str, ...]:
         return (keras_engine(),)
 
+    def gpus(self) -> tuple[str, ...]:
+        return gpus_of(keras_engine())
+
     def float32_inside(self, network: Network, versions: Mapping[str, str]) -> str:
         on_jax = engine_with_float32(versions) == "jax"
         return TANH_IN_FLOAT32 if on_jax and "tanh" in network.activations else ""
@@ -148,7 +151,7 @@ class KerasBackend(Backend):
         load("keras")
         from backends.keras_stack import keras_defaults, stock_path
 
-        with keras_defaults(training.dtype):
+        with keras_defaults(training.dtype, training.device):
             return stock_path(x, y, network, training, eta, lmbd, plan)
 
     def train(
@@ -158,7 +161,7 @@ class KerasBackend(Backend):
         from backends.keras_stack import keras_defaults, stack_for
 
         streams, per_group = cells.layout()
-        with keras_defaults(training.dtype):
+        with keras_defaults(training.dtype, training.device):
             stack = stack_for(network, training, len(streams), per_group)
             return Fit(tuple(stack.train(x, y, cells, plan.select(streams))))
 

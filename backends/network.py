@@ -27,6 +27,7 @@ from backends.settings import (
     check_setting,
 )
 from backends.settings import Activation as Activation
+from backends.settings import Device as Device
 from backends.settings import Optimizer as Optimizer
 from backends.settings import Schedule as Schedule
 
@@ -163,6 +164,8 @@ class Training:
     ``patience`` makes training stop early: when for more than that many epochs in a row the mean
     objective of an epoch's minibatches was not below the lowest so far minus ``tol``. None: never.
 
+    ``device``: the processor, or the first GPU that the library sees.
+
     ValueError for a value outside :data:`backends.settings.RANGES` and :data:`backends.settings.CHOICES`;
     what optimisers there are is for a backend to say.
     """
@@ -188,11 +191,14 @@ class Training:
     patience: int | None = None
     tol: float = 0.0
 
+    device: Device = "cpu"
+
     def __post_init__(self) -> None:
         for name in ("momentum", "beta_1", "beta_2", "epsilon", "rho", "penalty_factor", "tol"):
             check_setting(name, getattr(self, name))
         for name in ("l1", "schedule", "decay", "decay_epochs", "dtype", "cost", "penalised"):
             check_setting(name, getattr(self, name))
+        check_setting("device", self.device)
         if self.patience is not None:
             check_setting("patience", self.patience)
         check_nesterov(self.nesterov, self.momentum)

@@ -18,6 +18,7 @@ Optimizer = Literal["sgd", "adam", "rmsprop", "adagrad"]
 Schedule = Literal["constant", "inverse", "step"]
 Minibatches = Literal["permutation", "reshuffle", "independent"]
 InitialWeights = Literal["glorot_uniform", "he_normal", "normal", "truncated_normal"]
+Device = Literal["cpu", "gpu"]
 InitialBias = float | Literal["as_weights"]
 
 _SHORT_LIST = 12  # names that are listed although the one that was meant is known
@@ -79,6 +80,7 @@ CHOICES = {
     "dtype": ("float32", "float64"),
     "cost": ("mean", "sum"),
     "penalised": ("all", "hidden"),
+    "device": get_args(Device),
 }
 
 
@@ -101,6 +103,7 @@ NAMES_ELSEWHERE = {
         "nesterov": "nesterovs_momentum use_nesterov",
         "patience": "n_iter_no_change early_stopping",
         "dtype": "precision floatx",
+        "device": "accelerator",
         "seed": "random_state random_seed rng",
         "repeats": "runs n_runs n_repeats num_repeats repetitions trials",
         "folds": "cv n_splits n_folds kfold k_folds",

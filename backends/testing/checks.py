@@ -68,6 +68,7 @@ ASKED: dict[str, Training] = {
     "penalty_per_sample": Training(penalty_per_sample=True),
     "penalised": Training(penalised="hidden"),
     "patience": Training(patience=3),
+    "device": Training(device="gpu"),
 }
 
 

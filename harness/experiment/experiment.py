@@ -61,7 +61,7 @@ def _column_names(value: Any) -> Any:
 _LATER = (
     *("test_file", "features", "drop", "missing", "missing_indicator", "header"),
     *("schedule", "decay", "decay_epochs", "l1"),
-    *("missing_values", "variants"),
+    *("missing_values", "variants", "device"),
 )
 ColumnNames = Annotated[tuple[str, ...], BeforeValidator(_column_names)]
 
@@ -364,6 +364,7 @@ class Experiment(Recipe):
             penalised=recipe.penalised,
             patience=recipe.patience,
             tol=recipe.tol,
+            device=recipe.device,
         )
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from backends.base import Backend
+from backends.frameworks import gpus_shown
 from backends.registry import UnusableBackend, import_library, known, usable
 from backends.testing import Outcome, run_check
 from backends.testing.checks import CHECKS
@@ -17,7 +18,7 @@ from harness.data.dataset import load_dataset
 from harness.errors import InputError, unknown
 from harness.executors.fork import beside, forks
 from harness.executors.threads import fewer_threads
-from harness.experiment.chosen_backends import resolve
+from harness.experiment.chosen_backends import require_gpus, resolve
 from harness.experiment.execution import cores
 from harness.experiment.experiment import Experiment
 from harness.parity.comparison import (
@@ -155,7 +156,8 @@ def parity(
         else:
             experiment = experiment.model_copy(update={"variants": alone.experiment.variants})
             task = replace(task, experiment=experiment, reference=alone.experiment.backends[0])
-    task, missing, comparison = _side_by_side(task, chosen, dtypes)
+    with gpus_shown(bool(require_gpus(experiment, here))):
+        task, missing, comparison = _side_by_side(task, chosen, dtypes)
     comparison, kinks = grant_kinks(task, comparison) if locate else (comparison, [])
     divergences = []
     for name in comparison.disagreeing() if locate else ():
