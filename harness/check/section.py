@@ -47,10 +47,11 @@ def check_section(verdict: CheckVerdict) -> Section:
     """The verdict, ready for a terminal, Markdown or a report."""
     return Section(
         "Check",
-        text=[f"{check_headline(verdict)}.", *([] if verdict.obstacles else [_method(verdict)])],
+        text=[f"{check_headline(verdict)}."],
         points=check_points(verdict),
         tables=[table for table in _tables(verdict) if len(table.frame)],
         kind="verdict" if verdict.outcome == "pass" else "warning",
+        method=[] if verdict.obstacles else [_method(verdict)],
     )
 
 

@@ -29,7 +29,7 @@ def show_section(section: Section, out: Console, *, folded: bool = True) -> None
         if table.folded and not folded:
             continue
         show_table(out, table.header, table.rows, table.numeric, table.caption)
-    for paragraph in rest:
+    for paragraph in (*rest, *section.method):
         out.print(paragraph, style="dim", markup=False, highlight=False)
 
 

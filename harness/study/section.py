@@ -290,7 +290,7 @@ def _points_section(result: StudyResult) -> Section:
     folders = result.points.set_index("point")["folder"]
     links = [Link("its page", _page_of(folders[k])) for k in chosen["point"]]
     shown["report"] = pd.Series(links, dtype=object)  # else they would become plain text
-    tables = [Table(shown.head(_MOST_POINTS_SHOWN), "Chosen cells of all points", folded=True)]
+    tables = [Table(shown.head(_MOST_POINTS_SHOWN), "Chosen cells of all points")]
     if len(lost):
         tables.insert(0, Table(lost.head(_MOST_POINTS_SHOWN), "What was not trained"))
     example = next((f for f in result.points["folder"] if f), "points/NAME")
@@ -299,6 +299,7 @@ def _points_section(result: StudyResult) -> Section:
         text=paragraphs(_SENTENCES, "points", left=max(0, len(shown) - _MOST_POINTS_SHOWN)),
         code=_point_command(result, example),
         tables=tables,
+        summary=f"{number_words.count(len(result.points), 'point')}, their chosen cells, and how to run one",
     )
 
 
@@ -342,4 +343,5 @@ def _reproduction(result: StudyResult) -> Section:
     above, _, name = result.address.rstrip("/").rpartition("/")
     config = quote(f"{result.address.rstrip('/')}/study.toml")
     command = f"python -m harness run --config {config} --output {quote(above or '.')} --name {quote(name)}"
-    return Section("Reproduction", code=command, tables=[Table(frame)])
+    summary = "command, machine and versions"
+    return Section("Reproduction", code=command, tables=[Table(frame)], summary=summary)
