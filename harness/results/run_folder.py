@@ -87,7 +87,7 @@ class RunFolder:
     def __init__(self, address: str) -> None:
         if not address.strip():
             raise InputError(f"output: found {address!r}; allowed: a path or an fsspec address")
-        self.address = address
+        self.address = address.replace(os.sep, "/")
         try:
             self.fs, self.root = fsspec.url_to_fs(address)
         except (ValueError, ImportError) as error:

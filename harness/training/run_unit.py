@@ -14,6 +14,7 @@ import psutil
 
 from backends.base import Backend, UnsupportedPlan
 from backends.error_words import error_words, one_line, whole_error
+from backends.frameworks import gpus_shown
 from backends.network import Cells, Fit, Weights
 from backends.registry import UnusableBackend, usable
 from harness.data.dataset import Dataset
@@ -43,7 +44,7 @@ def run_unit(
     The process is left as it was. The whole of an error goes to the file ``log``.
     """
     try:
-        with undisturbed_process():
+        with undisturbed_process(), gpus_shown(experiment.recipe(unit.backend).device == "gpu"):
             return _trained_unit(unit, experiment, dataset)
     except BaseException as error:  # noqa: BLE001 (whatever a backend raises is its unit's alone)
         if log is not None:
@@ -134,7 +135,7 @@ def unit_weights(
     unit: Unit, experiment: Experiment, dataset: Dataset
 ) -> tuple[Prepared, Weights, Backend]:
     """A unit trained as in a run: what it was given, its networks' last weights, and who trained them."""
-    with undisturbed_process():
+    with undisturbed_process(), gpus_shown(experiment.recipe(unit.backend).device == "gpu"):
         backend = usable(experiment.place(unit.backend))
         prepared, fit, _ = _fitted(unit, experiment, dataset, backend)
         return prepared, fit.weights, backend
