@@ -101,7 +101,7 @@ def compare_command(
         from harness.compare.section import comparison_summary
 
         out = console()
-        show_section(comparison_summary(comparison), out)
+        show_section(comparison_summary(comparison), out, rest="in compare.md")
         out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
     lacking = tell_faults(
         page.faults, " ".join(["compare", *map(quote, filter(None, (run, other)))])

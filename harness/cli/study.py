@@ -197,6 +197,6 @@ def study_comparison(
         print(dumps(study_comparison_json(made), indent=2, allow_nan=False))
     else:
         out = console()
-        show_section(study_comparison_section(made, short=True), out)
+        show_section(study_comparison_section(made, short=True), out, rest="in compare.md")
         out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
     raise typer.Exit(made.exit_code)
