@@ -101,9 +101,7 @@ def _say(block: str, /, **values: object) -> str:
 def _first(lines: list[str], mark: str, most: int | None) -> list[str]:
     """The first lines of many, and how many are left."""
     left = 0 if most is None else len(lines) - most
-    return (
-        [*lines[:most], f"{mark} {left} more, in --json and --markdown FILE"] if left > 1 else lines
-    )
+    return [*lines[:most], f"{mark} {left} more: --json has all"] if left > 1 else lines
 
 
 def _open(backends: list[str], primary: Primary, verdict: CheckVerdict) -> str:

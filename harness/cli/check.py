@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.check.verdict import CheckVerdict
 
 _TEST, _OUT = "What is tested", "What is written"
+_WHOLE = "--json has all"
 
 
 def check_command(
@@ -200,7 +201,7 @@ def check_command(
 
         print(dumps(check_json(verdict), indent=2, allow_nan=False))
     else:
-        show_section(check_section(verdict, short=True), out, rest=_whole(markdown))
+        show_section(check_section(verdict, short=True), out, rest=_WHOLE)
         if verdict.run:
             out.print(f"run: {verdict.run.address}", highlight=False, soft_wrap=True)
     _write(verdict, junit, markdown)
@@ -236,18 +237,13 @@ def _check_points(
         told = {point: check_json(verdict) for point, verdict in made.items()}
         print(dumps(told, indent=2, allow_nan=False))
     else:
-        show_section(section, console(), rest=_whole(markdown))
+        show_section(section, console(), rest=_WHOLE)
     if markdown is not None:
         with unwritten_is_told(repr(markdown)):
             comment = f"check {name}"
             text = pull_request_comment(comment, checks_word(list(made.values())), [section])
             write_in_place(markdown, comment, text)
     raise typer.Exit(checks_code(list(made.values())))
-
-
-def _whole(markdown: str | None) -> str:
-    """Where all of a verdict is that takes more than a screen."""
-    return f"in {markdown}" if markdown else "--markdown FILE and --json have them"
 
 
 def _write(verdict: CheckVerdict, junit: str | None, markdown: str | None) -> None:
