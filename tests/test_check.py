@@ -668,11 +668,10 @@ def test_a_screen_of_80_columns_holds_the_worst_verdict(saved):
         assert lines[0].startswith(one.outcome)
         assert len(lines) <= 40
     assert any("FAIL 7 more" in line for line in lines)
-    assert any("more: --markdown FILE and --json have them" in line for line in lines)
-    text = check_markdown(worst)
-    assert all(
-        f"FAIL keras, cell {k}:" in text for k in range(9)
-    )  # all of it is where it is said to be
+    assert any("more: --json has all" in line for line in lines)
+    told = check_json(worst)  # and has it
+    assert len(told["failures"]) == 9
+    assert len(told["primaries"]) == len(worst.primaries)
     lines = screen(checks_section({f"{k:03}-tanh": verdict for k in range(60)}, 0.01))
     assert "of 60 points" in lines[0]
     assert len(lines) <= 40
@@ -681,7 +680,7 @@ def test_a_screen_of_80_columns_holds_the_worst_verdict(saved):
 def screen(section):
     """The lines that a terminal of 80 columns has for a section."""
     out = Console(width=80, file=io.StringIO())
-    show_section(section, out, rest="--markdown FILE and --json have them")
+    show_section(section, out, rest="--json has all")
     return out.file.getvalue().splitlines()
 
 
