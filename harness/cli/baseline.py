@@ -110,7 +110,9 @@ def list_baselines_command(folder: _Folder = _HERE, debug: DEBUG = False) -> Non
             where = f"{folder.rstrip('/')}/{name}"
             out.print(f"{name}: a study, {len(points)} points, in {where}", highlight=False)
     if not names and not any(of_studies.values()):
-        out.print(f"none in {folder}; make one with: harness baseline save RUN --name NAME")
+        out.print(
+            f"none in {folder}; make one with: python -m harness baseline save RUN --name NAME"
+        )
 
 
 @baseline_app.command("show", cls=EachFlagOnce)

@@ -130,7 +130,7 @@ def _first_rows(frame: pd.DataFrame) -> list[dict[str, str | None]]:
 
 
 def _command(dataset: str, settings: dict[str, Any]) -> str:
-    words = ["python -m harness run --dataset", quote(dataset)]
+    words = [f"python -m harness run --dataset {quote(dataset)}"]
     for name, value in settings.items():
         flag = name.replace("_", "-")
         if isinstance(value, bool) or value in ("True", "False"):
