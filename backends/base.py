@@ -22,6 +22,9 @@ and a plan of several streams, which ``train`` is given together with ``cells.st
     plan.select([s])                the plan of one stream
     plan.checkpoints                after how many steps weights are wanted; ascending, the last is the end
     plan.segments()                 the stretches (first step, step after the last) between them
+    TrainingPath(x, y, network, training, plan)    of :mod:`backends.early_stopping`: the same stretches and
+                                    those of the epochs, as long as the validation part has not stopped all
+                                    cells; what it is given after each makes the Fit
 
 The canonical objective, into which every library's own parameters are translated, is for a minibatch
 of n samples
@@ -37,7 +40,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from typing import ClassVar
@@ -45,6 +48,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.early_stopping import TrainingPath
 from backends.formulas import predict
 from backends.frameworks import load
 from backends.network import (
@@ -70,6 +74,7 @@ _OF_TRAINING = (
     "penalty_per_sample",
     "penalised",
     "patience",
+    "monitor",
 )
 OPTIONS = (*_OF_TRAINING, "activations")  # "activations": one for each layer
 PLAIN = Training()
@@ -237,13 +242,32 @@ class Backend(ABC):
     ) -> Fit:
         """As :meth:`train`, by the stock program: :meth:`train_one`, one cell after the other."""
         with np.errstate(all="ignore"):  # cells that overflow are no news
-            paths = [
-                self.trace_one(
+            fits = [
+                self._stock_fit(
                     x, y, network, training, float(eta), float(lmbd), plan.select([stream])
                 )
                 for eta, lmbd, stream in zip(cells.eta, cells.lmbd, cells.stream, strict=True)
             ]
-        return Fit(tuple(Weights.stack(point) for point in zip(*paths, strict=True)))
+        return Fit.concatenate(fits)
+
+    def _stock_fit(
+        self,
+        x: Array,
+        y: NDArray,
+        network: Network,
+        training: Training,
+        eta: float,
+        lmbd: float,
+        plan: Plan,
+    ) -> Fit:
+        """One cell by :meth:`trace_one`; where it may stop early, traced to the end and cut off there."""
+        path = TrainingPath(x, y, network, training, plan)
+        if training.watches_validation:
+            training = replace(training, patience=None)
+        points = self.trace_one(x, y, network, training, eta, lmbd, plan.at(path.ends))
+        for _, point in zip(path.segments(), points, strict=False):
+            path.add(Weights.stack([point]))
+        return path.fit()
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         """The output of the library's own forward pass, for every cell.

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from inspect import signature
 from numbers import Integral
@@ -93,6 +94,9 @@ class _MLPBackend(BaseEstimator):
         epochs: int = 100,
         batch_size: int | Literal["all"] = 32,
         keep_last_batch: bool = True,
+        patience: int | None = None,
+        tol: float = 0.0,
+        validation_fraction: float = 0.1,
         dtype: Literal["float32", "float64"] = "float64",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -111,6 +115,9 @@ class _MLPBackend(BaseEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.keep_last_batch = keep_last_batch
+        self.patience = patience
+        self.tol = tol
+        self.validation_fraction = validation_fraction
         self.dtype = dtype
         self.random_state = random_state
 
@@ -120,8 +127,14 @@ class _MLPBackend(BaseEstimator):
         check_activations(self.activation, len(self._hidden))
         for name in ("eta", "lmbd", "optimizer", "momentum", "epochs", "batch_size"):
             check_setting(name, getattr(self, name))
-        for name in ("schedule", "decay", "decay_epochs", "l1", "dtype"):
+        for name in ("schedule", "decay", "decay_epochs", "l1", "dtype", "tol"):
             check_setting(name, getattr(self, name))
+        if self.patience is not None:
+            check_setting("patience", self.patience)
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction: found {self.validation_fraction!r}; allowed: a number between 0 and 1"
+            )
         check_schedule(self.schedule, self.decay, self.decay_epochs)
         for name in ("nesterov", "keep_last_batch"):
             check_switch(name, getattr(self, name))
@@ -144,26 +157,38 @@ class _MLPBackend(BaseEstimator):
             decay_epochs=self.decay_epochs,
             l1=self.l1,
             dtype=self.dtype,
+            patience=self.patience,
+            tol=self.tol,
         )
         if reason := backend.unsupported(network, training):
             raise ValueError(reason)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        rows, held = np.arange(len(x)), None
+        if self.patience is not None:
+            count = max(1, round(self.validation_fraction * len(x)))
+            if count == len(x):
+                raise ValueError(
+                    f"patience: found {len(x)} sample; allowed: 2 or more, one to stop by"
+                )
+            mixed = np.random.default_rng(int(seed)).permutation(rows)
+            rows, held = np.sort(mixed[count:]), np.sort(mixed[:count])
         plan = Plan.draw(
             network,
-            np.arange(len(x)),
+            rows,
             [int(seed)],
             epochs=self.epochs,
             batch_size=self.batch_size,
             keep_last_batch=self.keep_last_batch,
             dtype=self.dtype,
         )
+        plan = replace(plan, validation=held)
         per_epoch = plan.steps // self.epochs
         points = np.geomspace(1, self.epochs, min(LOSS_POINTS, self.epochs)).round().astype(int)
-        self.loss_epochs_ = np.unique(points)
+        points = np.unique(points)
         cells = Cells.of(self.eta, self.lmbd)
-        fit = backend.train(
-            x, y, network, training, cells, plan.at((self.loss_epochs_ * per_epoch).tolist())
-        )
+        fit = backend.train(x, y, network, training, cells, plan.at((points * per_epoch).tolist()))
+        self.n_iter_ = fit.steps[0] // per_epoch if fit.steps else self.epochs
+        self.loss_epochs_, seen = np.unique(np.minimum(points, self.n_iter_), return_index=True)
         if not fit.weights.finite().all():
             raise ValueError(
                 f"training diverged: weights are not finite with eta={self.eta} and "
@@ -177,10 +202,9 @@ class _MLPBackend(BaseEstimator):
                 sample_cost(logits(x, network, weights), y, network).mean()
                 + penalty(weights, cells.lmbd, training, plan.batch_size)[0]
             )
-            for weights in fit.path
+            for weights in (fit.path[point] for point in seen)
         ]
         self.loss_ = self.loss_curve_[-1]
-        self.n_iter_ = self.epochs
 
     def set_params(self, **parameters: Any) -> Any:
         """As everywhere in scikit-learn; a name of another program is told what it is called here."""
@@ -232,6 +256,11 @@ _PARAMETERS = """
         Of sgd.
     epochs, batch_size, keep_last_batch
         Passes through the data, samples in a minibatch (or "all"), whether a short last one is used.
+    patience : int or None
+        Stop after so many epochs in a row whose loss on a part held back was not below the lowest so far
+        minus ``tol`` (:mod:`backends.early_stopping`); None: never, and nothing is held back.
+    tol, validation_fraction : float
+        The part is this fraction of the samples, drawn by ``random_state`` and never trained on.
     dtype : {"float64", "float32"}
     random_state : int, RandomState or None
         Of initial weights and minibatch order; an int gives the same network every time, and from the

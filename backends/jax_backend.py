@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
+from backends.early_stopping import STOPPING, TrainingPath
 from backends.formulas import LEAKY_SLOPE, eta_factors
 from backends.frameworks import load
 from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
@@ -30,7 +31,7 @@ class JaxBackend(Backend):
     modules = ("jax",)
     stacks = True
     optimizers = OPTIMIZERS
-    heeds = tuple(option for option in OPTIONS if option != "patience")
+    heeds = tuple(option for option in OPTIONS if option != "monitor")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
             "penalty", "lmbd * (W ** 2).sum() / 2 in the objective", "left to the programmer"
@@ -70,6 +71,7 @@ class JaxBackend(Backend):
             "float64", "jax_enable_x64 for the training alone", "float32 whatever is asked for"
         ),
         Convention("two classes", "one logistic output", "left to the programmer"),
+        Convention("stopping", STOPPING, "left to the programmer"),
     )
 
     def trace_one(
@@ -122,13 +124,13 @@ class JaxBackend(Backend):
                 penalty_factors(plan, training).astype(training.dtype),
                 np.array(eta_factors(training, plan), training.dtype),
             )
-            run, path = _loop(network, training), []
-            for first, last in plan.segments():
+            run, path = _loop(network, training), TrainingPath(x, y, network, training, plan)
+            for first, last in path.segments():
                 state = run(state, eta, lmbd, first, last, *data)
                 tensors = [np.asarray(t) for group in state[0] for t in group]
                 flat = [t.reshape(-1, *t.shape[2:]) for t in tensors]
-                path.append(Weights(tuple(flat[: network.layers]), tuple(flat[network.layers :])))
-        return Fit(tuple(path))
+                path.add(Weights(tuple(flat[: network.layers]), tuple(flat[network.layers :])))
+        return path.fit()
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         with jax_precision(np.dtype(x.dtype).name):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
+from backends.early_stopping import STOPPING, TrainingPath
 from backends.formulas import LEAKY_SLOPE
 from backends.frameworks import keras_engine, load
 from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
@@ -32,7 +33,7 @@ class KerasBackend(Backend):
     )  # so that a worker that has the engine is given Keras's units
     stacks = True
     optimizers = OPTIMIZERS
-    heeds = tuple(option for option in OPTIONS if option != "patience")
+    heeds = tuple(option for option in OPTIONS if option != "monitor")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
             "layers",
@@ -84,7 +85,8 @@ class KerasBackend(Backend):
         ),
         Convention(
             "schedule",
-            "eta assigned anew; the stock program: InverseTimeDecay, ExponentialDecay, staircase=True",
+            "eta assigned anew where it changes; the stock program: none, InverseTimeDecay or "
+            "ExponentialDecay with staircase=True",
             "none",
         ),
         Convention(
@@ -109,6 +111,11 @@ class KerasBackend(Backend):
             "oneDNN's on processors with AVX512-VNNI",
         ),
         Convention("two classes", "one logistic output", "left to the programmer"),
+        Convention(
+            "stopping",
+            STOPPING,
+            "never early; callbacks.EarlyStopping, which has this rule, leaves the loss to the engine",
+        ),
     )
 
     def needs(self) -> tuple[str, ...]:
@@ -140,7 +147,8 @@ class KerasBackend(Backend):
         streams, per_group = cells.layout()
         with keras_defaults(training.dtype):
             stack = stack_for(network, training, len(streams), per_group)
-            return Fit(tuple(stack.train(x, y, cells, plan.select(streams))))
+            path = TrainingPath(x, y, network, training, plan)
+            return stack.train(x, y, cells, plan.select(streams), path)
 
     def graph(self, network: Network, training: Training, rows: int) -> Any:
         """The ``tf.Graph`` of one step on a minibatch of ``rows``, as TensorBoard shows it."""

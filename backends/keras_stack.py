@@ -18,9 +18,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from backends.early_stopping import TrainingPath
 from backends.formulas import LEAKY_SLOPE, eta_factors
 from backends.frameworks import load, tensorflow_defaults
-from backends.network import Array, Cells, Network, Training, Weights
+from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.padding import cost_weights, penalty_factors, rectangle
 from backends.plan import Plan
 
@@ -229,8 +230,8 @@ class Stack:
         dense.l2, dense.l1 = self.l2, self.l1
         return dense
 
-    def train(self, x: Array, y: NDArray, cells: Cells, plan: Plan) -> list[Weights]:
-        """Weights after every checkpoint; ``plan`` has one stream for each group."""
+    def train(self, x: Array, y: NDArray, cells: Cells, plan: Plan, path: TrainingPath) -> Fit:
+        """The cells trained along their path; ``plan`` has one stream for each group."""
         dtype = self.training.dtype
         order, _ = rectangle(plan)
         scale, penalty = cost_weights(plan, self.training), penalty_factors(plan, self.training)
@@ -242,8 +243,7 @@ class Stack:
         self._set_weights(plan.initial)
         source = _TensorFlowMinibatches if _on_tensorflow() else _Minibatches
         minibatches = source(x, y, order.swapaxes(0, 1), scale.astype(dtype))
-        path = []
-        for segment in plan.segments():
+        for segment in path.segments():
             for first, last in _runs(np.column_stack([penalty, schedule]), *segment):
                 self.eta.assign((eta * schedule[first]).astype(dtype))
                 self.l2.assign((lmbd * penalty[first] / 2).astype(dtype))
@@ -256,8 +256,8 @@ class Stack:
                     shuffle=False,
                     verbose=0,
                 )
-            path.append(self.weights())
-        return path
+            path.add(self.weights())
+        return path.fit()
 
     def predict(self, x: Array, weights: Weights) -> Array:
         """Probabilities or targets (cells, samples, classes) of a stack of one group."""

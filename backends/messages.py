@@ -66,8 +66,10 @@ def pack_training(
         "training": vars(training),
         "checkpoints": list(plan.checkpoints),
         "steps_per_epoch": plan.steps_per_epoch,
+        "validation": plan.validation is not None,
     }
-    arrays = [cells.eta, cells.lmbd, cells.stream, plan.order, plan.bounds]
+    validation = np.empty(0, np.int64) if plan.validation is None else plan.validation
+    arrays = [cells.eta, cells.lmbd, cells.stream, plan.order, plan.bounds, validation]
     return header, [*arrays, *plan.initial.W, *plan.initial.b]
 
 
@@ -76,13 +78,14 @@ def unpack_training(
 ) -> tuple[Network, Training, Cells, Plan]:
     """What :func:`pack_training` packed."""
     network = unpack_network(header["network"])
-    eta, lmbd, stream, order, bounds = arrays[:5]
+    eta, lmbd, stream, order, bounds, validation = arrays[:6]
     plan = Plan(
-        unpack_weights(arrays[5:]),
+        unpack_weights(arrays[6:]),
         order,
         bounds,
         tuple(header["checkpoints"]),
         header["steps_per_epoch"],
+        validation if header["validation"] else None,
     )
     return network, Training(**header["training"]), Cells(eta, lmbd, stream), plan
 

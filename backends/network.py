@@ -27,6 +27,7 @@ from backends.settings import (
     check_setting,
 )
 from backends.settings import Activation as Activation
+from backends.settings import Monitor as Monitor
 from backends.settings import Optimizer as Optimizer
 from backends.settings import Schedule as Schedule
 
@@ -160,8 +161,11 @@ class Training:
     ``penalty_per_sample`` divides the penalty by the number of samples in the minibatch.
     ``penalised``          ``all`` weight matrices, or only the ``hidden`` layers'.
 
-    ``patience`` makes training stop early: when for more than that many epochs in a row the mean
-    objective of an epoch's minibatches was not below the lowest so far minus ``tol``. None: never.
+    ``patience`` makes training stop early, each cell by itself, and keep the weights it then has. None:
+    never. ``monitor`` says by what: ``validation``, the mean cost of the plan's validation rows, which for
+    that many epochs in a row was not below the lowest so far minus ``tol``, by one rule for all backends
+    (:mod:`backends.early_stopping`); ``training``, scikit-learn's own rule, the mean objective of an epoch's
+    minibatches, which for more than that many was not.
 
     ValueError for a value outside :data:`backends.settings.RANGES` and :data:`backends.settings.CHOICES`;
     what optimisers there are is for a backend to say.
@@ -186,17 +190,32 @@ class Training:
     penalised: Literal["all", "hidden"] = "all"
 
     patience: int | None = None
+    monitor: Monitor = "validation"
     tol: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("momentum", "beta_1", "beta_2", "epsilon", "rho", "penalty_factor", "tol"):
             check_setting(name, getattr(self, name))
-        for name in ("l1", "schedule", "decay", "decay_epochs", "dtype", "cost", "penalised"):
+        for name in (
+            "l1",
+            "schedule",
+            "decay",
+            "decay_epochs",
+            "dtype",
+            "cost",
+            "penalised",
+            "monitor",
+        ):
             check_setting(name, getattr(self, name))
         if self.patience is not None:
             check_setting("patience", self.patience)
         check_nesterov(self.nesterov, self.momentum)
         check_schedule(self.schedule, self.decay, self.decay_epochs)
+
+    @property
+    def watches_validation(self) -> bool:
+        """Whether it may stop early by the validation part."""
+        return self.patience is not None and self.monitor == "validation"
 
     @property
     def slots(self) -> int:
@@ -352,3 +371,10 @@ class Fit:
     def weights(self) -> Weights:
         """The weights after the last checkpoint."""
         return self.path[-1]
+
+    @classmethod
+    def concatenate(cls, fits: Sequence[Fit]) -> Fit:
+        """One fit of the cells of several, in the order given."""
+        points = zip(*(fit.path for fit in fits), strict=True)
+        steps = [step for fit in fits for step in fit.steps or ()]
+        return cls(tuple(Weights.concatenate(point) for point in points), tuple(steps) or None)

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
+from backends.early_stopping import STOPPING, TrainingPath
 from backends.formulas import (
     ACTIVATE,
     eta_factors,
@@ -49,7 +50,7 @@ class NumPyBackend(Backend):
     library = "numpy"
     stacks = True
     optimizers = OPTIMIZERS
-    heeds = tuple(option for option in OPTIONS if option != "patience")
+    heeds = tuple(option for option in OPTIONS if option != "monitor")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention("penalty", "gradient += lmbd * W", "written out here, nothing to translate"),
         Convention("cost of a minibatch", "mean over the samples", "the notes' own class: sum"),
@@ -63,6 +64,7 @@ class NumPyBackend(Backend):
             "the notes' own class: the same",
         ),
         Convention("two classes", "one logistic output", "written out here"),
+        Convention("stopping", STOPPING, "never early"),
     )
 
     def train_one(
@@ -101,10 +103,11 @@ class NumPyBackend(Backend):
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
     ) -> Fit:
         t = targets(y, network, training.dtype)
-        paths = []
+        fits = []
         for group in _stacks(*cells.layout()):
-            paths.append(_train_stack(x, t, network, training, cells[group], plan))
-        return Fit(tuple(Weights.concatenate(point) for point in zip(*paths, strict=True)))
+            path = TrainingPath(x, y, network, training, plan)
+            fits.append(_train_stack(x, t, network, training, cells[group], plan, path))
+        return Fit.concatenate(fits)
 
 
 def _stacks(streams: NDArray[np.intp], per_group: int) -> list[slice]:
@@ -121,8 +124,14 @@ def _stacks(streams: NDArray[np.intp], per_group: int) -> list[slice]:
 
 
 def _train_stack(
-    x: Array, t: Array, network: Network, training: Training, cells: Cells, plan: Plan
-) -> list[Weights]:
+    x: Array,
+    t: Array,
+    network: Network,
+    training: Training,
+    cells: Cells,
+    plan: Plan,
+    path: TrainingPath,
+) -> Fit:
     streams, per_group = cells.layout()
     shape = (len(streams), per_group)
     eta = cells.eta.reshape(*shape, 1, 1).astype(training.dtype)
@@ -135,8 +144,7 @@ def _train_stack(
     penalties = {n: _penalty(cells, network, training, n, shape) for n in sizes}
     l1 = {n: _l1(network, training, n) for n in sizes}
     factors = eta_factors(training, plan)
-    path = []
-    for first, last in plan.segments():
+    for first, last in path.segments():
         for step in range(first, last):
             rows = order[:, plan.bounds[step] : plan.bounds[step + 1]]
             n = rows.shape[1]
@@ -146,8 +154,8 @@ def _train_stack(
                 factors[step],
                 gradients(a, t[rows][:, None], network, W, p, scale, space, l1[n]),
             )
-        path.append(_flat(W, b))
-    return path
+        path.add(_flat(W, b))
+    return path.fit()
 
 
 def _penalty(

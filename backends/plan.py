@@ -43,6 +43,8 @@ class Plan:
         Numbers of steps after which weights are wanted; ascending, the last is the plan's length.
     steps_per_epoch : int or None
         Steps that make an epoch; None if nobody counts epochs.
+    validation : int array or None
+        Row numbers of the validation part, by which training may stop early; never trained on.
     """
 
     initial: Weights
@@ -50,6 +52,7 @@ class Plan:
     bounds: NDArray[np.integer]
     checkpoints: tuple[int, ...]
     steps_per_epoch: int | None = None
+    validation: NDArray[np.integer] | None = None
 
     @property
     def steps(self) -> int:

@@ -123,18 +123,29 @@ def own_thread(
     return ends[0] if ends else (None, NotInTime(f"has not come back after {seconds:g} s"))
 
 
+_leave = os._exit  # what ends a process, whatever stands in its place at the moment
+_entering = threading.Lock()
+_inside = 0  # threads in which nobody may end this process; one that is given up stays
+
+
 @contextmanager
 def _no_exit() -> Iterator[None]:
     """Inside, ``os._exit`` raises, so that nobody can end this process without a word; forks may end."""
-    leave, here = os._exit, os.getpid()
+    global _inside
+    here = os.getpid()
 
     def refuse(code: int) -> NoReturn:
         if os.getpid() != here:
-            leave(code)
+            _leave(code)
         raise SystemExit(f"os._exit({code})")
 
-    os._exit = refuse  # type: ignore[assignment]
+    with _entering:
+        _inside += 1
+        os._exit = refuse  # type: ignore[assignment]
     try:
         yield
     finally:
-        os._exit = leave
+        with _entering:
+            _inside -= 1
+            if not _inside:
+                os._exit = _leave

@@ -146,8 +146,10 @@ def _backend_at(place: str, name: str, *, typed: bool) -> Backend:
 
 def _may_not_return(module: str, attribute: str) -> bool:
     """Whether looking this up runs code that has not run here before and is not this package's own."""
+    if f"{module}:{attribute}" in {**BUILT_IN, **ON_REQUEST}.values():
+        return False
     if module not in sys.modules:
-        return f"{module}:{attribute}" not in {**BUILT_IN, **ON_REQUEST}.values()
+        return True
     cls = getattr(sys.modules[module], attribute, None)
     own = isinstance(cls, type) and issubclass(cls, Backend) and module != "__main__"
     asked = ("__init__", *QUESTIONS)

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu"]
 Optimizer = Literal["sgd", "adam", "rmsprop", "adagrad"]
 Schedule = Literal["constant", "inverse", "step"]
+Monitor = Literal["validation", "training"]
 Minibatches = Literal["permutation", "reshuffle", "independent"]
 InitialWeights = Literal["glorot_uniform", "he_normal", "normal", "truncated_normal"]
 InitialBias = float | Literal["as_weights"]
@@ -79,6 +80,7 @@ CHOICES = {
     "dtype": ("float32", "float64"),
     "cost": ("mean", "sum"),
     "penalised": ("all", "hidden"),
+    "monitor": get_args(Monitor),
 }
 
 
@@ -179,6 +181,10 @@ def check_momentum(momentum: float, optimizer: str) -> None:
 
 def check_schedule(schedule: str, decay: float, decay_epochs: int) -> None:
     """Refuse sizes of a decay of eta that the schedule does not use; ValueError."""
+    if schedule == "step" and decay > 1:
+        raise ValueError(
+            f"decay: found {decay:g} with schedule step; allowed: at most 1, the factor of eta"
+        )
     if schedule == "constant" and decay != DECAY:
         raise ValueError(f"decay: found {decay:g} with schedule constant; allowed: inverse, step")
     if schedule != "step" and decay_epochs != DECAY_EPOCHS:

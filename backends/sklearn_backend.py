@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import Backend, Convention, UnsupportedPlan
+from backends.early_stopping import STOPPING, TrainingPath
 from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.padding import rectangle
 from backends.plan import Plan
@@ -38,7 +39,7 @@ class SklearnBackend(Backend):
     library = "scikit-learn"
     modules = ("sklearn.neural_network",)
     activations = tuple(_ACTIVATION)
-    heeds = ("momentum", "nesterov", "penalty_factor", "penalty_per_sample", "patience")
+    heeds = ("momentum", "nesterov", "penalty_factor", "penalty_per_sample", "patience", "monitor")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
             "penalty",
@@ -70,8 +71,8 @@ class SklearnBackend(Backend):
         Convention("Adam", "the library's, epsilon = 1e-8", "epsilon = 1e-8"),
         Convention(
             "stopping",
-            "never early; where patience is asked for, ours: the library's rule, applied to its "
-            "loss_curve_ epoch by epoch",
+            f"{STOPPING}; with monitor training the library's rule, applied to its loss_curve_ epoch by "
+            "epoch",
             "when 10 epochs gain less than 1e-4",
         ),
         Convention("two classes", "one logistic output", "one logistic output"),
@@ -133,8 +134,9 @@ class SklearnBackend(Backend):
             _estimator(network, training, float(eta), float(lmbd), plan, stream)
             for eta, lmbd, stream in zip(cells.eta, cells.lmbd, streams, strict=True)
         ]
-        if training.patience is None:
-            return Fit(tuple(_path(estimators, rows, network, plan, streams)))
+        if training.patience is None or training.watches_validation:
+            whole = TrainingPath(x, y, network, training, plan)
+            return _along(whole, estimators, rows, network, plan, streams)
         paths, steps = [], []
         for estimator, stream in zip(estimators, streams, strict=True):
             path, taken = _stopping_path(estimator, rows, network, plan, stream)
@@ -214,9 +216,9 @@ class _Rows:
     @property
     def need_weights(self) -> bool:
         """Whether some rows of the plan carry another weight than the others."""
-        # stopping early, an epoch is taken as it is: its short minibatch needs another penalty at most
-        short = self.training.patience is None or not self.training.penalty_per_sample
-        return short and not self.real.all()
+        # by the library's rule an epoch is taken as it is: its short minibatch needs another penalty at most
+        library = self.training.patience is not None and not self.training.watches_validation
+        return not (library and self.training.penalty_per_sample) and not self.real.all()
 
     def between(
         self, first: int, last: int, stream: int
@@ -248,18 +250,24 @@ class _Rows:
         return self.x[rows], self.y[rows], weight.ravel().astype(self.x.dtype)
 
 
-def _path(
-    estimators: Sequence[Any], rows: _Rows, network: Network, plan: Plan, streams: Sequence[int]
-) -> list[Weights]:
-    """The cells' weights after every checkpoint, kept from where the library met one not finite.
+def _along(
+    path: TrainingPath,
+    estimators: Sequence[Any],
+    rows: _Rows,
+    network: Network,
+    plan: Plan,
+    streams: Sequence[int],
+) -> Fit:
+    """The cells trained along their path, their weights kept from where the library met one not finite.
 
     Rows are laid out once for all cells of a stream.
     """
     current = [plan.initial[stream] for stream in streams]
     # the cells still in training, each with what its next call wants to know beside the rows
     going = dict.fromkeys(range(len(streams)), _classes(network))
-    path = []
-    for first, last in plan.segments():
+    for first, last in path.segments():
+        for cell in path.stopped:
+            going.pop(cell, None)
         for stream in dict.fromkeys(streams):
             for x, y, weight in rows.between(first, last, stream):
                 for cell in [c for c in going if streams[c] == stream]:
@@ -268,8 +276,8 @@ def _path(
                     current[cell] = _weights(estimators[cell])
                     if not finite:
                         del going[cell]
-        path.append(Weights.concatenate(current))
-    return path
+        path.add(Weights.concatenate(current))
+    return path.fit()
 
 
 def _stopping_path(

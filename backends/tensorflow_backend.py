@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
+from backends.early_stopping import STOPPING, TrainingPath
 from backends.formulas import LEAKY_SLOPE, eta_factors
 from backends.frameworks import load, tensorflow_defaults
 from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
@@ -31,7 +32,7 @@ class TensorFlowBackend(Backend):
     modules = ("tensorflow",)
     stacks = True
     optimizers = OPTIMIZERS
-    heeds = tuple(option for option in OPTIONS if option != "patience")
+    heeds = tuple(option for option in OPTIONS if option != "monitor")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
             "penalty",
@@ -81,6 +82,7 @@ class TensorFlowBackend(Backend):
             "oneDNN's on processors with AVX512-VNNI",
         ),
         Convention("two classes", "one logistic output", "left to the programmer"),
+        Convention("stopping", STOPPING, "left to the programmer"),
     )
 
     def trace_one(
@@ -123,11 +125,11 @@ class TensorFlowBackend(Backend):
                 tf.constant(penalty_factors(plan, training), training.dtype),
                 tf.constant(eta_factors(training, plan), training.dtype),
             )
-            path = []
-            for first, last in plan.segments():
+            path = TrainingPath(x, y, network, training, plan)
+            for first, last in path.segments():
                 stack.run(tf.constant(first), tf.constant(last), *data)
-                path.append(stack.weights())
-        return Fit(tuple(path))
+                path.add(stack.weights())
+        return path.fit()
 
     def graph(self, network: Network, training: Training, rows: int) -> Any:
         """The ``tf.Graph`` of one step on a minibatch of ``rows``, as TensorBoard shows it."""

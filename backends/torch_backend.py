@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import OPTIONS, Backend, Convention
+from backends.early_stopping import STOPPING, TrainingPath
 from backends.formulas import LEAKY_SLOPE, eta_factors
 from backends.frameworks import load
 from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
@@ -28,7 +29,7 @@ class TorchBackend(Backend):
     modules = ("torch",)
     stacks = True
     optimizers = OPTIMIZERS
-    heeds = tuple(option for option in OPTIONS if option != "patience")
+    heeds = tuple(option for option in OPTIONS if option != "monitor")
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention(
             "penalty",
@@ -77,6 +78,7 @@ class TorchBackend(Backend):
         ),
         Convention("leaky_relu slope", f"{LEAKY_SLOPE:.12g}", "0.01"),
         Convention("two classes", "one logistic output", "left to the programmer"),
+        Convention("stopping", STOPPING, "left to the programmer"),
     )
 
     def trace_one(
@@ -139,13 +141,13 @@ class TorchBackend(Backend):
         order = torch.from_numpy(plan.order[streams].astype(np.int64))
         inputs, labels = _tensors(torch, x, y, network)
         bounds, factors = plan.bounds.tolist(), eta_factors(training, plan)
-        path = []
-        for first, last in plan.segments():
+        path = TrainingPath(x, y, network, training, plan)
+        for first, last in path.segments():
             for step in range(first, last):
                 rows = order[:, bounds[step] : bounds[step + 1]]
                 stack.step(factors[step], inputs[rows], labels[rows])
-            path.append(stack.weights())
-        return Fit(tuple(path))
+            path.add(stack.weights())
+        return path.fit()
 
     def predict_proba(self, x: Array, network: Network, weights: Weights) -> Array:
         torch = load("torch")
@@ -297,7 +299,7 @@ def _set_rate(optimizer: Any, eta: float) -> None:
     for group in optimizer.param_groups:
         for parameter in group["params"] if eta != group["lr"] else ():
             kept = optimizer.state[parameter].get("momentum_buffer")
-            if kept is not None:
+            if kept is not None and eta:
                 kept.mul_(group["lr"] / eta)
         group["lr"] = eta
 

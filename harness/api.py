@@ -15,7 +15,7 @@ from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.experiment.study import Study
 from harness.lecture.sections import lecture_sections
-from harness.parity.held_model import hold
+from harness.recordings.held_model import hold
 from harness.report.anonymous import anonymous_result
 from harness.report.notebook_views import VIEWS
 from harness.report.report import report_sections, write_results

@@ -45,7 +45,7 @@ from harness.training.contract import BackendFault, guarded_backend
 from harness.training.evaluate import PARTS
 from harness.training.run_unit import without_result
 from harness.training.scores import score_names
-from harness.training.status import SETTLED, Status
+from harness.training.status import SETTLED, TRAINED, Status
 from harness.training.unit_digest import backend_surroundings, unit_digest
 from harness.training.units import (
     Unit,
@@ -117,13 +117,15 @@ def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
     :class:`~harness.errors.InputError` for what this machine could not hold. ``bounds``: see
     :func:`cut_units`.
     """
-    resolved = resolve(experiment)
-    dataset = load_dataset(experiment)
-    work = _cut_work(resolved, dataset, bounds)
-    return replace(work, dataset=shared(dataset, experiment))
+    work = plan_works({0: experiment}, bounds)[0]
+    if isinstance(work, InputError):
+        raise work
+    return work
 
 
-def plan_works(experiments: Mapping[int, Experiment]) -> dict[int, Work | InputError]:
+def plan_works(
+    experiments: Mapping[int, Experiment], bounds: Sequence[int] = ()
+) -> dict[int, Work | InputError]:
     """The work of each of several experiments, by its number, which is the ``point`` of its units.
 
     In place of what cannot be run there is the error that :func:`plan_work` raises. What several train
@@ -144,7 +146,7 @@ def plan_works(experiments: Mapping[int, Experiment]) -> dict[int, Work | InputE
             full = experiment.model_copy(update=named)
             if key not in loaded:
                 loaded[key] = load_dataset(experiment)
-            work = _cut_work((full, *found[names][1:]), loaded[key])
+            work = _cut_work((full, *found[names][1:]), loaded[key], bounds)
             if key not in prepared:
                 prepared[key] = shared(loaded[key], experiment)
         except InputError as error:
@@ -164,7 +166,7 @@ def _data_key(experiment: Experiment) -> str:
 def _cut_work(
     resolved: tuple[Experiment, dict[str, Backend], dict[str, str]],
     dataset: Dataset,
-    bounds: Sequence[int] = (),
+    bounds: Sequence[int],
 ) -> Work:
     """An experiment whose backends were looked for, cut into units."""
     experiment, backends, missing = resolved
@@ -486,9 +488,14 @@ def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.Da
     rows["backend"] = rows["backend"].astype(str)
     names = (*score_names(experiment, len(work.dataset.classes)), "loss")
     measured = [f"{part}_{name}" for part in PARTS for name in names]
+    stops = ["epochs"] if "epochs" in rows else []
+    if stops:
+        whole = rows["backend"].map(lambda name: experiment.recipe(name).epochs)
+        taken = rows["epochs"].fillna(whole).where(rows["status"].isin(TRAINED))
+        rows["epochs"] = taken.astype("Int64")
     rows = rows.reindex(columns=[*rows.columns, *(c for c in measured if c not in rows)])
     return {
-        "records": rows[[*KEY, "status", "reason", *measured, "seconds"]],
+        "records": rows[[*KEY, "status", "reason", *measured, *stops, "seconds"]],
         "predictions": rows[[*KEY, "predicted"]],
         "curves": _curves(rows),
         "targets": _targets(work),

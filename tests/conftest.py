@@ -1,6 +1,8 @@
-"""What several test modules share: small data, and the library's threads fixed before any import."""
+"""What several test modules share: small data, a browser, and threads fixed before any import."""
 
 from __future__ import annotations
+
+import shutil
 
 from backends.frameworks import set_threads
 
@@ -12,6 +14,10 @@ from threadpoolctl import threadpool_limits  # noqa: E402
 
 from backends.base import Network  # noqa: E402
 from backends.plan import Plan  # noqa: E402
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 
 threadpool_limits(1)  # pytest's plugins may have imported NumPy before the line above
 
@@ -34,3 +40,38 @@ def draw():
         return Plan.draw(network, np.arange(rows), seeds, **settings)
 
     return draw
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM:
+        pytest.skip("no Chromium here: the page is not tried in a browser")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens an address at some width; in the end the console must have been silent."""
+    said, contexts = [], []
+
+    def visit(address, width=1400, height=900, scheme="light"):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        page.goto(address)
+        page.wait_for_selector("#x-curves svg")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert said == []

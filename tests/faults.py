@@ -117,6 +117,12 @@ class Told:
         return super().train(x, y, network, replace(training, **self.told), cells, plan)
 
 
+class AnEpochMore(Told, NumPyBackend):
+    """It waits an epoch longer than it was told before it stops early."""
+
+    told: ClassVar[dict[str, Any]] = {"patience": 3}
+
+
 class TwiceThePenalty(Told, KerasBackend):
     """regularizers.L2(lmbd) in place of L2(lmbd / 2)."""
 

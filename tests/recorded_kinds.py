@@ -34,8 +34,8 @@ from backends.base import Backend
 from backends.recording import read_recording
 from harness.data.dataset import load_dataset
 from harness.experiment.experiment import experiment_from
-from harness.parity.recorded_backend import record_backend
-from harness.parity.recorded_parity import RecordedParity, judge_recording
+from harness.recordings.backend import record_backend
+from harness.recordings.judgement import RecordedParity, judge_recording
 from harness.roundoff.trial import trial
 
 STEPS = 14

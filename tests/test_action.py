@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from harness.api import run
 from harness.cli.baseline import save_command
 from harness.cli.main import command_line
+from harness.cli.places import write_in_place, write_text
 from harness.document.pull_request import LONGEST, in_place, pull_request_comment
 from harness.document.section import Section, Table
 from harness.experiment.execution import Execution
@@ -26,9 +28,18 @@ ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
 STEPS = ACTION["runs"]["steps"]
 BASH = shutil.which("bash")
 EXPRESSION = re.compile(r"\$\{\{\s*([\w.\-]+)\s*\}\}")
-GH = """#!/bin/sh
-printf '%s\\n' "$*" >> "$GH_LOG"
-case "$*" in *--paginate*) cat "$GH_COMMENTS" ;; esac
+# gh as far as the action uses it: of all comments it gives what the filter asks for, one a line
+GH = f"""#!{sys.executable}
+import json, os, re, sys
+with open(os.environ["GH_LOG"], "a") as log:
+    log.write(" ".join(sys.argv[1:]) + "\\n")
+if "--paginate" in sys.argv:
+    asked = sys.argv[sys.argv.index("--jq") + 1]
+    form = r"\\.\\[\\] \\| select\\(\\.body \\| startswith\\(env\\.(\\w+)\\)\\) \\| \\.id"
+    mark = os.environ[re.fullmatch(form, asked)[1]]
+    for comment in json.load(open(os.environ["GH_COMMENTS"])):
+        if comment["body"].startswith(mark):
+            print(comment["id"])
 """
 
 
@@ -87,7 +98,7 @@ def test_its_scripts_are_bash():
 class Runner:
     """Runs steps in order as GitHub's runner does: conditions aside, which the caller decides."""
 
-    def __init__(self, place: Path, inputs: dict[str, str], comments: str = "") -> None:
+    def __init__(self, place: Path, inputs: dict[str, str]) -> None:
         self.place, self.steps = place, {}
         self.values = {
             f"inputs.{k}": str(v.get("default", "")) for k, v in ACTION["inputs"].items()
@@ -98,7 +109,7 @@ class Runner:
         for name, text in (("gh", GH), ("python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')):
             (place / "bin" / name).write_text(text)
             (place / "bin" / name).chmod(0o755)
-        (place / "comments").write_text(comments)
+        (place / "comments").write_text("[]")
         self.log = place / "gh.log"
 
     def step(self, name: str) -> int:
@@ -117,6 +128,7 @@ class Runner:
             "GITHUB_STEP_SUMMARY": str(self.place / "summary.md"),
             "GITHUB_REPOSITORY": "somebody/something",
             "GITHUB_JOB": "accuracy",
+            "RUNNER_OS": "Linux",
             "GH_LOG": str(self.log),
             "GH_COMMENTS": str(self.place / "comments"),
         }
@@ -143,6 +155,33 @@ def test_what_pip_downloads_is_kept_beside_the_runs(tmp_path):
     assert kept[:2] == [".harness-runs", "${{ steps.pip.outputs.cache }}"]
 
 
+@pytest.mark.skipif(BASH is None, reason="no bash here")
+def test_its_inputs_are_words_as_one_would_type_them(tmp_path):
+    typed = "--folder 'my baselines'\n--strict  --margin \"0.02\" it\\'s\n"
+    runner = Runner(tmp_path, {"check-arguments": typed, "parity-arguments": ""})
+    assert runner.step("Begin") == 0, runner.said
+    place = tmp_path / "temp" / "harness"
+    words = ["--folder", "my baselines", "--strict", "--margin", "0.02", "it's"]
+    assert (place / "check-arguments").read_text() == "".join(f"{word}\0" for word in words)
+    assert (place / "parity-arguments").read_text() == ""
+    runner.values["inputs.parity-arguments"] = "--dataset 'iris"
+    assert runner.step("Begin") != 0
+    assert "::error::parity-arguments: found a quote" in runner.said
+
+
+@pytest.mark.skipif(BASH is None, reason="no bash here")
+def test_two_baselines_or_versions_in_one_job_have_a_comment_each(tmp_path):
+    marks = set()
+    for number, inputs in enumerate(
+        [{}, {"baseline": "other"}, {"python-version": "3.13"}, {"baseline": ""}]
+    ):
+        runner = Runner(tmp_path / str(number), inputs)
+        assert runner.step("Begin") == 0, runner.said
+        marks.add(Path(runner.values["steps.place.outputs.report"]).read_text())
+    assert len(marks) == 4
+    assert all(mark.startswith("<!--") and mark.endswith("-->\n") for mark in marks)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(BASH is None, reason="no bash here")
 def test_its_steps_judge_summarise_and_comment_once(tmp_path):
@@ -157,10 +196,11 @@ def test_its_steps_judge_summarise_and_comment_once(tmp_path):
     made = run(
         experiment_from(settings), Execution(executor="serial", output=str(tmp_path), name="run")
     )
-    save_command(made.address, name="tiny", folder=str(tmp_path / "baselines"))
+    kept = str(tmp_path / "the baselines")
+    save_command(made.address, name="tiny", folder=kept)
     inputs = {
         "baseline": "tiny",
-        "check-arguments": f"--folder {tmp_path / 'baselines'} --jobs 1 --no-until-decided",
+        "check-arguments": f"--folder '{kept}'\n--jobs 1\n--no-until-decided\n",
         "parity-arguments": "--backend numpy --dataset iris --scale standard --eta 0.1 --lmbd 0 --steps 9",
     }
     runner = Runner(tmp_path / "runner", inputs)
@@ -172,7 +212,11 @@ def test_its_steps_judge_summarise_and_comment_once(tmp_path):
     assert "### check tiny: pass" in summary
     assert "### parity iris: agree" in summary
     assert "--method POST repos/somebody/something/issues/7/comments" in runner.log.read_text()
-    (runner.place / "comments").write_text("42\n43\n")
+    report = Path(runner.values["steps.place.outputs.report"]).read_text()
+    bodies = {41: "a person's", 42: report, 43: report}
+    (runner.place / "comments").write_text(
+        json.dumps([{"id": number, "body": body} for number, body in bodies.items()])
+    )
     assert runner.step("Comment") == 0
     last = runner.log.read_text().splitlines()[-1]
     assert "--method PATCH repos/somebody/something/issues/comments/42" in last
@@ -226,6 +270,20 @@ def test_a_comment_takes_its_own_place_and_nobody_elses():
     assert both == f"# mine\n{one}{two}"
     assert in_place(both, "check a", again) == f"# mine\n{again}{two}"
     assert in_place("", "check a", one) == one
+
+
+def test_what_stands_in_a_file_stays_and_one_that_cannot_be_written_is_told(tmp_path, capsys):
+    file = tmp_path / "summary.md"
+    file.write_bytes(b"\xffmine\n")
+    for words in ("first", "second"):
+        write_in_place(str(file), "a", pull_request_comment("a", "pass", [Section("s", [words])]))
+    text = file.read_bytes()
+    assert text.startswith(b"\xffmine\n<!--")
+    assert b"second" in text
+    assert b"first" not in text
+    write_text(str(tmp_path), "a folder")
+    write_in_place(str(file / "below"), "a", "a file")
+    assert capsys.readouterr().err.count("cannot be written") == 2
 
 
 def test_nothing_in_a_comment_is_markup_or_a_mark_of_another():

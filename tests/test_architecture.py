@@ -25,8 +25,10 @@ HARNESS = (
     "runner",
     "document",
     "roundoff",
+    "mistakes",
     "report",
     "parity",
+    "recordings",
     "compare",
     "lecture",
     "check",
@@ -38,8 +40,20 @@ HARNESS = (
     "cli",
     "__main__",
 )
-VERBS = ("report", "parity", "compare", "lecture", "check", "upgrade", "atlas", "study", "bench")
+VERBS = (
+    "report",
+    "parity",
+    "recordings",
+    "compare",
+    "lecture",
+    "check",
+    "upgrade",
+    "atlas",
+    "study",
+    "bench",
+)
 MAY_USE = {
+    ("recordings", "parity"),
     ("check", "parity"),
     ("upgrade", "parity"),
     ("upgrade", "compare"),
@@ -58,6 +72,7 @@ BACKENDS = (
     "plan",
     "padding",
     "formulas",
+    "early_stopping",
     "distance",
     "frameworks",
     "process_state",

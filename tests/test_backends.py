@@ -8,8 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backends.early_stopping import TrainingPath
 from backends.network import Cells, Network, Training, Weights
+from backends.plan import Plan
 from backends.registry import BUILT_IN, UnusableBackend, find, known, usable
+from harness.roundoff.patience import Patience
 
 TENSOR_TOLERANCE = 1e-4  # of the largest weight: float32 over 30 steps leaves 1e-6
 
@@ -225,3 +228,57 @@ def test_the_slope_that_is_told_is_the_slope_that_runs(name):
     (told,) = (c.here for c in find(name).conventions if c.quantity == "leaky_relu slope")
     # eight digits: 0.01 itself is 2e-10 away, and the logarithm costs six of sixteen
     assert float(told.split(";")[0]) == pytest.approx(slope, abs=1e-11)
+
+
+def stops_of_the_rule(losses, training):
+    """After how many epochs each cell stops by the backends' rule, whatever the losses: (epochs, cells)."""
+    epochs, cells = losses.shape
+    network = Network(1, (), 1, output="identity")
+    start = Weights((np.zeros((1, 1, 1)),), (np.zeros((1, 1)),))
+    plan = Plan(
+        start,
+        np.zeros((1, epochs), int),
+        np.arange(epochs + 1),
+        (epochs,),
+        steps_per_epoch=1,
+        validation=np.array([0]),
+    )
+    path = TrainingPath(np.zeros((1, 1)), np.zeros(1), network, training, plan)
+    for epoch, _ in path.segments():
+        # a prediction b of a target 0 costs b^2 / 2
+        b = np.sqrt(2 * losses[epoch])[:, None]
+        path.add(Weights((np.zeros((cells, 1, 1)),), (b,)))
+    fit = path.fit()
+    return np.array(fit.steps), fit.weights.b[0][:, 0] ** 2 / 2
+
+
+@pytest.mark.parametrize(("patience", "tol"), [(1, 0.0), (2, 0.05), (4, 0.0)])
+def test_the_rule_is_that_of_keras_early_stopping(patience, tol):
+    usable("keras")
+    import keras
+
+    rng = np.random.default_rng(patience)
+    losses = rng.uniform(0.1, 1, (15, 40)) ** 2
+    losses[1:][rng.random((14, 40)) < 0.02] = np.nan  # Keras never gets over one at the start
+    expected = []
+    for cell in losses.T:
+        callback = keras.callbacks.EarlyStopping(
+            monitor="val_loss", min_delta=tol, patience=patience, mode="min"
+        )
+        callback.set_model(type("Model", (), {"stop_training": False})())
+        callback.on_train_begin()
+        for epoch, loss in enumerate(cell):
+            callback.on_epoch_end(epoch, {"val_loss": loss})
+            if callback.model.stop_training:
+                break
+        expected.append(epoch + 1)
+    training = Training(patience=patience, tol=tol, dtype="float64")
+    steps, kept = stops_of_the_rule(losses, training)
+    assert len(set(expected)) > 3
+    assert steps.tolist() == expected
+    last = losses[np.array(expected) - 1, np.arange(40)]
+    np.testing.assert_allclose(kept, last, rtol=1e-12)  # the last weights are kept
+    rule = Patience(training, Plan(None, np.zeros((1, 1)), np.arange(16), (15,), 1), 40)
+    for epoch, now in enumerate(losses, start=1):
+        rule.look(epoch, lambda now=now: now)
+    assert rule.stops.tolist() == expected

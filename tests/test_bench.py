@@ -121,10 +121,11 @@ def test_the_notes_are_timed_as_written_beside_the_same_grid_only():
         assert np.isnan(seconds_as_written("numpy", elsewhere, 0.01, 0.01))
 
 
-def test_another_optimiser_has_no_notebook_program():
+def test_another_training_than_the_notes_has_no_notebook_program():
     prepared = prepare(SMALL, load_dataset(SMALL), "numpy", [0])
-    adam = SMALL.model_copy(update={"optimizer": "adam"}).recipe("numpy")
-    assert np.isnan(seconds_like_for_like("numpy", prepared, adam, 0.1, 0.01))
+    for update in ({"optimizer": "adam"}, {"schedule": "inverse"}, {"l1": 0.1}, {"momentum": 0.9}):
+        other = SMALL.model_copy(update=update).recipe("numpy")
+        assert np.isnan(seconds_like_for_like("numpy", prepared, other, 0.1, 0.01))
 
 
 def test_a_backend_without_a_notebook_program_has_no_time():

@@ -777,10 +777,14 @@ def test_the_command_writes_what_is_asked_for_and_exits_with_the_verdict(saved, 
             folder=str(home / "baselines"),
             junit=str(home / "out" / "check.xml"),
             markdown=str(home / "out" / "check.md"),
+            page=str(home / "page"),
         )
     assert exit_.value.exit_code == 0
     assert (home / "out" / "check.xml").exists()
     assert (home / "out" / "check.md").exists()
+    page = (home / "page" / "check.html").read_text()
+    assert "pass: run against baseline small" in page
+    assert page.index("How this was found") < page.index("Baseline small</h2>")
     assert "pass: run against baseline small" in capsys.readouterr().out
     with pytest.raises(typer.Exit):
         command("small", run=str(home / "run"), folder=str(home / "baselines"), json=True)

@@ -242,6 +242,7 @@ GIVEN: dict[str, tuple[list[str], Any, dict[str, Any]]] = {
     "decay_epochs": (["7"], 7, {"schedule": "step"}),
     "l1": (["0.01"], 0.01, {}),
     "tol": (["0.1"], 0.1, {"patience": 3}),
+    "monitor": (["training"], "training", {"patience": 3}),
     "shared_stream": (["weights"], ("weights",), {}),
     "drawn_before": (["numpy weights"], ("numpy weights",), {"draws": "notebook"}),
     "choose_by": (["macro_f1"], "macro_f1", {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 import tomllib
 import zipfile
@@ -599,6 +600,13 @@ def test_likely_markers_are_warned_of_and_named_with_their_flag(tmp_path):
     said = told(load_dataset(Experiment(dataset=str(file))))
     assert "-999 in age (7 times)" in said
     assert "--missing-values -200" in said
+    for marker in ("-2147483648", "99999999", "-3.4e+38", "-99999999"):
+        file.write_text(MARKED.replace("unknown", "9").replace("-200", marker))
+        said = told(load_dataset(Experiment(dataset=str(file))))
+        given = re.findall(r"in temp .*?--missing-values ([^;]+)", said)
+        assert given == [marker]
+        settings = {"missing_values": given[0], "missing": "impute"}
+        assert "5 in temp" in told(load_dataset(Experiment(dataset=str(file), **settings)))
     file.write_text("a,b,y\n" + "".join(f"{n % 5 - 2},{n % 3 * 9},{n % 2}\n" for n in range(60)))
     assert "--missing-values" not in told(load_dataset(Experiment(dataset=str(file))))
 

@@ -55,6 +55,10 @@ def test_a_log_range_and_a_list_are_numbers():
         ({"preset": "fare"}, "did you mean 'fair'?"),
         ({"epocs": 3}, "did you mean 'epochs'?"),
         ({"nesterov": True}, "nesterov: needs a momentum above 0"),
+        (
+            {"schedule": "step", "decay": 1.5},
+            "decay: found 1.5 with schedule step; allowed: at most 1",
+        ),
         ({"overrides": {"keras": {"etta": 1}}}, "overrides.keras: 'etta' is not known"),
         ({"overrides": {"kears": {"epochs": 1}}}, "overrides: 'kears' is not known; did you mean"),
         ({"overrides": {"keras": {"epochs": 0}}}, "overrides.keras: epochs: found 0; allowed"),
@@ -75,6 +79,7 @@ def test_a_log_range_and_a_list_are_numbers():
         ({"nesterov": 1, "momentum": 0.9}, "nesterov: found 1; allowed: true or false"),
         ({"optimizer": "adam", "momentum": 0.9}, "momentum: found 0.9 with optimizer adam"),
         ({"tol": 0.1}, "tol: found 0.1 without patience"),
+        ({"patience": 3, "validation_size": 0}, "patience: found with validation_size 0"),
         ({"folds": 5, "test_size": 0.3}, "test_size: found 0.3 with folds 5"),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,9 +26,6 @@ from harness.report.runs import Material
 from harness.results.result import Result
 from harness.stats.agreement import mcnemar
 
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 HOSTILE = [
     "<img src=x onerror=window.evil=1>",
     "</script><script>window.evil=1</script>",
@@ -79,41 +75,6 @@ def result(tmp_path_factory) -> Result:
 def address(result, tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("written")
     return Path(write_report([result], str(folder))).as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM:
-        pytest.skip("no Chromium here: the page is not tried in a browser")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def visit(browser):
-    """Opens an address at some width; in the end the console must have been silent."""
-    said, contexts = [], []
-
-    def visit(address, width=1400, height=900, scheme="light"):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        page.goto(address)
-        page.wait_for_selector("#x-curves svg")
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert said == []
 
 
 def written(results, tmp_path) -> str:

@@ -75,6 +75,43 @@ def test_scores_have_wilsons_error_as_two_columns_of_numbers(sections, trained):
     np.testing.assert_allclose(errors, 100 * (high - low) / 2, rtol=1e-4)
 
 
+def test_eta_and_lmbd_are_numbers_with_all_their_digits(trained):
+    eta = trained.records["eta"].replace(0.01, 0.0123456)
+    fine = replace(trained, records=trained.records.assign(eta=eta))
+    material = Material((fine,))
+    table = pd.read_csv(io.StringIO(exported_table([], material, "cells", "csv")))
+    assert set(table["eta"]) == {1e-5, 0.0123456, 0.1}
+    assert "0.01235" in exported_table([], material, "cells", "markdown")
+
+
+def test_the_caption_of_several_runs_says_what_each_is(trained):
+    facts = trained.manifest["dataset"] | {"name": "wine"}
+    other = replace(
+        trained,
+        address="runs/other",
+        manifest=trained.manifest | {"dataset": facts},
+        experiment=trained.experiment.changed(repeats=3, choose_by="macro_f1"),
+    )
+    once = exported_table([], Material((trained,)), "cells", "markdown")
+    assert "Every cell of the grid, iris. One training;" in once
+    both = Material((trained, other))
+    two = exported_table([], both, "cells", "markdown")
+    assert "Every cell of the grid, iris and wine. iris: one training;" in two
+    assert "other: mean of 3 repeats" in two
+    made = [Section("s", tables=[Table(pd.DataFrame({"a": ["b"]}), name="chosen")])]
+    three = exported_table(made, both, "chosen", "markdown")
+    assert "validation accuracy and macro F1, iris and wine" in three
+    text = exported_table([], both, "cells", "csv")
+    assert "Measured" not in text
+    table = pd.read_csv(io.StringIO(text))
+    assert table.groupby("backend")["test macro F1"].count().to_dict() == {
+        "numpy (iris)": 0,
+        "numpy (other)": 9,
+        "sklearn (iris)": 0,
+        "sklearn (other)": 9,
+    }
+
+
 @pytest.mark.parametrize(
     ("value", "error", "shown", "apart"),
     [
@@ -147,6 +184,10 @@ def test_the_command_writes_what_it_says(trained, tmp_path, capsys):
         (["--table", "chosen", "--format", "pdf"], 2),
         (["--table", "chosen", "--width", "8cm"], 2),
         (["--table", "chosen", "--figure", "confusion"], 2),
+        (["--output", str(tmp_path / "nothing.tex")], 2),
+        (["--format", "csv"], 2),
+        (["--table", "hyperparameters", "--plus-minus"], 2),
+        (["--table", "chosen", "--plus-minus", "--format", "csv"], 2),
     ):
         with pytest.raises(SystemExit) as ended:
             run_command_line(["export", trained.address, *words])
@@ -154,7 +195,7 @@ def test_the_command_writes_what_it_says(trained, tmp_path, capsys):
     assert "numpy" in table.read_text()
     told = capsys.readouterr()
     assert re.search(r"tables: .*\bchosen, ", told.out)
-    assert told.err.count("error: ") == 3
+    assert told.err.count("error: ") == 7
 
 
 def test_an_anonymous_report_has_no_machine_and_no_folder(trained):

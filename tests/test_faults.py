@@ -121,6 +121,13 @@ def test_a_fault_in_a_real_library_is_caught_blamed_and_named():
     assert "2 lmbd W" in divergence.explanation.words
 
 
+def test_a_fault_is_named_where_a_schedule_changes_eta():
+    asked = SMALL | {"schedule": "inverse", "backends": ["faults:HalfThePenalty"]}
+    (divergence,) = parity(experiment_from(asked), dtypes=("float64",)).divergences
+    assert (divergence.step, divergence.first) == (1, "penalty of W1")
+    assert "half what you said" in divergence.explanation.words
+
+
 def test_a_wrong_forward_pass_is_told_from_a_wrong_training():
     backends = ["numpy", "faults:SomeoneElsesOutput"]
     found = parity(experiment_from(SMALL | {"backends": backends}))

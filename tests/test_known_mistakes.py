@@ -11,11 +11,11 @@ from tournament import Written
 from backends.registry import usable
 from harness.data.dataset import load_dataset
 from harness.experiment.experiment import experiment_from
-from harness.parity.explanation import explain, order_of_computation
-from harness.parity.known_forward_mistakes import float32_inside_float64
-from harness.parity.known_mistakes import catalogue
-from harness.parity.reference_step import Batch, State, StepRules, stepped, tensors
-from harness.parity.step_trace import StepTrace
+from harness.mistakes.catalogue import catalogue
+from harness.mistakes.explanation import explain, order_of_computation
+from harness.mistakes.forward_mistakes import float32_inside_float64
+from harness.mistakes.reference_step import Batch, State, StepRules, stepped, tensors
+from harness.mistakes.step_trace import StepTrace
 from harness.roundoff.reference import reference_path
 from harness.roundoff.trial import Trial, trial
 

@@ -63,6 +63,8 @@ def test_figures_are_shown_by_a_notebook(result):
         result.heatmap(),
         result.heatmap("validation_loss", backends="numpy"),
         result.heatmap("test_accuracy", reference="numpy"),
+        result.heatmap("seconds"),
+        result.heatmap("seconds", reference="numpy"),
         result.learning_curves(),
         result.learning_curves("numpy", *CELL),
         result.confusion(["sklearn"], *CELL),
@@ -117,6 +119,50 @@ def test_weights_begin_where_the_plan_says_and_give_the_predictions(result):
     pd.testing.assert_frame_equal(new, own[list(new.columns)])
 
 
+def test_a_table_of_new_samples_is_read_by_its_names(result):
+    from sklearn.datasets import load_iris
+
+    frame = load_iris(as_frame=True).data
+    own = result.predict("numpy", *CELL, x=frame)
+    other = frame[frame.columns[::-1]].assign(more="not asked for").set_index(frame.index + 7)
+    pd.testing.assert_frame_equal(result.predict("numpy", *CELL, x=other), own)
+    with pytest.raises(InputError, match=r"x: found no column petal width \(cm\)"):
+        result.predict("numpy", *CELL, x=frame.drop(columns="petal width (cm)"))
+    with pytest.raises(InputError, match=r"holds 'wide' in row 2, numbers in 'iris'"):
+        result.predict("numpy", *CELL, x=frame[:3].replace(4.9, "wide"))
+    with pytest.raises(InputError, match="has no value in row 1"):
+        result.predict("numpy", *CELL, x=frame[:3].replace(5.1, np.nan))
+    with pytest.raises(InputError, match="finite numbers"):
+        result.predict("numpy", *CELL, x=frame[:3].replace(5.1, np.inf))
+
+
+def test_new_samples_are_encoded_as_the_runs_were(output, tmp_path):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=40)
+    frame = pd.DataFrame(
+        {"x": x, "kind": np.where(x > 0, "warm", "cold"), "target": np.where(x > 0.1, "b", "a")}
+    )
+    frame.loc[3, "x"] = -999
+    frame.loc[4, "kind"] = None
+    file = tmp_path / "samples.csv"
+    frame.to_csv(file, index=False)
+    settings = {"missing": "impute", "missing_values": ("x=-999",), "eta": (0.1,), "lmbd": (0.0,)}
+    how = Execution(executor="serial", output=output, name="text")
+    made = run(Experiment(dataset=str(file), backends=("numpy",), epochs=5, **settings), how)
+    known = made.predict("numpy", 0.1, 0.0)
+    new = made.predict("numpy", 0.1, 0.0, x=frame[["kind", "x"]]).loc[known["row"]]
+    pd.testing.assert_frame_equal(new.reset_index(drop=True), known[list(new.columns)])
+    values = frame[["x", "kind"]].to_numpy()
+    assert made.predict("numpy", 0.1, 0.0, x=values).equals(
+        made.predict("numpy", 0.1, 0.0, x=frame)
+    )
+    with pytest.raises(InputError, match=r"category of column 'kind'.*did you mean 'warm'"):
+        made.predict("numpy", 0.1, 0.0, x=frame.replace("warm", "warn"))
+    file.write_text(file.read_text() + "1.5,warm,b\n")
+    with pytest.raises(InputError, match="has changed since the run"):
+        made.predict("numpy", 0.1, 0.0, x=frame)
+
+
 def test_a_cell_that_is_not_there_is_told(result):
     with pytest.raises(InputError, match=r"eta: found 0\.2; allowed: 0\.01, 0\.1, 10\.0"):
         result.weights("numpy", 0.2, 0.01)
@@ -126,6 +172,9 @@ def test_a_cell_that_is_not_there_is_told(result):
         result.plan("nunpy")
     with pytest.raises(InputError, match="did you mean 'test_accuracy'"):
         result.heatmap("test_acuracy")
+    for column in ("eta", "repeat", "backend", "reason"):
+        with pytest.raises(InputError, match=r"column: .*allowed: train_accuracy"):
+            result.heatmap(column)
     with pytest.raises(InputError, match="eta and lmbd"):
         result.confusion(eta=0.1)
 

@@ -16,10 +16,10 @@ from backends.registry import find
 from harness.data.dataset import load_dataset
 from harness.errors import InputError
 from harness.experiment.experiment import experiment_from
+from harness.mistakes.reference_step import Batch, State, StepRules, tensors, walked
 from harness.parity.parity import parity
 from harness.parity.probe import probe_step
 from harness.parity.record import write_parity
-from harness.parity.reference_step import Batch, State, StepRules, tensors, walked
 from harness.parity.section import parity_headline, parity_points
 from harness.parity.verdict import ParityOutcome
 from harness.roundoff.chaos_map import chaos_map

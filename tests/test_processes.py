@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from process_campaign import KINDS, Campaign
 from test_runner import SMALL
 
 from backends.error_words import error_words, whole_error
-from backends.process_state import kept_process_state
+from backends.process_state import NotInTime, kept_process_state, own_thread
 from backends.registry import UnusableBackend, find
 from harness.api import run
 from harness.executors.by_name import prepare_executor
@@ -110,6 +111,24 @@ def test_settings_of_a_loaded_framework_are_put_back():
     with kept_process_state():
         torch.set_default_dtype(torch.float64)
     assert torch.get_default_dtype() == before
+
+
+def test_leaving_is_given_back_once_the_last_thread_is_done():
+    """Also where one that was given up ends after another that began later."""
+    leave, end, threads = os._exit, threading.Event(), []
+
+    def lasting():
+        threads.append(threading.current_thread())
+        end.wait(60)
+
+    _, error = own_thread(lasting, 0.01)
+    assert isinstance(error, NotInTime)
+    _, error = own_thread(lambda: os._exit(3))
+    assert isinstance(error, SystemExit)
+    assert os._exit is not leave
+    end.set()
+    threads[0].join(60)
+    assert os._exit is leave
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,12 @@ from harness.errors import InputError
 from harness.experiment.experiment import experiment_from
 from harness.lecture import programs
 from harness.lecture.programs import notes_task
-from harness.parity.effective_settings import Setting
-from harness.parity.recorded_pair import compare_recordings
-from harness.parity.recorded_parity import judge_recording
-from harness.parity.recorded_section import feedback_table, initial_weights_table, recorded_points
+from harness.mistakes.effective_settings import Setting
 from harness.parity.verdict import ParityOutcome
+from harness.recordings.backend import trial_along
+from harness.recordings.judgement import judge_recording
+from harness.recordings.pair import compare_recordings
+from harness.recordings.section import feedback_table, initial_weights_table, recorded_points
 
 IRIS = COMMON | TASKS["iris"] | {"activation": "tanh", "backends": ["numpy"]}
 
@@ -62,12 +63,15 @@ def hooks_of(name):
         {},
         {"momentum": 0.9, "activation": "sigmoid"},
         {"optimizer": "adam", "eta": [0.01], "activation": "relu"},
+        {"optimizer": "rmsprop", "eta": [0.01], "activation": "sigmoid"},
+        {"optimizer": "adagrad", "eta": [0.1]},
     ],
-    ids=["descent", "momentum", "adam"],
+    ids=["descent", "momentum", "adam", "rmsprop", "adagrad"],
 )
 def test_what_nobody_said_is_found_from_the_weights(settings, tmp_path):
     path = made(tmp_path, **settings)
-    unsaid = ("optimizer", "activation", "eta", "lmbd", "momentum", "nesterov", "beta_1", "beta_2")
+    forms = ("optimizer", "activation", "eta", "lmbd")
+    unsaid = (*forms, "momentum", "nesterov", "beta_1", "beta_2", "rho")
     parity = judge_recording(read_recording(told_again(path, tmp_path / "b.npz", drop=unsaid)))
     assert parity.agrees
     given = IRIS | settings
@@ -339,6 +343,21 @@ def test_bad_input_gets_one_line(arguments, words, tmp_path):
     assert ended.returncode == 2
     assert words in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"label_smoothing": 0.1}, "0.1"),
+        ({"frozen": ["W1"]}, "W1 not updated"),
+        ({"eta": [0.3, 0.2]}, "eta changes"),
+        ({"lmbd": [0.1, 0.2]}, "0.2 on W2"),
+    ],
+)
+def test_what_no_backend_can_do_along_a_recording_is_named(about, words, tmp_path):
+    recording = read_recording(told_again(made(tmp_path, steps=2), tmp_path / "b.npz", **about))
+    with pytest.raises(InputError, match=f"found .*{words}.*; allowed with --backend: one eta"):
+        trial_along(recording)
 
 
 def test_backends_write_recordings_of_themselves(tmp_path):

@@ -21,7 +21,7 @@ import pytest
 
 from backends import recording
 from backends.recording import Recorder, RecordingError, read_recording, weights_of, write_recording
-from harness.parity.recorded_parity import judge_recording
+from harness.recordings.judgement import judge_recording
 
 HERE = Path(recording.__file__)
 RNG = np.random.default_rng(0)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
 from harness import Execution, Experiment, load_result, load_study, run, run_study, write_study
+from harness.check.baseline import require_savable
 from harness.check.decisive_tests import CheckRules
 from harness.compare.comparison import compare
 from harness.errors import InputError
@@ -18,7 +23,7 @@ from harness.experiment.study import Study, parse_axes
 from harness.results.manifest import sealed
 from harness.results.result import KEY
 from harness.results.run_folder import RunFolder
-from harness.study.checks import check_study, study_baselines
+from harness.study.checks import check_study, study_baseline, study_baselines
 from harness.study.comparison import compare_study
 from harness.study.effects import axis_rankings
 from harness.study.maps import study_map
@@ -265,9 +270,50 @@ def test_points_are_compared_and_checked_with_one_correction_for_all(tmp_path):
     assert {v.outcome for v in verdicts.values()} == {"pass"}
     assert {v.rules.alpha for v in verdicts.values()} == {0.01}
     _let_fall(Path(made.address, made.points["folder"].iloc[1]))
-    judged = ["--backend", "numpy", "--run", made.address]
+    xml = tmp_path / "check.xml"
+    judged = ["--backend", "numpy", "--run", made.address, "--junit", str(xml), "--github"]
+    judged += ["--page", str(tmp_path / "page")]
     told = harness("check", "--baseline", "b", "--folder", kept, *judged, code=1)
     assert "Fail: 1 of 2 points" in told
+    page = Path(tmp_path, "page", "check.html").read_text()
+    assert all(f">{point}</h2>" in page for point in points)
+    assert told.count("::error title=harness check") >= 1
+    suite = ElementTree.parse(xml).find("testsuite")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
+    assert [case.get("name") for case in suite] == points
+    assert [case.find("failure") is not None for case in suite] == [
+        point in made.points["folder"].iloc[1] for point in points
+    ]
+    _a_part_of_a_baseline_is_none(made, kept, points)
+
+
+def _a_part_of_a_baseline_is_none(made, kept, points):
+    """Saved to its end or refused: by an error of one point, a stop between two, a point that is gone."""
+    saving = partial(study_baseline, made, "b", kept)
+    with pytest.raises(InputError, match="exists"), saving():
+        pass
+    with pytest.raises(InputError, match="a study"):
+        require_savable(load_result(f"{made.address}/{made.points['folder'].iloc[0]}"), "b", kept)
+    assert study_baselines("b", kept) == points
+    with pytest.raises(KeyboardInterrupt), saving(replace=True):
+        raise KeyboardInterrupt
+    with pytest.raises(InputError, match="not saved to its end"):
+        study_baselines("b", kept)
+    with saving():  # what was not saved to its end may be saved again as it is
+        pass
+    one = replace(made, points=made.points.iloc[:1])
+    gone = next(point for point in points if point not in made.points["folder"].iloc[0])
+    Path(kept, "b", gone, "baseline.json").rename(Path(kept, "b", "away"))
+    with pytest.raises(InputError, match=re.escape(f"lacks 1 of 2 points ({gone})")):
+        study_baselines("b", kept)
+    Path(kept, "b", "away").rename(Path(kept, "b", gone, "baseline.json"))
+    with study_baseline(one, "b", kept, replace=True):
+        pass
+    assert study_baselines("b", kept) == [p for p in points if p != gone]
+    assert not Path(kept, "b", gone).exists()
+    Path(kept, "b", "points.json").unlink()
+    with pytest.raises(InputError, match=r"has no points\.json"):
+        study_baselines("b", kept)
 
 
 def _let_fall(place: Path) -> None:

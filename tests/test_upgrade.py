@@ -94,6 +94,17 @@ def test_what_cannot_be_judged_is_refused(versions, words):
         upgraded_backends(versions)
 
 
+@pytest.mark.parametrize("base", ["all", "every", "numpy,keras"])
+def test_versions_are_those_of_one_backend(base):
+    versions = ["scikit-learn==1.5.2", "scikit-learn==1.6.1"]
+    for asked in (
+        lambda: upgraded_backends(versions, base),
+        lambda: upgrade(experiment_from(SETTINGS), versions, base),
+    ):
+        with pytest.raises(InputError, match=f"backend: found '{base}'; allowed: one, whose"):
+            asked()
+
+
 def test_a_library_tells_whose_versions_they_are():
     assert upgraded_backends(["scikit-learn==1.5.2", "scikit_learn==1.6.1"]) == [
         "sklearn@scikit-learn==1.5.2",

@@ -72,8 +72,8 @@ def atlas_section(atlas: Atlas) -> Section:
     ]
     return Section(
         "Atlas of versions",
-        [
-            atlas_headline(atlas),
+        [atlas_headline(atlas)],
+        method=[
             render(
                 _SENTENCES,
                 "how",

@@ -58,7 +58,8 @@ def seconds_like_for_like(
     p = prepared
     if backend == "sklearn":
         return bare_fit(p, recipe, eta, lmbd)
-    plain = recipe.optimizer == "sgd" and not recipe.momentum
+    plain = (recipe.optimizer, recipe.schedule) == ("sgd", "constant")
+    plain = plain and not recipe.momentum and not recipe.l1
     sigmoid = p.network.activation == "sigmoid" or not p.network.hidden
     if backend not in PROGRAMS or not (plain and sigmoid and p.network.output == "softmax"):
         return float("nan")

@@ -18,6 +18,7 @@ import hashlib
 import io
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,11 @@ from harness.results.run_folder import DAMAGE, RunFolder, as_sealed, content_has
 from harness.training.status import SETTLED, Status
 
 BASELINES = "results/baselines"
+POINT_LIST = (
+    "points.json"  # in the folder of a study's baseline, which has a baseline for each point
+)
 _OPTIONAL = ("chaos.csv", "curves.csv")
+_FILES = ("experiment.toml", "records.csv", "labels.csv", *_OPTIONAL)
 LEAST_REPEATS = (
     4  # repeats: a check runs half of them again, and no test can do with fewer than two
 )
@@ -115,6 +120,17 @@ def save_baseline(
     facts["files"] = {file: _text_hash(target, file) for file in ("experiment.toml", *tables)}
     target.write_json("baseline.json", sealed(facts))
     return load_baseline(name, folder)
+
+
+def remove_baseline(name: str, folder: str) -> None:
+    """Take a baseline away: its files, and its folder if nothing else is in it."""
+    home = RunFolder(f"{folder.rstrip('/')}/{folder_name('name', name)}")
+    for file in ("baseline.json", *_FILES):
+        if home.exists(file):
+            home.remove(file)
+    if not home.names(""):
+        with suppress(OSError, NotImplementedError):  # object stores have no folders
+            home.fs.rmdir(home.root)
 
 
 def load_baseline(name: str, folder: str = BASELINES) -> Baseline:
@@ -246,8 +262,10 @@ def require_savable(
             "since a check runs at most half of them again (run it again with --repeats 10)"
         )
     target = RunFolder(f"{folder.rstrip('/')}/{name}")
+    if target.exists(POINT_LIST):
+        raise InputError(f"name: {name!r} is the baseline of a study; choose another name")
     if not target.exists("baseline.json"):
-        target.refuse_foreign(["experiment.toml", "records.csv", "labels.csv", *_OPTIONAL])
+        target.refuse_foreign(_FILES)
     elif not replace:
         raise InputError(
             f"name: the baseline {name!r} exists; choose another name, or --replace to update it "

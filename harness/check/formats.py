@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 from xml.etree import ElementTree
 
 from harness.check.decisive_tests import Primary
 from harness.check.findings import Finding
-from harness.check.section import check_headline, check_points, check_section
+from harness.check.section import (
+    baseline_section,
+    check_headline,
+    check_points,
+    check_section,
+    run_name,
+)
 from harness.check.verdict import CheckVerdict
 from harness.document.foreign_text import visible
 from harness.document.number_words import change, probability
 from harness.document.plain import plain
 from harness.document.pull_request import pull_request_comment
+from harness.document.section import Title
+from harness.document.writer import PageAddress, write_sections
+from harness.results.run_folder import RunFolder
 
 _SHOWN = 50  # cells that JSON lists
 
@@ -62,6 +72,18 @@ def check_markdown(verdict: CheckVerdict) -> str:
     return pull_request_comment(comment_name(verdict), verdict.outcome, [check_section(verdict)])
 
 
+def write_check(verdict: CheckVerdict, address: str) -> PageAddress:
+    """Write check.md and check.html, the verdict and beside it the baseline's origin; the page's address."""
+    held = baseline_section(verdict.baseline)
+    name, summary = (
+        verdict.baseline.name,
+        "what it was made from, when, and how stable its cells are",
+    )
+    sections = [check_section(verdict), replace(held, kind="plain", summary=summary)]
+    title = Title(f"Check against {name}", f"{run_name(verdict)} · {held.text[0]}")
+    return write_sections(title, sections, RunFolder(address), "check")
+
+
 def comment_name(verdict: CheckVerdict) -> str:
     """What the comment is called, and found again by."""
     return f"check {verdict.baseline.name}"
@@ -73,18 +95,19 @@ def check_junit(verdict: CheckVerdict) -> str:
     An inconclusive test is a skipped one, with the reason; not comparable is an error.
     """
     cases: list[ElementTree.Element] = []
-    comparable = _case("comparable", verdict)
+    name = verdict.baseline.name
+    comparable = _case("comparable", name)
     for obstacle in verdict.obstacles:
         ElementTree.SubElement(comparable, "error", message=obstacle)
     cases.append(comparable)
     for finding in verdict.failures:
         if finding.kind != "worse":
-            case = _case(f"{finding.kind}: {finding.where}", verdict)
+            case = _case(f"{finding.kind}: {finding.where}", name)
             _failed(case, finding)
             cases.append(case)
     worse = {finding.where: finding for finding in verdict.failures if finding.kind == "worse"}
     for primary in verdict.primaries:
-        case = _case(primary.quantity.name, verdict)
+        case = _case(primary.quantity.name, name)
         said = change(primary.difference, primary.low, primary.high, verdict.metric)
         if primary.quantity.name in worse:
             _failed(case, worse[primary.quantity.name])
@@ -94,13 +117,36 @@ def check_junit(verdict: CheckVerdict) -> str:
             output = ElementTree.SubElement(case, "system-out")
             output.text = f"{said}; worse: {probability(primary.p_worse)}"
         cases.append(case)
+    return _junit(name, cases)
+
+
+def points_junit(name: str, verdicts: Mapping[str, CheckVerdict]) -> str:
+    """JUnit XML of a study's check: a test case for each point.
+
+    An inconclusive point is a skipped one, one that is not comparable an error.
+    """
+    cases = []
+    for point, verdict in verdicts.items():
+        case, said = _case(point, name), check_headline(verdict)
+        if verdict.outcome == "pass":
+            ElementTree.SubElement(case, "system-out").text = said
+        else:
+            tag = {"fail": "failure", "inconclusive": "skipped"}.get(verdict.outcome, "error")
+            why = ElementTree.SubElement(case, tag, message=said)
+            why.text = "\n".join([*map(str, verdict.failures), *verdict.obstacles])
+        cases.append(case)
+    return _junit(name, cases)
+
+
+def _junit(name: str, cases: Sequence[ElementTree.Element]) -> str:
+    """One suite of test cases."""
     counts = {
         kind: str(sum(case.find(tag) is not None for case in cases))
         for kind, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
     }
     suite = ElementTree.Element(
         "testsuite",
-        {"name": f"harness check {verdict.baseline.name}", "tests": str(len(cases)), **counts},
+        {"name": f"harness check {name}", "tests": str(len(cases)), **counts},
     )
     suite.extend(cases)
     root = ElementTree.Element("testsuites")
@@ -112,10 +158,8 @@ def check_junit(verdict: CheckVerdict) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _case(name: str, verdict: CheckVerdict) -> ElementTree.Element:
-    return ElementTree.Element(
-        "testcase", classname=f"harness.check.{verdict.baseline.name}", name=name
-    )
+def _case(name: str, baseline: str) -> ElementTree.Element:
+    return ElementTree.Element("testcase", classname=f"harness.check.{baseline}", name=name)
 
 
 def _failed(case: ElementTree.Element, finding: Finding) -> None:

@@ -49,10 +49,11 @@ def check_section(verdict: CheckVerdict, *, short: bool = False) -> Section:
     """The verdict, ready for Markdown or a report; ``short``: for a terminal."""
     return Section(
         "Check",
-        text=[f"{check_headline(verdict)}.", *([] if verdict.obstacles else [_method(verdict)])],
+        text=[f"{check_headline(verdict)}."],
         points=check_points(verdict, _POINTS if short else None),
         tables=[table for table in _tables(verdict) if len(table.frame)],
         kind="verdict" if verdict.outcome == "pass" else "warning",
+        method=[] if verdict.obstacles else [_method(verdict)],
     )
 
 

@@ -33,16 +33,16 @@ def save_command(
 
     It measures which cells are chaotic, and how each backend stands to the reference over some steps.
     """
-    from harness.results.file_names import folder_name
     from harness.results.run_folder import RunFolder
-    from harness.study.checks import point_folders
+    from harness.study.checks import study_baseline
     from harness.study.study import load_study
 
     if not RunFolder(run).is_study():
         _save(run, name, folder, replace=replace)
         return
-    for point, place in point_folders(load_study(run)).items():
-        _save(place, point, f"{folder.rstrip('/')}/{folder_name('name', name)}", replace=replace)
+    with study_baseline(load_study(run), name, folder, replace=replace) as (place, points):
+        for point, address in points.items():
+            _save(address, point, place, replace=True)  # which of them may be replaced is settled
 
 
 def _save(run: str, name: str, folder: str, *, replace: bool) -> None:
@@ -83,6 +83,7 @@ def list_baselines_command(folder: _Folder = _HERE, debug: DEBUG = False) -> Non
 
     from harness.check.baseline import baseline_names, load_baseline
     from harness.cli.console import console
+    from harness.errors import InputError
     from harness.results.run_folder import RunFolder
     from harness.study.checks import study_baselines
 
@@ -102,14 +103,22 @@ def list_baselines_command(folder: _Folder = _HERE, debug: DEBUG = False) -> Non
             str(experiment.repeats),
         )
     out = console()
-    of_studies = {name: study_baselines(name, folder) for name in RunFolder(folder).names("")}
     if names:
         out.print(table)
-    for name, points in of_studies.items():
-        if points:
-            where = f"{folder.rstrip('/')}/{name}"
-            out.print(f"{name}: a study, {len(points)} points, in {where}", highlight=False)
-    if not names and not any(of_studies.values()):
+    told = []
+    for name in RunFolder(folder).names(""):
+        if name in names or name.startswith("."):
+            continue
+        try:
+            points = study_baselines(name, folder)
+            if points:
+                where = f"{folder.rstrip('/')}/{name}"
+                told.append(f"{name}: a study, {len(points)} points, in {where}")
+        except InputError as error:  # what is wrong with one is no reason not to list the others
+            told.append(str(error))
+    for line in told:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    if not names and not told:
         out.print(
             f"none in {folder}; make one with: python -m harness baseline save RUN --name NAME"
         )

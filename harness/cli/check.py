@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -109,6 +110,14 @@ def check_command(
             rich_help_panel=_OUT,
         ),
     ] = None,
+    page: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for check.html and check.md: the verdict as a page that opens offline.",
+            rich_help_panel=_OUT,
+        ),
+    ] = None,
     github: Annotated[
         bool | None,
         typer.Option(
@@ -133,7 +142,7 @@ def check_command(
     from harness.check.baseline import load_baseline
     from harness.check.check import check, checked_experiment
     from harness.check.decisive_tests import MOST_TIMES, CheckRules, planned_looks
-    from harness.check.formats import github_annotations
+    from harness.check.formats import write_check
     from harness.check.power_table import power_section
     from harness.check.section import check_section
     from harness.cli.console import console
@@ -141,21 +150,23 @@ def check_command(
     from harness.cli.sections import show_section
     from harness.errors import InputError
     from harness.experiment.execution import Execution
+    from harness.results.run_folder import RunFolder
     from harness.study.checks import check_study, study_baselines
 
     for flag, file in (("junit", junit), ("markdown", markdown)):
         require_writable(flag, file)
     require_lasting(output)
+    if page is not None:
+        RunFolder(page).require_writable()
     names = [n.strip() for part in backend or [] for n in part.split(",") if n.strip()]
     rules, out = CheckRules(margin, alpha, strict), console()
     settings: dict[str, Any] = {"threads": threads} | ({"jobs": jobs} if jobs else {})
     if points := study_baselines(baseline, folder):
-        for flag, given in (("explain", explain), ("junit", junit), ("github", github)):
-            if given:
-                raise InputError(
-                    f"{flag}: found with the baseline of a study; allowed: of one of its points "
-                    f"(--folder {folder}/{baseline} --baseline {points[0]})"
-                )
+        if explain:
+            raise InputError(
+                "explain: found with the baseline of a study; allowed: of one of its points "
+                f"(--folder {quote(f'{folder}/{baseline}')} --baseline {quote(points[0])})"
+            )
         how = {
             "backends": names or None,
             "repeats": repeats,
@@ -168,7 +179,10 @@ def check_command(
             check_study(baseline, folder, points, run, rules, **how),
             rules,
             json,
+            junit,
             markdown,
+            github,
+            page,
         )
     held = load_baseline(baseline, folder)
     experiment = checked_experiment(held, names or None, repeats)
@@ -205,9 +219,10 @@ def check_command(
         if verdict.run:
             out.print(f"run: {verdict.run.address}", highlight=False, soft_wrap=True)
     _write(verdict, junit, markdown)
-    if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in github_annotations(verdict):
-            print(line, file=sys.stderr if json else sys.stdout)
+    if page is not None:
+        with unwritten_is_told("the page"):
+            err.print(f"page: {write_check(verdict, page)}", highlight=False, soft_wrap=True)
+    _annotate([verdict], github, json)
     raise typer.Exit(verdict.exit_code)
 
 
@@ -216,14 +231,17 @@ def _check_points(
     verdicts: Iterator[tuple[str, CheckVerdict]],
     rules: CheckRules,
     json: bool,
+    junit: str | None,
     markdown: str | None,
+    github: bool | None,
+    page: str | None,
 ) -> NoReturn:
     """Judge every point of a study, tell of each as it comes, and end the command."""
-    from harness.check.formats import check_json
+    from harness.check.formats import check_json, points_junit
     from harness.cli.console import console
     from harness.cli.sections import show_section
     from harness.document.pull_request import pull_request_comment
-    from harness.study.checks import checks_code, checks_section, checks_word
+    from harness.study.checks import checks_code, checks_section, checks_word, write_checks
 
     made: dict[str, CheckVerdict] = {}
     err = console(stderr=True)
@@ -238,11 +256,16 @@ def _check_points(
         print(dumps(told, indent=2, allow_nan=False))
     else:
         show_section(section, console(), rest=_WHOLE)
+    if junit is not None:
+        write_text(junit, points_junit(name, made))
     if markdown is not None:
-        with unwritten_is_told(repr(markdown)):
-            comment = f"check {name}"
-            text = pull_request_comment(comment, checks_word(list(made.values())), [section])
-            write_in_place(markdown, comment, text)
+        comment = f"check {name}"
+        text = pull_request_comment(comment, checks_word(list(made.values())), [section])
+        write_in_place(markdown, comment, text)
+    if page is not None:
+        with unwritten_is_told("the page"):
+            err.print(f"page: {write_checks(name, section, made, page)}", highlight=False)
+    _annotate(list(made.values()), github, json)
     raise typer.Exit(checks_code(list(made.values())))
 
 
@@ -251,8 +274,15 @@ def _write(verdict: CheckVerdict, junit: str | None, markdown: str | None) -> No
     from harness.check.formats import check_junit, check_markdown, comment_name
 
     if junit is not None:
-        with unwritten_is_told(repr(junit)):
-            write_text(junit, check_junit(verdict))
+        write_text(junit, check_junit(verdict))
     if markdown is not None:
-        with unwritten_is_told(repr(markdown)):
-            write_in_place(markdown, comment_name(verdict), check_markdown(verdict))
+        write_in_place(markdown, comment_name(verdict), check_markdown(verdict))
+
+
+def _annotate(verdicts: Sequence[CheckVerdict], github: bool | None, json: bool) -> None:
+    """Annotations for GitHub, where they are asked for or this is one of its jobs."""
+    from harness.check.formats import github_annotations
+
+    if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in (line for verdict in verdicts for line in github_annotations(verdict)):
+            print(line, file=sys.stderr if json else sys.stdout)

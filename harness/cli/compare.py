@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
 from harness.cli.options import DEBUG
+
+if TYPE_CHECKING:
+    from harness.document.section import Section
+    from harness.document.writer import PageAddress
 
 
 def compare_command(
@@ -53,29 +59,41 @@ def compare_command(
     Exit codes: 0 equivalent in every stable cell; 1 different beyond the margin somewhere;
     3 inconclusive (more repeats are needed).
     """
-    from shlex import quote
+    from harness.errors import InputError
+    from harness.results.run_folder import RunFolder
 
+    studies = [RunFolder(place).is_study() for place in (run, other) if place is not None]
+    if any(studies) and not all(studies):
+        raise InputError("compare: found a study and a run; allowed: runs, or studies")
+    compared = _study_comparison if all(studies) else _run_comparison
+    made = compared(run, other, margin, alpha, chaos=chaos, quiet=json)
+    _end(made, output or f"{run.rstrip('/')}/compare", [run, other], json=json)
+
+
+class _Compared(NamedTuple):
+    """A comparison as this command ends with it."""
+
+    write: Callable[[str], PageAddress]
+    as_json: Callable[[], dict[str, Any]]
+    summary: Callable[[], Section]
+    exit_code: int
+
+
+def _run_comparison(
+    run: str, other: str | None, margin: float, alpha: float, *, chaos: bool, quiet: bool
+) -> _Compared:
+    """The backends of one run, or two runs."""
     import pandas as pd
 
     from harness.cli.console import console
-    from harness.cli.places import unwritten_is_told
     from harness.cli.progress import told_steps
-    from harness.cli.sections import show_section, tell_faults
     from harness.compare.comparison import comparable_pairs, compare
     from harness.compare.formats import comparison_json, write_comparison
-    from harness.document.writer import PageAddress
+    from harness.compare.section import comparison_summary
     from harness.errors import InputError
     from harness.results.result import load_result
-    from harness.results.run_folder import RunFolder
     from harness.roundoff.stable_cells import by_backend, chaos_maps
 
-    studies = [RunFolder(place).is_study() for place in (run, other) if place is not None]
-    if any(studies):
-        if not all(studies):
-            raise InputError("compare: found a study and a run; allowed: runs, or studies")
-        from harness.cli.study import study_comparison
-
-        study_comparison(run, other, margin, alpha, chaos=chaos, output=output, json=json)
     first = load_result(run)
     second = load_result(other) if other is not None else None
     comparable_pairs(first, second, margin, alpha)  # refused before any work is done
@@ -84,26 +102,65 @@ def compare_command(
         what = "finding the cells that round-off carries away"
         runs = [r for r in (first, second) if r is not None]
         try:
-            with told_steps(console(stderr=True), what, quiet=json) as begin:
+            with told_steps(console(stderr=True), what, quiet=quiet) as begin:
                 maps = pd.concat([chaos_maps(r.experiment, r.backends, begin=begin) for r in runs])
         except InputError as error:
             raise InputError(f"{error}; or --no-chaos, to do without the data") from None
     wild = None if maps is None else by_backend(maps)
-    comparison = compare(first, second, margin=margin, alpha=alpha, chaos=wild)
+    made = compare(first, second, margin=margin, alpha=alpha, chaos=wild)
+    return _Compared(
+        lambda address: write_comparison(made, address, maps),
+        partial(comparison_json, made),
+        partial(comparison_summary, made),
+        made.exit_code,
+    )
+
+
+def _study_comparison(
+    study: str, other: str | None, margin: float, alpha: float, *, chaos: bool, quiet: bool
+) -> _Compared:
+    """The points of a study, or of two."""
+    from harness.cli.console import console
+    from harness.cli.progress import told_steps
+    from harness.study.comparison import (
+        compare_study,
+        study_comparison_json,
+        study_comparison_section,
+        write_study_comparison,
+    )
+    from harness.study.study import load_study
+
+    first = load_study(study)
+    second = None if other is None else load_study(other)
+    with told_steps(console(stderr=True), "comparing point by point", quiet=quiet) as begin:
+        made = compare_study(first, second, margin=margin, alpha=alpha, chaos=chaos, begin=begin)
+    return _Compared(
+        partial(write_study_comparison, made),
+        partial(study_comparison_json, made),
+        partial(study_comparison_section, made, short=True),
+        made.exit_code,
+    )
+
+
+def _end(made: _Compared, address: str, places: list[str | None], *, json: bool) -> NoReturn:
+    """Write the comparison, print it, and end the command as its outcome is."""
+    from shlex import quote
+
+    from harness.cli.console import console
+    from harness.cli.places import unwritten_is_told
+    from harness.cli.sections import show_section, tell_faults
+    from harness.document.writer import PageAddress
+
     page = PageAddress("none")
     with unwritten_is_told("the comparison"):
-        page = write_comparison(comparison, output or f"{run.rstrip('/')}/compare", maps)
+        page = made.write(address)
     if json:
         from json import dumps
 
-        print(dumps(comparison_json(comparison), indent=2, allow_nan=False))
+        print(dumps(made.as_json(), indent=2, allow_nan=False))
     else:
-        from harness.compare.section import comparison_summary
-
         out = console()
-        show_section(comparison_summary(comparison), out, rest="in compare.md")
+        show_section(made.summary(), out, rest="in compare.md")
         out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
-    lacking = tell_faults(
-        page.faults, " ".join(["compare", *map(quote, filter(None, (run, other)))])
-    )
-    raise typer.Exit(comparison.exit_code or lacking)
+    again = " ".join(["compare", *map(quote, filter(None, places))])
+    raise typer.Exit(made.exit_code or tell_faults(page.faults, again))

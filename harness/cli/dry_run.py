@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from backends.network import Network
+    from harness.data.split import Split
     from harness.experiment.execution import Execution
     from harness.runner import Work
 
@@ -18,36 +21,39 @@ _FLOP_PER_SECOND, _SLOWER = 50e9, 4
 _LEAST_SECONDS = {True: 10e-6, False: 80e-6}
 
 
+class _Load(NamedTuple):
+    """What one backend has to train: networks, each of so many steps of so many operations."""
+
+    network: Network
+    networks: int
+    steps: int
+    units: int
+    step_flop: int
+
+
 def show_work(work: Work, execution: Execution, out: Console) -> None:
     """Backends with their networks, units and floating-point operations, and where results would go."""
-    from backends.settings import rows_of_batch
     from harness.cli.progress import grid_words
     from harness.cli.tables import show_table
-    from harness.data.encoding import inputs_of
-    from harness.data.split import split_rows
     from harness.runner import address_of
 
     experiment, dataset = work.experiment, work.dataset
-    split = split_rows(dataset, experiment)
+    split, inputs = _samples(work)
     parts = ", ".join(f"{len(rows)} {part}" for part, rows in split.items())
-    inputs = inputs_of(dataset, split, experiment)
     about = f" ({dataset.source}): {parts}; {inputs} features"
     out.print(Text.assemble((dataset.name, "bold"), about))
     header = ["backend", "network", "weights", "networks", "steps each", "units", "GFLOP"]
     rows = []
-    steps = work.steps
+    loads = _loads(work, split, inputs)
     for name in experiment.backends:
         if name in work.reasons:
             status, reason = work.reasons[name]
             rows.append([name, f"{status}: {reason}", *[""] * 5])
             continue
-        network = experiment.network(name, inputs, len(dataset.classes))
-        batch = rows_of_batch(experiment.recipe(name).batch_size, len(split.train))
-        units = [unit for unit in work.units if unit.backend == name]
-        networks = sum(unit.size for unit in units)
-        flop = network.step_flop(batch) * steps[name] * networks
-        numbers = (f"{n:,}" for n in (network.parameters, networks, steps[name], len(units)))
-        rows.append([name, str(network), *numbers, f"{flop / 1e9:,.1f}"])
+        load = loads[name]
+        counts = (load.network.parameters, load.networks, load.steps, load.units)
+        flop = load.step_flop * load.steps * load.networks
+        rows.append([name, str(load.network), *(f"{n:,}" for n in counts), f"{flop / 1e9:,.1f}"])
     show_table(out, header, rows, [False, False, *[True] * 5])
     out.print(
         f"{len(experiment.cells)} cells x {experiment.repeats} repeat(s); {len(work.units)} units on "
@@ -57,24 +63,44 @@ def show_work(work: Work, execution: Execution, out: Console) -> None:
         soft_wrap=True,
     )
     out.print(grid_words(experiment), highlight=False)
-    out.print(time_words(least_seconds(work), execution.jobs), highlight=False)
+    out.print(time_words(_seconds(work, loads), execution.jobs), highlight=False)
 
 
 def least_seconds(work: Work) -> float:
     """Seconds that a usual core would train, estimated from floating-point operations and steps."""
-    from backends.settings import rows_of_batch
+    return _seconds(work, _loads(work, *_samples(work)))
+
+
+def _samples(work: Work) -> tuple[Split, int]:
+    """The first repeat's split, and how many inputs a network has."""
     from harness.data.encoding import inputs_of
     from harness.data.split import split_rows
 
-    experiment, dataset, steps, seconds = work.experiment, work.dataset, work.steps, 0.0
-    split = split_rows(dataset, experiment)
-    inputs = inputs_of(dataset, split, experiment)
-    for name in {unit.backend for unit in work.units}:
-        network = experiment.network(name, inputs, len(dataset.classes))
-        batch = rows_of_batch(experiment.recipe(name).batch_size, len(split.train))
-        taken = steps[name] * sum(unit.size for unit in work.units if unit.backend == name)
+    split = split_rows(work.dataset, work.experiment)
+    return split, inputs_of(work.dataset, split, work.experiment)
+
+
+def _loads(work: Work, split: Split, inputs: int) -> dict[str, _Load]:
+    """What each backend that trains at all has to train."""
+    from backends.settings import rows_of_batch
+
+    experiment, steps, loads = work.experiment, work.steps, {}
+    for name in experiment.backends:
+        if name not in work.reasons:
+            network = experiment.network(name, inputs, len(work.dataset.classes))
+            batch = rows_of_batch(experiment.recipe(name).batch_size, len(split.train))
+            sizes = [unit.size for unit in work.units if unit.backend == name]
+            flop = network.step_flop(batch)
+            loads[name] = _Load(network, sum(sizes), steps[name], len(sizes), flop)
+    return loads
+
+
+def _seconds(work: Work, loads: Mapping[str, _Load]) -> float:
+    seconds = 0.0
+    for name, load in loads.items():
+        taken = load.steps * load.networks
         least = _LEAST_SECONDS[work.backends[name].stacks] * taken
-        seconds += max(network.step_flop(batch) * taken / _FLOP_PER_SECOND, least)
+        seconds += max(load.step_flop * taken / _FLOP_PER_SECOND, least)
     return seconds
 
 

@@ -75,7 +75,7 @@ def export_command(
     test-accuracy, learning-curves, confusion, difference-accuracy, alike-accuracy and so on. Without
     a name: all that there are for the run.
     """
-    kind = _kind(table, figure, format_, width, plus_minus)
+    kind = _kind(table, figure, format_, width, plus_minus, output)
     from harness.api import report_content
     from harness.cli.places import require_writable
     from harness.report.export import exported_figure, exported_table, inches
@@ -107,15 +107,25 @@ def export_command(
 
 
 def _kind(
-    table: str | None, figure: str | None, kind: str | None, width: str | None, plus_minus: bool
+    table: str | None,
+    figure: str | None,
+    kind: str | None,
+    width: str | None,
+    plus_minus: bool,
+    output: str | None,
 ) -> str:
     """The format asked for; InputError for what does not go together."""
     if table is not None and figure is not None:
         raise InputError("figure: found beside table; allowed: one of them")
-    for flag, given, of in (("width", width, figure), ("plus_minus", plus_minus, table)):
+    either = table if table is not None else figure
+    for flag, given, of, what in (
+        ("width", width is not None, figure, "--figure NAME"),
+        ("plus_minus", plus_minus, table, "--table NAME"),
+        ("format", kind is not None, either, "--table NAME or --figure NAME"),
+        ("output", output is not None, either, "--table NAME or --figure NAME"),
+    ):
         if given and of is None:
-            what = "figure" if flag == "width" else "table"
-            raise InputError(f"{flag}: found without a {what}; allowed: with --{what} NAME")
+            raise InputError(f"{flag}: found without what is to be exported; allowed: with {what}")
     allowed = _FORMATS["figure" if figure is not None else "table"]
     if kind is None:
         return allowed[0]

@@ -75,7 +75,7 @@ def hold_command(
 
     from harness.cli.recordings import judge_files
     from harness.errors import InputError
-    from harness.parity.held_model import model_in_script, record_model
+    from harness.recordings.held_model import model_in_script, record_model
 
     if not Path(data).is_file():
         raise InputError(f"data: found no file {data!r}; allowed: an .npz file with x and y")

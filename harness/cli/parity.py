@@ -202,19 +202,18 @@ def parity_command(
     finally:
         status.stop()
     if record is not None:
-        from harness.parity.recorded_backend import record_backends
+        from harness.recordings.backend import record_backends
 
         record_backends(experiment, record, steps, say if not quiet else lambda text: None)
         status.stop()
     if junit is not None:
-        from harness.parity.recorded_section import parity_junit, verdict_cases
+        from harness.recordings.section import parity_junit, verdict_cases
 
         write_text(junit, parity_junit(verdict_cases(result)))
     if markdown is not None:
         from harness.parity.record import parity_comment
 
-        with unwritten_is_told(repr(markdown)):
-            write_in_place(markdown, *parity_comment(result))
+        write_in_place(markdown, *parity_comment(result))
     waiting.until(time.perf_counter(), "training and comparing")
     page = PageAddress("none")
     with unwritten_is_told("parity"):

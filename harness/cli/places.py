@@ -43,18 +43,21 @@ def require_writable(flag: str, file: str | None) -> None:
 
 
 def write_text(place: str, content: str) -> None:
-    """Write a file that was asked for, its folder as well."""
-    Path(place).parent.mkdir(parents=True, exist_ok=True)
-    Path(place).write_text(content, encoding="utf-8")
+    """Write a file that was asked for, its folder as well; if that cannot be, it is told."""
+    with unwritten_is_told(repr(place)):
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        Path(place).write_text(content, encoding="utf-8", errors="surrogateescape")
 
 
 def write_in_place(place: str, name: str, comment: str) -> None:
     """Write a comment into a file, in the place of the last one of that name, and keep all else there."""
     from harness.document.pull_request import in_place
 
-    file = Path(place)
-    before = file.read_text(encoding="utf-8") if file.is_file() else ""
-    write_text(place, in_place(before, name, comment))
+    file, before = Path(place), ""
+    with unwritten_is_told(repr(place)):
+        if file.is_file():
+            before = file.read_text(encoding="utf-8", errors="surrogateescape")
+        write_text(place, in_place(before, name, comment))
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backends.recording import Recording
     from harness.document.section import Section
-    from harness.parity.recorded_pair import RecordedPair
-    from harness.parity.recorded_parity import RecordedParity
+    from harness.recordings.judgement import RecordedParity
+    from harness.recordings.pair import RecordedPair
 
 
 def judge_files(
@@ -33,9 +33,10 @@ def judge_files(
     from harness.cli.sections import show_section, tell_faults
     from harness.document.section import Title
     from harness.document.writer import write_sections
-    from harness.parity.recorded_pair import compare_recordings, pair_headline
-    from harness.parity.recorded_parity import judge_recording
-    from harness.parity.recorded_section import parity_junit, recorded_headline, recorded_json
+    from harness.recordings.judgement import judge_recording
+    from harness.recordings.misfit_values import misfits_explorer
+    from harness.recordings.pair import compare_recordings, pair_headline
+    from harness.recordings.section import parity_junit, recorded_headline, recorded_json
     from harness.results.run_folder import RunFolder
 
     require_writable("junit", junit)
@@ -59,7 +60,9 @@ def judge_files(
         told |= _pair_json(pair, pair_headline(pair))
     folder.write_json("parity.json", told)
     about = ", ".join(one.name for one in judged)
-    page = write_sections(Title("Parity of recordings", about), [*shown, *more], folder, "parity")
+    explorer = None if feedback else misfits_explorer(judged)
+    title = Title("Parity of recordings", about)
+    page = write_sections(title, [*shown, *more], folder, "parity", explorer)
     if junit is not None:
         cases = [(one.name, "steps", one.exit_code, recorded_headline(one)) for one in judged]
         if pair:
@@ -119,7 +122,7 @@ def _along(recordings: Sequence[Recording], backends: Any, output: str | None) -
     from backends.registry import UnusableBackend, import_library, known, usable
     from harness.errors import InputError, unknown
     from harness.experiment.setting import comma_separated
-    from harness.parity.recorded_backend import recorded_again
+    from harness.recordings.backend import recorded_again
 
     chosen = comma_separated(backends) if backends else []
     if chosen and len(recordings) != 1:
@@ -144,8 +147,8 @@ def _sections(
     judged: Sequence[RecordedParity], pair: RecordedPair | None, feedback: bool
 ) -> tuple[list[Section], list[Section]]:
     """What is printed, and what is on the page beside it."""
-    from harness.parity.recorded_pair import pair_section
-    from harness.parity.recorded_section import (
+    from harness.recordings.pair import pair_section
+    from harness.recordings.section import (
         feedback_section,
         recorded_section,
         recorded_sections,

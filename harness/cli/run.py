@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import nullcontext
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.document.section import Section
+    from harness.document.writer import PageAddress
     from harness.experiment.experiment import Experiment
     from harness.results.result import Result
 
@@ -112,10 +112,8 @@ def run_command(
     from harness.api import run as run_experiment
     from harness.api import write_report
     from harness.cli.console import console
-    from harness.cli.places import require_lasting, unwritten_is_told
-    from harness.cli.progress import progress_display, told
-    from harness.cli.sections import tell_faults
-    from harness.document.writer import PageAddress
+    from harness.cli.places import require_lasting
+    from harness.cli.training import end_unless_whole, show_page, train_and_report
     from harness.runner import plan_work
 
     require_lasting(execution.output)
@@ -131,28 +129,23 @@ def run_command(
         from harness.report.tensorboard import check_tensorboard, write_tensorboard
 
         check_tensorboard(tensorboard)
-    with (
-        progress_display(out, execution.jobs, quiet=quiet) as progress,
-        nullcontext() if quiet else told(out),
-    ):
-        pages: list[PageAddress] = []
 
-        def report(result: Result) -> None:
-            waiting.until(progress.began, "loading and planning")
-            waiting.until(progress.ended, "training")
-            waiting.until(time.perf_counter(), "saving and second looks")
-            extra = _references(result) if references else ()
-            waiting.until(time.perf_counter(), "other methods")
-            with unwritten_is_told(f"the report of {result.address!r}"):
-                pages.append(write_report(result, extra=extra, held=True))
-            waiting.until(time.perf_counter(), "report")
+    def write(result: Result) -> PageAddress:
+        extra = _references(result) if references else ()
+        waiting.until(time.perf_counter(), "other methods")
+        return write_report(result, extra=extra, held=True)
 
-        try:
-            result = run_experiment(experiment, execution, progress=progress, finish=report)
-        except KeyboardInterrupt:
-            progress.interrupted()
-            raise typer.Exit(ExitCode.UNFINISHED) from None
-        page = pages[0] if pages else PageAddress("none")
+    result, page = train_and_report(
+        lambda progress, report: run_experiment(
+            experiment, execution, progress=progress, finish=report
+        ),
+        write,
+        out,
+        waiting,
+        jobs=execution.jobs,
+        quiet=quiet,
+        saving="saving and second looks",
+    )
     if not quiet:
         _print_result(result, out)
     if tensorboard is not None:
@@ -162,19 +155,15 @@ def run_command(
             out.print(f"TensorBoard: {events}", highlight=False, soft_wrap=True)
     if not quiet:
         _print_folds(experiment, settings, out)
-        out.print(waiting.words(), highlight=False, soft_wrap=True)
-        out.print(f"report: {page}", highlight=False, soft_wrap=True)
+        show_page(page, out, waiting)
         _print_next(result, out)
     from rich.text import Text
-
-    from harness.training.status import TRAINED
 
     for status, reason, count in _failures(result):
         told_why = Text.assemble((status, "red"), f" ({count} networks): {reason}")
         console(stderr=True).print(told_why, highlight=False)
-    lacking = tell_faults(page.faults, f"report {quote(result.address)}")
-    whole = pages and result.complete and not lacking and result.disputes is not None
-    if not whole or not result.records["status"].isin(TRAINED).any():
+    end_unless_whole(result, page)
+    if result.disputes is None:
         raise typer.Exit(ExitCode.UNFINISHED)
 
 

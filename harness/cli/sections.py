@@ -31,7 +31,7 @@ def show_section(section: Section, out: Console, *, folded: bool = True, rest: s
     answer = Text(first, style=STYLES[section.kind])
     points = [Padding(Text(f"• {point}"), (0, 0, 0, 2)) for point in section.points]
     tables = [table for table in section.tables if folded or not table.folded]
-    words = [Text(paragraph, style="dim") for paragraph in others]
+    words = [Text(paragraph, style="dim") for paragraph in (*others, *section.method)]
     if rest:
         room = _SCREEN - _height([answer, *words], out)
         least = [_height(_rows_of(table, _FEW, rest, out), out) for table in tables]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from shlex import quote
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from harness.errors import ExitCode, InputError
+from harness.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,14 +60,11 @@ def study_run(
         prepare_executor(execution.executor)
     study = Study.of(what, over, zipped=zipped)
     from harness.cli.console import console
-    from harness.cli.places import require_lasting, unwritten_is_told
-    from harness.cli.progress import progress_display, told
-    from harness.cli.sections import tell_faults
+    from harness.cli.places import require_lasting
+    from harness.cli.training import end_unless_whole, show_page, train_and_report
     from harness.cli.waiting import Waiting
-    from harness.document.writer import PageAddress
     from harness.study.page import write_study
     from harness.study.study import plan_study, train_study
-    from harness.training.status import TRAINED
 
     require_lasting(execution.output)
     out, waiting = console(), Waiting()
@@ -79,34 +72,18 @@ def study_run(
     if dry_run:
         _show_plan(plan, execution, out)
         return
-    pages: list[PageAddress] = []
-    with (
-        progress_display(out, execution.jobs, quiet=quiet) as progress,
-        nullcontext() if quiet else told(out),
-    ):
-
-        def report(result: StudyResult) -> None:
-            waiting.until(progress.began, "loading and planning")
-            waiting.until(progress.ended, "training")
-            waiting.until(time.perf_counter(), "saving")
-            with unwritten_is_told(f"the report of {result.address!r}"):
-                pages.append(write_study(result, held=True))
-            waiting.until(time.perf_counter(), "report")
-
-        try:
-            result = train_study(plan, execution, progress=progress, finish=report)
-        except KeyboardInterrupt:
-            progress.interrupted()
-            raise typer.Exit(ExitCode.UNFINISHED) from None
-    page = pages[0] if pages else PageAddress("none")
+    result, page = train_and_report(
+        lambda progress, report: train_study(plan, execution, progress=progress, finish=report),
+        partial(write_study, held=True),
+        out,
+        waiting,
+        jobs=execution.jobs,
+        quiet=quiet,
+    )
     if not quiet:
         _print_study(result, out)
-        out.print(waiting.words(), highlight=False, soft_wrap=True)
-        out.print(f"report: {page}", highlight=False, soft_wrap=True)
-    lacking = tell_faults(page.faults, f"report {quote(result.address)}")
-    trained = result.records["status"].isin(TRAINED).any()
-    if lacking or not pages or not result.complete or not trained:
-        raise typer.Exit(ExitCode.UNFINISHED)
+        show_page(page, out, waiting)
+    end_unless_whole(result, page)
 
 
 def _show_plan(plan: StudyPlan, execution: Execution, out: Console) -> None:
@@ -159,44 +136,3 @@ def _print_study(result: StudyResult, out: Console) -> None:
 
     for section in study_summary(result):
         show_section(section, out)
-
-
-def study_comparison(
-    study: str,
-    other: str | None,
-    margin: float,
-    alpha: float,
-    *,
-    chaos: bool,
-    output: str | None,
-    json: bool,
-) -> NoReturn:
-    """Compare the points of a study, or of two, and end the command as the outcome is."""
-    from harness.cli.console import console
-    from harness.cli.places import unwritten_is_told
-    from harness.cli.progress import told_steps
-    from harness.cli.sections import show_section
-    from harness.study.comparison import (
-        compare_study,
-        study_comparison_json,
-        study_comparison_section,
-        write_study_comparison,
-    )
-    from harness.study.study import load_study
-
-    first = load_study(study)
-    second = None if other is None else load_study(other)
-    with told_steps(console(stderr=True), "comparing point by point", quiet=json) as begin:
-        made = compare_study(first, second, margin=margin, alpha=alpha, chaos=chaos, begin=begin)
-    page = ""
-    with unwritten_is_told("the comparison"):
-        page = write_study_comparison(made, output or f"{study.rstrip('/')}/compare")
-    if json:
-        from json import dumps
-
-        print(dumps(study_comparison_json(made), indent=2, allow_nan=False))
-    else:
-        out = console()
-        show_section(study_comparison_section(made, short=True), out, rest="in compare.md")
-        out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
-    raise typer.Exit(made.exit_code)

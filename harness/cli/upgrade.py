@@ -47,7 +47,7 @@ def upgrade_command(
     """
     from harness.cli.console import console
     from harness.cli.sections import tell_faults
-    from harness.errors import ExitCode, InputError
+    from harness.errors import ExitCode
     from harness.experiment.config import sort_settings
     from harness.experiment.execution import Execution
     from harness.runner import address_of
@@ -56,8 +56,6 @@ def upgrade_command(
 
     bases = settings.pop("backends", None)
     base = "" if bases is None else ",".join([bases] if isinstance(bases, str) else bases)
-    if "," in base:
-        raise InputError(f"backend: found {base!r}; allowed: one, whose versions these are")
     names = upgraded_backends(versions, base)
     settings = {"repeats": UPGRADE_REPEATS} | settings | {"backends": names}
     experiment, execution = sort_settings(settings)

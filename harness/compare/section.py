@@ -37,7 +37,7 @@ def comparison_section(comparison: Comparison) -> Section:
         pictures.append(_difference_map(comparison))
     return Section(
         "Agreement",
-        text=[f"{comparison_headline(comparison)}.", method_words(comparison)],
+        text=[f"{comparison_headline(comparison)}."],
         points=[
             *(f"{pair_words(comparison, *pair)}." for pair in comparison.pairs),
             *difference_words(comparison),
@@ -45,6 +45,7 @@ def comparison_section(comparison: Comparison) -> Section:
         tables=[t for t in _tables(comparison) if len(t.frame)],
         pictures=pictures,
         kind="verdict",
+        method=[method_words(comparison)],
     )
 
 

@@ -87,7 +87,11 @@ class Dataset:
 
 def load_dataset(experiment: Experiment) -> Dataset:
     """The experiment's data set, checked; :class:`InputError` says what is wrong with it."""
-    survey, source = survey_dataset(experiment)
+    return dataset_of(*survey_dataset(experiment), experiment)
+
+
+def dataset_of(survey: Survey, source: str, experiment: Experiment) -> Dataset:
+    """The data set that a survey found; :class:`InputError` says what is wrong with it."""
     if survey.refusals:
         raise InputError(survey.refusals[0].words)
     features = survey.features

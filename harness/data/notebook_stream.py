@@ -11,6 +11,7 @@ off the stream, ``drawn_before`` what was drawn between the split and its grid.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,8 @@ class NotebookStream:
         if epochs is not None:
             recipe = recipe.model_copy(update={"epochs": epochs})
         sources = [self._sources(recipe, cell) for cell in cells]
-        return draw_recipe(recipe, self._network(backend), self.train, sources, rounded=False)
+        plan = draw_recipe(recipe, self._network(backend), self.train, sources, rounded=False)
+        return replace(plan, validation=self.validation) if recipe.watches_validation else plan
 
     def _sources(self, recipe: Recipe, cell: int) -> Sources:
         own = sources_of(

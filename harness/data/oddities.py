@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ _ALONE, _OTHERS = (
     0.97,
     0.9,
 )  # share of what a guess leaves open that one column predicts, that others do
+_WHOLE = 1e15  # whole numbers below are written without a power
 _SCALES = 1000  # ratio of the widest to the narrowest feature, from which on scaling helps
 
 
@@ -71,7 +73,7 @@ def _likely_markers(
     columns: dict[float, list[str]] = {}
     for number, pair in ends.items():
         for value in pair:
-            nines = len(digits := f"{abs(value):g}") > 1 and set(digits) == {"9"}
+            nines = len(digits := _in_full(abs(float(value)))) > 1 and set(digits) == {"9"}
             if not nines and not (value <= -10 and value == int(value)):
                 continue
             values = x[:, number]
@@ -85,10 +87,15 @@ def _likely_markers(
                 name = survey.features[number].name
                 columns.setdefault(float(value), []).append(f"{name} ({times} times)")
     return [
-        f"{value:g} in {listed_names(names)} lies far from all other values; if it stands for a missing "
-        f"one: --missing-values {value:g}"
+        f"{_in_full(value)} in {listed_names(names)} lies far from all other values; if it stands for a "
+        f"missing one: --missing-values {_in_full(value)}"
         for value, names in columns.items()
     ]
+
+
+def _in_full(value: float) -> str:
+    """A value as a file has it, with all its digits."""
+    return str(int(value)) if value.is_integer() and abs(value) < _WHOLE else repr(value)
 
 
 def _least(width: NDArray[Any]) -> int:
@@ -106,7 +113,8 @@ def _leaks(survey: Survey, x: NDArray[Any], y: NDArray[Any]) -> list[str]:
         values = x[:, number]
         if survey.classes and _one_to_one(values, y):
             told.append(
-                f"{column.name} gives {target} away: one value of it for each class; --drop {column.name}"
+                f"{column.name} gives {target} away: one value of it for each class; "
+                f"--drop {quote(column.name)}"
             )
         power[number] = _predicts(values[rows].astype(float), y[rows], bool(survey.classes))
     if told or len(features) < 2:
@@ -116,7 +124,7 @@ def _leaks(survey: Survey, x: NDArray[Any], y: NDArray[Any]) -> list[str]:
         name = features[int(best)].name
         return [
             f"{name} alone predicts {target} almost without fault, and no other column does; if it is not "
-            f"known before {target} is, it gives it away: --drop {name}"
+            f"known before {target} is, it gives it away: --drop {quote(name)}"
         ]
     return []
 

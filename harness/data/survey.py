@@ -28,7 +28,7 @@ from harness.data.columns import (
     named_columns,
 )
 from harness.data.file_table import FileTable, map_values
-from harness.errors import InputError
+from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -38,11 +38,15 @@ IMBALANCED = 0.6  # share of the largest class, above which accuracy alone says 
 
 @dataclass(frozen=True)
 class Part:
-    """The training samples of a table, or those of its own test part; ``where``: how a message calls it."""
+    """The training samples of a table, or those of its own test part.
+
+    ``where``: how a message calls it; ``setting``: by what it was given.
+    """
 
     frame: pd.DataFrame
     place: Callable[[int], int]
     where: str
+    setting: str = "dataset"
 
     def row(self, sample: int) -> int:
         """The row of the sample at a position, as an editor counts it."""
@@ -244,7 +248,7 @@ def _test_part(survey: Survey, table: FileTable, test: FileTable, file: str) -> 
             told = words.replace("first line", "first line of the test file", 1)
             survey.decisions.append(told if told != words else f"test file: {words}")
     survey.decisions.append(f"test part of its own, {len(frame)} samples, from the test file")
-    return Part(frame, test.place, " of the test file")
+    return Part(frame, test.place, " of the test file", "test_file")
 
 
 def _refuse_kinds(survey: Survey) -> None:
@@ -272,7 +276,7 @@ def _refuse_kinds(survey: Survey) -> None:
         unusable = ",".join(n for n in frame.columns if n in (*names, *texts))
         survey.refuse(
             f"dataset: column {'; column '.join(told)} in {survey.name!r}; allowed: numbers and "
-            f"categories. Leave out what cannot be used: --drop {unusable}",
+            f"categories. Leave out what cannot be used: --drop {quote(unusable)}",
             drop=unusable,
         )
     if mixed := kinds.get("mixed", []):
@@ -291,7 +295,7 @@ def _refuse_kinds(survey: Survey) -> None:
         survey.refuse(
             f"dataset: {survey.name!r} has text in columns of numbers: {listed_names(told)}; allowed: "
             f"numbers, and ?, NA, N/A, nan, null or nothing for a missing one; {advice}or leave them out: "
-            f"--drop {','.join(mixed)}",
+            f"--drop {quote(','.join(mixed))}",
             **means,
         )
 
@@ -331,7 +335,7 @@ def _sort_out_rows(survey: Survey, experiment: Experiment) -> None:
             if not len(frame):
                 survey.refuse(
                     f"dataset: no row of {survey.name!r}{part.where} is whole; allowed: --missing impute, "
-                    f"or leave out what is mostly missing: --drop {counts.idxmax()}",
+                    f"or leave out what is mostly missing: --drop {quote(str(counts.idxmax()))}",
                     missing="impute",
                     drop=str(counts.idxmax()),
                 )
@@ -382,11 +386,72 @@ def _feature(survey: Survey, part: Part, column: Column) -> NDArray[Any]:
         slips = np.flatnonzero(_not_numbers(values))
         if len(slips):
             raise InputError(
-                f"test_file: column {column.name!r} holds {str(values.iloc[slips[0]])!r} in row "
+                f"{part.setting}: column {column.name!r} holds {str(values.iloc[slips[0]])!r} in row "
                 f"{part.row(int(slips[0]))}, numbers in {survey.name!r}; allowed: the same kind in both"
             )
         values = pd.to_numeric(values)
     return as_numbers(values)
+
+
+def samples_like(
+    survey: Survey, x: NDArray[Any] | pd.DataFrame, experiment: Experiment
+) -> NDArray[Any]:
+    """New samples, as they come, as the features of a survey: (samples, features).
+
+    A table's columns are taken by their names, an array's as the data have them.
+    :class:`~harness.errors.InputError` for samples that are not like those of the data.
+    """
+    names = [column.name for column in survey.features]
+    frame = _new_table(x, names)
+    old = survey.parts[0].frame
+    frame = _without_markers(survey, frame.reindex(columns=old.columns), experiment)
+    part = Part(frame, lambda sample: sample + 1, "", "x")
+    for column in survey.features:
+        values = frame[column.name]
+        gone = np.flatnonzero(values.isna())
+        if len(gone) and experiment.missing != "impute":
+            raise InputError(
+                f"x: column {column.name!r} has no value in row {part.row(int(gone[0]))}; allowed: whole "
+                "samples, unless the run filled in what was missing (missing impute)"
+            )
+        if column.kind == "category":
+            known = {*column.values}.union(
+                *(as_texts(p.frame[column.name]).dropna() for p in survey.parts[1:])
+            )
+            strange = [text for text in as_texts(values).dropna().unique() if text not in known]
+            if strange:
+                raise unknown(f"x: category of column {column.name!r}", strange[0], sorted(known))
+    matrix = _matrix(survey, part)
+    with np.errstate(invalid="ignore"):
+        wide = np.argwhere(np.abs(matrix) > _LARGEST)
+    if len(wide):
+        row, number = wide[0]
+        raise InputError(
+            f"x: column {names[number]!r} is {matrix[row, number]} in row {part.row(int(row))}; allowed: "
+            "finite numbers up to 3.4e38"
+        )
+    return matrix
+
+
+def _new_table(x: NDArray[Any] | pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Samples as a table of these columns."""
+    if not isinstance(x, pd.DataFrame):
+        array = np.atleast_2d(np.asarray(x, dtype=None if hasattr(x, "dtype") else object))
+        if array.ndim != 2 or array.shape[1] != len(names):
+            raise InputError(
+                f"x: found an array of shape {np.shape(x)}; allowed: (samples, {len(names)}), columns as the "
+                "data have them"
+            )
+        return pd.DataFrame(array, columns=list(names)).infer_objects()
+    frame = x.set_axis([str(column) for column in x.columns], axis=1).reset_index(drop=True)
+    if lost := [name for name in names if name not in frame.columns]:
+        raise InputError(
+            f"x: found no column {listed_names(lost, _NAMED)}; allowed: a table that has "
+            f"{listed_names(names, _NAMED)}"
+        )
+    if twice := [name for name in names if list(frame.columns).count(name) > 1]:
+        raise InputError(f"x: two columns are called {twice[0]!r}; allowed: names that differ")
+    return frame[list(names)]
 
 
 def _check_range(survey: Survey, part: Part, x: NDArray[Any]) -> None:
@@ -404,7 +469,7 @@ def _check_range(survey: Survey, part: Part, x: NDArray[Any]) -> None:
     survey.refuse(
         f"dataset: {survey.name!r} has infinite values or such as float32 cannot hold in "
         f"{listed_names(told)}; allowed: finite numbers up to 3.4e38. Divide the column by a power of "
-        f"ten, or leave it out: --drop {','.join(wrong)}",
+        f"ten, or leave it out: --drop {quote(','.join(wrong))}",
         drop=",".join(wrong),
     )
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import matplotlib
 import numpy as np
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -335,3 +337,8 @@ def _outline(axis: Axes, one: Map) -> Rectangle:
         )
         axis.add_patch(frame)
     return frame
+
+
+def colour_stops(name: str) -> list[str]:
+    """A colour map of the figures in 33 steps, for a page's script."""
+    return [to_hex(matplotlib.colormaps[name](k / 32)) for k in range(33)]

@@ -20,7 +20,7 @@ def markdown(title: Title, sections: Sequence[Section]) -> str:
 
 def _section(section: Section) -> Iterator[str]:
     yield f"## {escaped(section.title)}"
-    for paragraph in section.text:
+    for paragraph in (*section.text, *section.method):
         yield from ("", escaped(paragraph))
     if section.points:
         yield ""

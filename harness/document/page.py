@@ -40,7 +40,10 @@ def page(
     environment.globals["source"] = lambda picture: data_uri(drawings[picture.name])
     template = environment.from_string(here.joinpath("page.html").read_text("utf-8"))
     css = here.joinpath("page.css").read_text("utf-8")
-    scripts = [_inline(s) for s in (explorer.script, explorer.library) if s] if explorer else []
+    scripts = []
+    if explorer:
+        own = here.joinpath("page.js").read_text("utf-8") + explorer.script
+        scripts = [_inline(script) for script in (own, explorer.library) if script]
     return template.render(
         title=title,
         sections=[section for section in sections if _on_page(section)],

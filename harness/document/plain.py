@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def plain(value: Any) -> Any:
@@ -29,3 +30,15 @@ def plain(value: Any) -> Any:
             return None
         return "infinite" if value > 0 else "-infinite"
     return value
+
+
+def rounded(values: NDArray[Any], digits: int = 6) -> list[float | None]:
+    """Numbers with so many significant digits, for compact JSON; None where they are not finite."""
+    return [
+        None
+        if not np.isfinite(v)
+        else int(v)
+        if v == int(v) and abs(v) < 1e6
+        else float(f"{v:.{digits}g}")
+        for v in np.asarray(values, float).ravel().tolist()
+    ]

@@ -65,7 +65,7 @@ def _more(points: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _method(sections: Sequence[Section]) -> Iterator[list[str]]:
-    words = [escaped(paragraph) for paragraph in sections[0].text[1:]]
+    words = [escaped(paragraph) for paragraph in (*sections[0].text[1:], *sections[0].method)]
     if words:
         yield _folded("How this was found", [" ".join(words)])
 

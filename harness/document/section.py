@@ -99,9 +99,10 @@ class Section:
     """A titled part of a report; what is empty is left out.
 
     ``text`` are paragraphs and ``points`` a list, both plain words in which `backticks` mark code;
-    ``code`` is a block to be copied. Shown in the order of the fields. ``faults`` are those of
-    the points that say what could not be made. On the page a section with a ``summary`` is folded, and
-    this line of plain words stands for it.
+    ``code`` is a block to be copied. Shown in the order of the fields, but that ``method``, paragraphs on
+    how it was found, follows the text where nothing can be folded and stands at the end where it can.
+    ``faults`` are those of the points that say what could not be made. On the page a section with a
+    ``summary`` is folded, and this line of plain words stands for it.
     """
 
     title: str
@@ -113,6 +114,7 @@ class Section:
     kind: Literal["plain", "verdict", "warning"] = "plain"
     faults: Sequence[str] = ()
     summary: str = ""
+    method: Sequence[str] = ()
 
     @property
     def anchor(self) -> str:
@@ -125,15 +127,22 @@ class Explorer:
     """The part of a page that answers a reader's questions: values for JSON, and the script that shows them.
 
     It stands after the page's first section under its ``title``; the script finds an empty element
-    ``#explorer`` and the values in ``#explorer-data``. ``library`` is a script that it may load later, from
-    ``#explorer-library``. ``faults`` say what is missing.
+    ``#explorer``, the values in ``#explorer-data`` and what ``page.js`` has as ``Page``. ``library`` is a
+    script that it may load later, from ``#explorer-library``. ``files`` beside the page have the same
+    numbers, for readers without scripts. ``faults`` say what is missing.
     """
 
     title: str
     values: dict[str, Any]
     script: str
+    files: str
     library: str = ""
     faults: Sequence[str] = ()
+
+
+def without_pictures(section: Section) -> Section:
+    """The section, its pictures not on the page, which shows the same numbers otherwise."""
+    return replace(section, pictures=[replace(p, on_page=False) for p in section.pictures])
 
 
 def slug(name: str) -> str:

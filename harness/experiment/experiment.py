@@ -290,6 +290,14 @@ class Experiment(Recipe):
         return self
 
     @model_validator(mode="after")
+    def _there_is_a_part_to_stop_by(self) -> Self:
+        if self.stops_by_validation and not self.validation_size:
+            raise InputError(
+                "patience: found with validation_size 0; allowed: with a validation part, or monitor training"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _data_settings_are_used(self) -> Self:
         if self.missing_indicator and self.missing != "impute":
             raise InputError(
@@ -363,6 +371,7 @@ class Experiment(Recipe):
             penalty_per_sample=recipe.penalty_per_sample,
             penalised=recipe.penalised,
             patience=recipe.patience,
+            monitor="training" if recipe.watches_training else "validation",
             tol=recipe.tol,
         )
 
@@ -380,6 +389,12 @@ class Experiment(Recipe):
     def cell(self, eta: float, lmbd: float) -> Experiment:
         """The experiment of one cell alone."""
         return self.changed(eta=(eta,), lmbd=(lmbd,))
+
+    @property
+    def stops_by_validation(self) -> bool:
+        """Whether any backend may stop early by the validation part."""
+        own = (self.recipe(backend) for backend in self.overrides)
+        return self.watches_validation or any(recipe.watches_validation for recipe in own)
 
     @property
     def what_varies(self) -> str:
@@ -407,6 +422,8 @@ class Experiment(Recipe):
         """
         fields = Experiment.model_fields
         later = {name for name in _LATER if getattr(self, name) == fields[name].default}
+        if not self.stops_by_validation:
+            later.add("monitor")  # scikit-learn's rule is what patience once meant
         settings = self.model_dump(mode="json", exclude={*without, *later, "choose_by"})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -419,8 +436,12 @@ def experiment_from(given: Mapping[str, Any]) -> Experiment:
 def experiment_kept(settings: Mapping[str, Any]) -> Experiment:
     """An experiment from its own settings, as a run folder keeps them: none of them is the preset's.
 
-    Backends are called as they were, also where a plug-in has got a name since.
+    Backends are called as they were, also where a plug-in has got a name since; patience is by the objective
+    where nothing else was known.
     """
+    own = settings.get("overrides", {}).values()
+    if "monitor" not in settings and any("patience" in one for one in (settings, *own)):
+        settings = {**settings, "monitor": "training"}
     nothing = {name: None for name, f in Experiment.model_fields.items() if f.default is None}
     bases = [str(name).partition("@")[0] for name in settings.get("backends", ())]
     places = {base: base for base in bases if ":" in base}

@@ -29,6 +29,7 @@ PRESETS: dict[str, Preset] = {
         settings={
             "draws": "notebook",
             "validation_size": 0.0,  # the notes hold no samples back to choose a cell by
+            "monitor": "training",  # scikit-learn's own rule is the program's
             "epochs": 100,
             "batch_size": 100,
             "activation": "sigmoid",

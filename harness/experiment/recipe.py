@@ -14,6 +14,7 @@ from backends.settings import (
     InitialBias,
     InitialWeights,
     Minibatches,
+    Monitor,
     Optimizer,
     Schedule,
     check_activations,
@@ -150,9 +151,14 @@ class Recipe(Settings):
     )
     patience: int | None = setting(
         None,
-        "Stop after more epochs in a row without a lower objective. Default: never.",
+        "Stop after so many epochs in a row without a lower validation loss. Default: never.",
         CONVENTIONS,
         ge=1,
+    )
+    monitor: Monitor = setting(
+        "validation",
+        "What --patience watches: {choices}; training is scikit-learn's rule on the objective.",
+        CONVENTIONS,
     )
     tol: float = setting(0.0, "What counts as lower, for --patience.", CONVENTIONS, ge=0)
     dtype: Literal["float32", "float64"] = setting("float32", "{choices}.", GRID)
@@ -174,6 +180,16 @@ class Recipe(Settings):
         allowed="BACKEND weights, BACKEND network or BACKEND grid",
         metavar="DRAWS",
     )
+
+    @property
+    def watches_training(self) -> bool:
+        """Whether it may stop early by scikit-learn's own rule, which no other library has."""
+        return self.patience is not None and self.monitor == "training"
+
+    @property
+    def watches_validation(self) -> bool:
+        """Whether it may stop early by the validation part."""
+        return self.patience is not None and self.monitor == "validation"
 
     @model_validator(mode="before")
     @classmethod

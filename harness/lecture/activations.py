@@ -76,6 +76,8 @@ def activations_exhibit() -> Section:
     largest = {c.name: float(c.slope.max()) for c in curves}
     return Section(
         "Activation functions",
+        summary="The slope decides how much of an error reaches the layers below: the sigmoid's is at most "
+        f"{largest['sigmoid']:.2g}, tanh's {largest['tanh']:.2g}, ReLU's 0 or 1.",
         text=[
             "A unit passes the weighted sum z of its inputs through f. Back-propagation multiplies by "
             "f′ once for each layer, so the slope decides how much of an error reaches the layers "

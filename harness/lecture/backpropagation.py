@@ -219,6 +219,8 @@ def backpropagation_exhibit() -> Section:
     )
     return Section(
         "The four equations of back-propagation",
+        summary="By equation and by finite differences every quantity is the same to "
+        f"{max(c.error for c in checks):.1e}.",
         text=[
             f"Checked on a {sizes} network with {_SAMPLES} samples: every quantity once by its equation "
             f"and once by moving one number by ±{_STEP:g} and looking at the cost. delta is found by "

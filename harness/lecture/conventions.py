@@ -75,6 +75,10 @@ def _minibatches(recipe: Recipe) -> str:
 def _stopping(recipe: Recipe) -> str:
     if recipe.patience is None:
         return "no"
+    if recipe.watches_validation:
+        return (
+            f"when {recipe.patience} epochs lower the validation loss by less than {recipe.tol:g}"
+        )
     return f"when more than {recipe.patience} epochs gain less than {recipe.tol:g}"
 
 

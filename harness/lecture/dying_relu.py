@@ -95,6 +95,8 @@ def dying_relu_exhibit() -> Section:
     fall = int(np.argmax(dead > 0.5))  # the first eta at which most units are dead
     return Section(
         "Dying ReLU",
+        summary=f"From eta {etas[fall]:g} on {100 * dead[fall]:.0f} % of the units are silent for good, and "
+        "the network guesses.",
         text=[
             "A ReLU whose z is below 0 on every training image gives 0 and passes no gradient back: it "
             "stays silent for good. A single large step can throw a unit there.",

@@ -153,6 +153,8 @@ def full_batch_descent_exhibit() -> Section:
     raw, scaled = saturated_share(notes), saturated_share(notes, pixels=16.0)
     return Section(
         "The training that fails",
+        summary="The gradient added up over the images overshoots, and the network guesses; averaged, with "
+        f"eta 0.1, it reaches {shown_score(working.test, 'accuracy')} on the test part.",
         text=[
             f"The script takes {_STEPS} steps with all {samples} images at eta = lmbd = 0.01. Accuracy on "
             f"the training part was {written.accuracy[0]} before and is {written.accuracy[-1]:.4f} "

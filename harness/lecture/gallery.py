@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from harness.document.section import Section, Title
+import pandas as pd
+
+from harness.document.number_words import count
+from harness.document.section import Link, Section, Table, Title
 from harness.document.writer import write_sections
 from harness.errors import unknown
 from harness.lecture.activations import activations_exhibit
@@ -57,4 +61,23 @@ def gallery(
     for name in names or EXHIBITS:
         begin(name)
         sections.append(EXHIBITS[name]())
-    return write_sections(_TITLE, sections, folder, "lecture")
+    # the exhibits are what the page is for: their lines stand in a table, and they themselves open
+    opened = [replace(section, summary="") for section in sections]
+    return write_sections(_TITLE, [_findings(sections), *opened], folder, "lecture")
+
+
+def _findings(exhibits: Sequence[Section]) -> Section:
+    """What each exhibit shows, in a line that leads to it."""
+    frame = pd.DataFrame(
+        {
+            "exhibit": pd.Series([Link(e.title, f"#{e.anchor}") for e in exhibits], dtype=object),
+            "what it shows": [e.summary for e in exhibits],
+        }
+    )
+    number = count(len(exhibits), "exhibit")
+    return Section(
+        "What they show",
+        text=[f"{number} of the notes, computed anew: a line each, below with figures."],
+        tables=[Table(frame)],
+        kind="verdict",
+    )

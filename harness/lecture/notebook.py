@@ -85,6 +85,8 @@ def digits_exhibit() -> Section:
     samples, features = notes.dataset.x.shape
     return Section(
         "Five random digits",
+        summary=f"{samples} images of {PIXELS_A_SIDE} x {PIXELS_A_SIDE} pixels, {len(notes.split.train)} "
+        f"to train on and {len(notes.split.test)} to test on.",
         text=[
             f"{samples} images of {PIXELS_A_SIDE} x {PIXELS_A_SIDE} pixels with grey levels from 0 to 16 "
             f"(`sklearn.datasets.load_digits`), each laid out as a row of {features} features. The "

@@ -117,6 +117,7 @@ def universal_approximation_exhibit() -> Section:
         table[f"RMSE, {target}"] = [f"{f.rmse:.2e}" for f in fits if f.target == target]
     return Section(
         "Universal approximation",
+        summary="More units fit a sine fast, and a step, which is not continuous, only slowly.",
         text=[
             "One hidden layer of enough units comes as near as one likes to any continuous function on "
             "a bounded interval (Cybenko 1989; Hornik 1991). The theorem promises that the weights "

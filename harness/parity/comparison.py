@@ -9,7 +9,7 @@ a factor that was measured (:mod:`harness.roundoff.round_off`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -24,6 +24,7 @@ from backends.network import Array, Weights
 from harness.data.dataset import Dataset
 from harness.executors.fork import beside
 from harness.experiment.experiment import Experiment
+from harness.parity.early_stops import other_stop
 from harness.parity.stock import STOCK_COLUMNS, stock_errors
 from harness.parity.verdict import BackendVerdict, ParityOutcome, judge_errors
 from harness.roundoff.chaos_map import CHAOS_COLUMNS, chaos_frame
@@ -193,7 +194,11 @@ def compare_group(
                 reason = failures[name, dtype]
                 verdicts.append(BackendVerdict(name, dtype, ParityOutcome.FAILED, reason))
             else:
-                verdicts.append(judge_errors(errors, name, dtype))
+                verdict = judge_errors(errors, name, dtype)
+                if verdict.disagrees and exact.training.watches_validation and not task.reference:
+                    stop = other_stop(task.backends[name], trials[dtype], exact)
+                    verdict = replace(verdict, reason=stop, other_stop=True) if stop else verdict
+                verdicts.append(verdict)
     wrong = {(v.backend, v.dtype) for v in verdicts if v.disagrees}
     return ParityComparison(
         exact.checkpoints,

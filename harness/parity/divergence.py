@@ -12,15 +12,15 @@ import pandas as pd
 from backends.base import Backend
 from backends.distance import Errors, relative_errors
 from backends.network import Cells, Weights
+from harness.mistakes.explanation import Explanation, explain
+from harness.mistakes.forward_mistakes import float32_inside_float64
+from harness.mistakes.initial_weights import initial_weights, other_start
+from harness.mistakes.mistake import Mistake
+from harness.mistakes.reference_step import Batch, State, StepRules, Tensors, walked
+from harness.mistakes.step_trace import StepTrace
 from harness.parity.comparison import ParityComparison, ParityTask
-from harness.parity.explanation import Explanation, explain
-from harness.parity.initial_weights import initial_weights, other_start
-from harness.parity.known_forward_mistakes import float32_inside_float64
-from harness.parity.mistake import Mistake
 from harness.parity.probe import contradicts, probe_step
-from harness.parity.reference_step import Batch, State, StepRules, Tensors, walked
 from harness.parity.step_tensors import first_difference, step_tensors
-from harness.parity.step_trace import StepTrace
 from harness.roundoff.round_off import allowed_by, round_off
 from harness.roundoff.trial import Trial
 

@@ -158,7 +158,8 @@ def parity(
     task, missing, comparison = _side_by_side(task, chosen, dtypes)
     comparison, kinks = grant_kinks(task, comparison) if locate else (comparison, [])
     divergences = []
-    for name in comparison.disagreeing() if locate else ():
+    stopping = {verdict.backend for verdict in comparison.verdicts if verdict.other_stop}
+    for name in [n for n in comparison.disagreeing() if n not in stopping] if locate else ():
         try:
             divergences.append(divergence_of(task, comparison, name))
         except BackendFault as fault:

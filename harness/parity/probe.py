@@ -18,7 +18,7 @@ import numpy as np
 from backends.base import Backend
 from backends.network import Array, Cells, Weights
 from backends.plan import Plan
-from harness.parity.reference_step import Batch, State, StepRules, Tensors, tensors
+from harness.mistakes.reference_step import Batch, State, StepRules, Tensors, tensors
 from harness.roundoff.trial import Trial
 
 _ETA = 2.0**20  # a power of two, so that multiplying by it and dividing again is exact
@@ -75,7 +75,7 @@ def probe_step(backend: Backend, trial: Trial, step: int, state: State) -> Probe
     """
     rows = trial.plan.rows(step)[0]
     probed = ProbedStep(Batch.of(trial, rows), state.weights, StepRules.of(trial))
-    training = replace(trial.training, optimizer="sgd", momentum=0.0, nesterov=False)
+    training = replace(trial.training, optimizer="sgd", momentum=0.0, nesterov=False, patience=None)
     if backend.unsupported(trial.network, training):
         return probed
     layers = range(1, trial.network.layers + 1)
@@ -121,7 +121,7 @@ def contradicts(probed: ProbedStep, rules: StepRules) -> bool:
 def _starts_where_it_is_told(backend: Backend, trial: Trial, weights: Weights) -> bool:
     """Whether the weights are the given ones after a step of no length."""
     rows = trial.plan.rows(0)[0]
-    plan = Plan(weights, rows[None], np.array([0, len(rows)]), (1,))
+    plan = Plan(weights, rows[None], np.array([0, len(rows)]), (1,), trial.plan.steps_per_epoch)
     after = replace(trial, plan=plan, cells=Cells.of(1 / _ETA**3, 0.0)).train(backend)[0].named()
     return all(
         np.abs(after[name] - tensor).max() <= 0.01 * max(np.abs(tensor).max(), 1e-3)
@@ -133,7 +133,7 @@ def _samples(backend: Backend, trial: Trial, step: int, weights: Weights) -> Ten
     """Inputs, activations and the derivative of the cross-entropy, sample by sample."""
     rows = trial.plan.rows(step)[0][:_ROWS]
     streams = np.zeros(len(rows), dtype=np.intp)
-    plan = Plan(weights[streams], rows[:, None], np.array([0, 1]), (1,))
+    plan = Plan(weights[streams], rows[:, None], np.array([0, 1]), (1,), trial.plan.steps_per_epoch)
     cells = Cells.of(_ETA, 0.0, range(len(rows)))
     g = _descended(backend, replace(trial, plan=plan, cells=cells))
     layers = trial.network.layers
@@ -181,7 +181,7 @@ def _gradients(backend: Backend, trial: Trial, step: int, weights: Weights) -> T
     if len(full) > len(rows):
         order, bounds = np.concatenate([rows, full]), [0, len(rows), len(rows) + len(full)]
     checkpoints = tuple(range(1, len(bounds)))
-    plan = Plan(weights, order[None], np.array(bounds), checkpoints)
+    plan = Plan(weights, order[None], np.array(bounds), checkpoints, trial.plan.steps_per_epoch)
     lmbd = float(trial.cells.lmbd[0])
     g = _descended(backend, replace(trial, plan=plan, cells=Cells.of(_ETA, [0.0, lmbd])))
     found = {f"d{name}": tensor[0] for name, tensor in g.items()}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from harness.document.attempt import attempt
 from harness.document.plain import plain
 from harness.document.pull_request import pull_request_comment
-from harness.document.section import Title
+from harness.document.section import Explorer, Section, Title, without_pictures
 from harness.document.writer import PageAddress, write_sections
 from harness.parity.divergence import Divergence
+from harness.parity.error_values import errors_explorer
 from harness.parity.parity import Parity
 from harness.parity.section import parity_headline, parity_points, parity_sections, tensor_table
 from harness.results.run_folder import RunFolder
@@ -33,7 +36,19 @@ def write_parity(parity: Parity, address: str) -> PageAddress:
     folder.write_json("parity.json", parity_json(parity))
     folder.write_frame("errors.parquet", parity.errors)
     folder.write_frame("chaos.parquet", parity.chaos)
-    return write_sections(Title("Parity", about), parity_sections(parity), folder, "parity")
+    sections, explorer = parity_page(parity)
+    return write_sections(Title("Parity", about), sections, folder, "parity", explorer)
+
+
+def parity_page(parity: Parity) -> tuple[list[Section], Explorer | None]:
+    """The sections of a page, and the maps of errors, which stand there in the place of the figure."""
+    first, *rest = parity_sections(parity)
+    explorer, fault = attempt("the maps of errors", partial(errors_explorer, parity))
+    if explorer:
+        first = without_pictures(first)
+    if fault:
+        first = replace(first, points=[*first.points, fault], faults=[fault])
+    return [first, *rest], explorer
 
 
 def parity_comment(parity: Parity) -> tuple[str, str]:

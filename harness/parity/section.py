@@ -46,18 +46,26 @@ def parity_sections(parity: Parity) -> list[Section]:
         caption = f"Step {divergence.step}, in the order of computation"
         tables = [Table(step_table(divergence), caption)] if len(divergence.tensors) else []
         text = [f"{divergence_sentence(divergence)}."]
-        sections.append(Section(title, text, tables=tables, kind="warning"))
+        where = f"step {divergence.step}, first in {tensor_words(divergence.first)}"
+        summary = where if divergence.step and divergence.first else "the weights of a cell agree"
+        sections.append(Section(title, text, tables=tables, kind="warning", summary=summary))
     table = tensor_table(parity)
     if len(table):
         caption = "Largest errors, and what was allowed there"
-        sections.append(Section("Errors by tensor", tables=[Table(table, caption, folded=True)]))
+        sections.append(
+            Section("Errors by tensor", tables=[Table(table, caption)], summary=caption)
+        )
     if len(parity.stock):
         sections.append(_stock_section(parity.stock))
     if len(parity.checks):
         shown = parity.checks[["backend", "check", "verdict", "words"]].copy()
         shown["check"] = shown["check"].str.replace("_", " ")
-        tables = [Table(shown, "Checks of backends.testing", folded=True)]
-        sections.append(Section("Conformance", tables=tables))
+        counts = ", ".join(
+            f"{n} {verdict}" for verdict, n in shown["verdict"].value_counts().items()
+        )
+        summary = f"{counts}, of the checks that every backend goes through"
+        tables = [Table(shown, "Checks of backends.testing")]
+        sections.append(Section("Conformance", tables=tables, summary=summary))
     if len(parity.chaos):
         sections.append(chaos_section(parity.chaos))
     return sections
@@ -70,7 +78,10 @@ def _stock_section(stock: pd.DataFrame) -> Section:
         "against each other in two cells over the first steps; parity --stock judges the stock program "
         "itself, over the whole path."
     )
-    return Section("Stack and stock program", [text], tables=[Table(stock_table(stock))])
+    summary = "each library as its documentation teaches it, against all cells at once"
+    return Section(
+        "Stack and stock program", [text], tables=[Table(stock_table(stock))], summary=summary
+    )
 
 
 def parity_section(parity: Parity) -> Section:
@@ -85,11 +96,12 @@ def parity_section(parity: Parity) -> Section:
         pictures.append(Picture("error-by-step", partial(error_by_step, parity), caption, alt))
     return Section(
         "Parity",
-        text=[parity_headline(parity), _METHOD, _FLOAT32],
+        text=[parity_headline(parity)],
         points=[f"{point}." for point in [*parity_points(parity), *_check_points(parity.checks)]],
         tables=[Table(verdict_table(parity))] if parity.verdicts else [],
         pictures=pictures,
         kind="warning" if parity.exit_code else "verdict",
+        method=[_METHOD, _FLOAT32],
     )
 
 
@@ -142,8 +154,9 @@ def followed_words(parity: Parity, repeat: int, cells: int) -> str:
 
 
 def parity_points(parity: Parity) -> list[str]:
-    """What stands beside the headline: who is alike, where they part, who was not compared."""
-    said = [*parity.notes, *(kink_sentence(kink) for kink in parity.kinks)]
+    """What stands beside the headline: where they part, who was not compared, who is alike."""
+    said = [divergence_sentence(divergence) for divergence in parity.divergences]
+    said += [*parity.notes, *(kink_sentence(kink) for kink in parity.kinks)]
     silent = (
         ParityOutcome.FAILED,
         ParityOutcome.NOT_COMPARABLE,
@@ -163,7 +176,7 @@ def parity_points(parity: Parity) -> list[str]:
     said += stock_points(parity.stock)
     for dtype, pairs in parity.alike.items():
         said += [f"{one} and {other} agree with each other in {dtype}" for one, other in pairs]
-    return said + [divergence_sentence(divergence) for divergence in parity.divergences]
+    return said
 
 
 def _check_points(checks: pd.DataFrame) -> list[str]:

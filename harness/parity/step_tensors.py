@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from harness.mistakes.reference_step import tensors
+from harness.mistakes.step_trace import StepTrace
 from harness.parity.probe import ProbedStep
-from harness.parity.reference_step import tensors
-from harness.parity.step_trace import StepTrace
 
 _COLUMNS = ["tensor", "seen", "absolute", "relative", "tolerance", "differs"]
 _UPDATED = ("W", "b")

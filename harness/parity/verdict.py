@@ -39,7 +39,8 @@ class BackendVerdict:
 
     ``values``: how many numbers were compared, in ``cells`` of ``grid`` cells. ``worst``: the row of the
     errors that used most of what was allowed there; ``needed``: the tolerance that it would have needed,
-    ``allowed``: the one it had, ``share``: the one over the other.
+    ``allowed``: the one it had, ``share``: the one over the other. ``other_stop``: it only stops early at
+    another epoch, as the reason says.
     """
 
     backend: str
@@ -53,6 +54,7 @@ class BackendVerdict:
     allowed: float = float("nan")
     share: float = float("nan")
     worst: dict[str, Any] | None = None
+    other_stop: bool = False
 
     @property
     def agrees(self) -> bool:

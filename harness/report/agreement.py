@@ -118,7 +118,8 @@ def agreement_words(result: Result) -> Iterator[str]:
     trained = [name for name in result.backends if (result.of(name)["status"] == Status.OK).any()]
     groups = recipes(result.experiment, trained, dtypes=True)
     for names in groups:
-        if len(names) > 1 and result.experiment.recipe(names[0]).patience is None:
+        own = [result.experiment.recipe(name) for name in names]
+        if len(names) > 1 and not any(recipe.watches_training for recipe in own):
             who = number_words.listed(names) if len(groups) > 1 else f"the {len(names)} backends"
             yield from _dispute_words(result, names, who)
 

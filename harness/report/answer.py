@@ -68,7 +68,7 @@ def _of_backends(result: Result) -> list[str]:
         return [render(_SENTENCES, "answer_alone", backends=trained)]
     said = []
     for names in groups:
-        if result.experiment.recipe(names[0]).patience is not None:
+        if any(result.experiment.recipe(name).watches_training for name in names):
             said.append(render(_SENTENCES, "answer_patience", backends=names))
             continue
         compared, kinds = disputed_by_kind(result, names)

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from harness.data.dataset import load_dataset
 from harness.document import number_words
 from harness.document.attempt import attempt
+from harness.document.heatmaps import colour_stops
+from harness.document.plain import rounded
 from harness.report.agreement import CellAgreement, agreement_with, cell_command
 from harness.report.chosen_cells import mean_interval
 from harness.report.curves_section import CONFUSED, curve_samples_words
@@ -28,7 +30,6 @@ from harness.roundoff.trial import recipes
 from harness.training.evaluate import PARTS
 from harness.training.status import Status
 
-_DIGITS = 6  # significant ones of a score
 _CURVE_DIGITS = 4
 _MOST_CURVES = (
     120_000  # rows of learning curves that are kept one by one; of more the mean over repeats
@@ -72,7 +73,9 @@ def cell_values(material: Material) -> dict[str, Any]:
         "curves": curves,
         "labels": labels,
         "pictures": _pictures(material, labels, shown),
-        "colours": {name: _ramp(name) for name in ("viridis", "vlag", "cividis", "rocket_r")},
+        "colours": {
+            name: colour_stops(name) for name in ("viridis", "vlag", "cividis", "rocket_r")
+        },
         "confused": CONFUSED,
         "notes": notes,
     }
@@ -82,18 +85,6 @@ def _places(side: BackendGrid, eta: Sequence[float], lmbd: Sequence[float]) -> N
     """The number of each of a side's cells among those of the common grid, (cells,)."""
     rows, columns = np.searchsorted(eta, side.eta), np.searchsorted(lmbd, side.lmbd)
     return np.asarray((rows[:, None] * len(lmbd) + columns).ravel())
-
-
-def rounded(values: NDArray[Any], digits: int = _DIGITS) -> list[float | None]:
-    """Numbers with so many significant digits; None where they are not finite."""
-    return [
-        None
-        if not np.isfinite(v)
-        else int(v)
-        if v == int(v) and abs(v) < 1e6
-        else float(f"{v:.{digits}g}")
-        for v in np.asarray(values, float).ravel().tolist()
-    ]
 
 
 def _spread(values: list[Any], place: NDArray[np.int64], cells: int) -> list[Any]:
@@ -125,6 +116,10 @@ def _side(
             columns[name] = column
     seconds = side.records["seconds"].to_numpy(float).reshape(*side.shape, side.repeats)
     columns["seconds"] = {"mean": _spread(rounded(seconds.mean(axis=2), 3), place, cells)}
+    if "epochs" in side.records:
+        epochs = side.records["epochs"].astype("Float64").to_numpy(float, na_value=np.nan)
+        means = epochs.reshape(*side.shape, side.repeats).mean(axis=2)
+        columns["epochs"] = {"mean": _spread(rounded(means, 4), place, cells)}
     first = (side.statuses != Status.OK).argmax(axis=2)
     reasons = side.records["reason"].to_numpy().reshape(side.statuses.shape)
     reason = np.take_along_axis(reasons, first[..., None], axis=2)[..., 0]
@@ -448,12 +443,3 @@ def _disputed_rows(
                 if len(set(signs)) > 1:
                     times[names[sample]] = times.get(names[sample], 0) + 1
     return sorted(times, key=lambda row: (-times[row], row))
-
-
-def _ramp(name: str) -> list[str]:
-    """A colour map of the figures in 33 steps."""
-    import matplotlib
-    import seaborn  # noqa: F401  (it registers its colour maps)
-    from matplotlib.colors import to_hex
-
-    return [to_hex(matplotlib.colormaps[name](k / 32)) for k in range(33)]

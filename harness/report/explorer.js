@@ -3,10 +3,10 @@
 // cell in full, a table of all. Values come from #explorer-data; texts from outside reach the page as text
 // nodes only. Vega-Lite draws the learning curves, and is loaded when the page is there.
 (() => {
+  const { SVG, LINES, h, s, dataTable, minus, shortened, css, onTop, cellUnder, cellMoved, cellBox, cellPath, library, later } = Page;
   const D = JSON.parse(document.getElementById("explorer-data").textContent);
   for (const p of D.pairs) p.apart = new Set(p.apart);
   const ROOT = document.getElementById("explorer");
-  const SVG = "http://www.w3.org/2000/svg";
   const ROWS = D.eta.length, COLUMNS = D.lmbd.length, CELLS = ROWS * COLUMNS;
   const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
   const NUMBERED = 12; // the longest side of a grid whose cells carry their numbers
@@ -24,33 +24,13 @@
     "not looked at": ["·", "#ffffff", "not looked at again"],
     untrained: ["", "#eceff2", "fewer than two trained"],
   };
-  const LINES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7f7f7f", "#8250df"];
   const state = {
     part: "test", quantity: D.quantities[0].key, show: "value", reference: 0, sides: D.sides.map(() => true),
     at: -1, open: -1, sort: ["", 1], filter: "", differing: false, all: false, hidden: {},
   };
 
-  // --- elements -------------------------------------------------------------------------------------------
-  function h(tag, attributes, ...children) {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes || {})) {
-      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else if (value === true) element.setAttribute(name, "");
-      else if (value !== false && value != null) element.setAttribute(name, value);
-    }
-    element.append(...children.flat(Infinity).filter((c) => c != null && c !== false));
-    return element;
-  }
-  function s(tag, attributes, text) {
-    const element = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    if (text != null) element.textContent = text;
-    return element;
-  }
-
   // --- numbers --------------------------------------------------------------------------------------------
   const quantity = () => D.quantities.find((q) => q.key === state.quantity);
-  const minus = (text) => text.replace("-", "−");
   function score(value, q, digits) {
     if (value == null) return "–";
     if (q.percent) return `${(100 * value).toFixed(digits)} %`;
@@ -173,18 +153,7 @@
     return { low, high, at: (v) => Math.min(1, Math.max(0, (v - low) / (high - low))) };
   }
 
-  // --- colours ----------------------------------------------------------------------------------------------
-  const parsed = {};
-  function colour(ramp, t) {
-    const stops = (parsed[ramp] ||= D.colours[ramp].map((c) => [1, 3, 5].map((k) => parseInt(c.slice(k, k + 2), 16))));
-    const x = t * (stops.length - 1), k = Math.min(Math.floor(x), stops.length - 2), f = x - k;
-    return stops[k].map((v, i) => Math.round(v + f * (stops[k + 1][i] - v)));
-  }
-  function onTop(rgb) { // relative luminance of WCAG: black and white stand out alike at 0.179
-    const [r, g, b] = rgb.map((v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
-  }
-  const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
+  const colour = (ramp, t) => Page.colour(D.colours[ramp], t);
 
   // --- one heatmap ------------------------------------------------------------------------------------------
   let drawn = [], frame = null, theme = {};
@@ -195,7 +164,7 @@
     const left = 46, right = 6, top = 22, bottom = 34;
     const cw = (width - left - right) / COLUMNS;
     const ch = Math.min(ROWS > NUMBERED ? 300 / ROWS : 30, Math.max(cw * 0.66, ROWS > NUMBERED ? 4 : 20));
-    return { width, left, top, cw, ch, height: top + ch * ROWS + bottom, numbered: Math.max(ROWS, COLUMNS) <= NUMBERED && cw >= 25 };
+    return { width, left, top, cw, ch, rows: ROWS, columns: COLUMNS, height: top + ch * ROWS + bottom, numbered: Math.max(ROWS, COLUMNS) <= NUMBERED && cw >= 25 };
   }
   function ticks(names, step) {
     const every = Math.max(1, Math.ceil(names.length / Math.max(1, step)));
@@ -226,7 +195,7 @@
           over = onTop(rgb);
         }
       }
-      squares.set(fill, `${squares.get(fill) || ""}M${x.toFixed(2)} ${y.toFixed(2)}h${g.cw.toFixed(2)}v${g.ch.toFixed(2)}h-${g.cw.toFixed(2)}z`);
+      squares.set(fill, (squares.get(fill) || "") + cellPath(g, Math.floor(cell / COLUMNS), cell % COLUMNS));
       if (text && g.numbered) texts.push([x + g.cw / 2, y + g.ch / 2 + 3.6, text, over]);
       if (!one.kinds && g.numbered && one.side >= 0 && kindOf(D.sides[one.side].run, cell) === "chaotic") marked.push([x + g.cw - 3, y + 8.5, over]);
     }
@@ -248,7 +217,6 @@
     svg.append(one.frames);
     return svg;
   }
-  const shortened = (text, most) => (text.length > most ? `${text.slice(0, Math.max(3, most - 1))}…` : text);
 
   function outline() { // the frames of the chosen, the open and the current cell, each exactly as large as a cell
     const g = frame;
@@ -256,7 +224,7 @@
       one.frames.replaceChildren();
       const box = (cell, stroke, width, dash) => {
         if (cell < 0) return;
-        const at = { x: g.left + (cell % COLUMNS) * g.cw, y: g.top + Math.floor(cell / COLUMNS) * g.ch, width: g.cw, height: g.ch };
+        const at = cellBox(g, Math.floor(cell / COLUMNS), cell % COLUMNS);
         if (!dash) one.frames.append(s("rect", { ...at, stroke: "#fff", "stroke-width": width + 1.5 }));
         one.frames.append(s("rect", { ...at, stroke, "stroke-width": width, ...(dash ? { "stroke-dasharray": dash } : {}) }));
       };
@@ -391,23 +359,15 @@
     legend.replaceChildren(...items);
   }
   function under(one, event) {
-    const box = one.svg.getBoundingClientRect(), zoom = frame.width / box.width;
-    const column = Math.floor(((event.clientX - box.left) * zoom - frame.left) / frame.cw);
-    const row = Math.floor(((event.clientY - box.top) * zoom - frame.top) / frame.ch);
-    return row >= 0 && row < ROWS && column >= 0 && column < COLUMNS ? row * COLUMNS + column : -1;
+    const at = cellUnder(one.svg, frame, event);
+    return at ? at[0] * COLUMNS + at[1] : -1;
   }
   function point(cell) { if (cell !== state.at) { state.at = cell; outline(); } }
   function keyed(event, index) {
-    const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
     const side = drawn[index].side;
     const from = state.at >= 0 ? state.at : state.open >= 0 ? state.open : side >= 0 ? Math.max(0, D.sides[side].chosen) : 0;
-    if (event.key in moves) {
-      const [down, right] = moves[event.key];
-      const row = Math.min(ROWS - 1, Math.max(0, Math.floor(from / COLUMNS) + down));
-      const column = Math.min(COLUMNS - 1, Math.max(0, (from % COLUMNS) + right));
-      point(row * COLUMNS + column);
-    } else if (event.key === "Home") point(0);
-    else if (event.key === "End") point(CELLS - 1);
+    const to = cellMoved(event.key, [Math.floor(from / COLUMNS), from % COLUMNS], frame);
+    if (to) point(to[0] * COLUMNS + to[1]);
     else if (event.key === "Enter" || event.key === " ") { open(from); document.getElementById("cell-title")?.focus(); }
     else if (event.key === "Escape") point(-1);
     else return;
@@ -467,11 +427,6 @@
     const [row, column] = [near(D.eta, match[1]), near(D.lmbd, match[2])];
     return row < 0 || column < 0 ? -1 : row * COLUMNS + column;
   }
-  function dataTable(caption, header, rows, more) {
-    return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption, ...more }, h("table", {}, h("caption", {}, caption),
-      h("thead", {}, h("tr", {}, header.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((entry, k) => (k ? h("td", {}, entry) : h("th", { scope: "row" }, entry))))))));
-  }
   function drawCell() {
     const cell = state.open, run = D.runs.map((_, r) => r);
     const title = h("h3", { id: "cell-title", tabindex: -1 }, `Cell ${named(cell)}`);
@@ -508,17 +463,18 @@
   }
   function scores(cell) {
     const metric = D.quantities[0], several = D.sides.some((side) => side.repeats > 1);
+    const stops = D.sides.some((side) => column(side, "epochs")); // some may stop early
     const rows = D.sides.map((side) => {
       if (side.status[cell] !== "ok") return [side.label, h("span", {}, `${statusOf(side, cell)}${side.reason[cell] != null && side.reasons[side.reason[cell]] ? `: ${side.reasons[side.reason[cell]]}` : ""}`)];
       const of = (name) => column(side, name)?.mean[cell] ?? null;
       const q = D.quantities.find((one) => one.key === side.metric) || metric, loss = { positive: true };
       const sd = column(side, `test_${side.metric}`)?.sd?.[cell];
       return [side.label, ...["train", "validation", "test"].map((part) => score(of(`${part}_${side.metric}`), q, 2)),
-        ...(several ? [sd == null ? "–" : VIEWS.sd.text(sd, q)] : []), score(of("train_loss"), loss), score(of("test_loss"), loss), seconds(of("seconds"))];
+        ...(several ? [sd == null ? "–" : VIEWS.sd.text(sd, q)] : []), score(of("train_loss"), loss), score(of("test_loss"), loss), ...(stops ? [of("epochs") ?? "–"] : []), seconds(of("seconds"))];
     });
     const only = rows.length > 1 && rows.every((row) => row.length > 3 && row.slice(1, 4).join() === rows[0].slice(1, 4).join());
     return dataTable(`${metric.name[0].toUpperCase()}${metric.name.slice(1)} and loss${only ? ": the same in all backends" : ""}`,
-      ["backend", "train", "validation", "test", ...(several ? ["sd, test"] : []), "train loss", "test loss", "time"], rows);
+      ["backend", "train", "validation", "test", ...(several ? ["sd, test"] : []), "train loss", "test loss", ...(stops ? ["epochs"] : []), "time"], rows);
   }
   function repeats(cell) { // every repeat's test score as a dot, the mean and its 95 % interval as a bar
     const lines = D.sides.map((side) => ({ side, own: column(side, `test_${side.metric}`), metric: side.metric }))
@@ -654,7 +610,7 @@
 
   // --- learning curves: Vega-Lite -----------------------------------------------------------------------------
   const curveBox = h("div", { id: "x-curves", role: "img" });
-  let charts = null, loading = null;
+  let charts = null;
   function curveRows(cell) {
     const rows = [];
     D.sides.forEach((side, k) => {
@@ -675,17 +631,6 @@
     const epochs = D.curves.epochs[number], n = epochs.length;
     return [epochs, ...[0, 1, 2, 3].map((k) => values.slice(k * n, (k + 1) * n))];
   }
-  function library() {
-    loading ||= new Promise((give) => {
-      const source = document.getElementById("explorer-library");
-      if (!source) return give(false);
-      const script = document.createElement("script");
-      script.textContent = source.textContent;
-      document.head.append(script);
-      give(Boolean(window.vegaEmbed));
-    });
-    return loading;
-  }
   async function drawCurves() {
     if (!(await library())) { curveBox.replaceChildren(h("p", { class: "note" }, "Learning curves are in curves.parquet and figures/.")); return; }
     const cell = state.open;
@@ -705,10 +650,8 @@
       chart.encoding.strokeWidth.scale = { domain: names, range: names.map((_, k) => 1.3 + 1.1 * Math.min(4, names.length - 1 - k)) };
     }
     (spec.vconcat || spec.hconcat)[1].title = q.percent ? `${q.name} (%)` : q.name;
-    const ink = css("--ink"), line = css("--line");
-    spec.config = { ...spec.config, background: null, axis: { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11, titleFontSize: 11.5, titleFontWeight: 500 }, legend: { orient: "bottom", columns: narrow ? 2 : 6, labelColor: ink, titleColor: ink, labelFontSize: 11, symbolStrokeColor: ink }, title: { ...spec.config.title, color: ink }, view: { stroke: null } };
     charts?.finalize();
-    charts = await window.vegaEmbed(curveBox, spec, { ast: true, actions: false, renderer: "svg" });
+    charts = await Page.chart(curveBox, spec, narrow ? 2 : 6);
   }
 
   // --- the table of all cells ---------------------------------------------------------------------------------
@@ -803,7 +746,6 @@
   draw();
   const first = fromAddress();
   const start = first >= 0 ? first : Math.max(0, D.sides.map((side) => side.chosen).find((c) => c >= 0) ?? 0);
-  const later = window.requestIdleCallback || ((act) => setTimeout(act, 30));
   if (first >= 0) { state.at = -1; open(start); }
   else later(() => { if (state.open < 0) open(start, true); });
   window.addEventListener("hashchange", () => { const cell = fromAddress(); if (cell >= 0) { open(cell); document.getElementById("cell-title")?.focus(); } });

@@ -21,6 +21,7 @@ def cells_explorer(material: Material) -> Explorer:
         "Cells",
         {**cell_values(material), "curve_spec": spec},
         here.joinpath("explorer.js").read_text("utf-8"),
+        "records.csv, report.md and figures/",
         library or "",
         [fault] if fault else [],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from harness.document import number_words
-from harness.document.canvas import FORMATS, Format, figure_file, style
+from harness.document.canvas import Format, figure_file, style
 from harness.document.foreign_text import visible
 from harness.document.markdown import table_lines
 from harness.document.section import Picture, Section, Table, slug
@@ -22,8 +23,6 @@ from harness.report.runs import Material
 from harness.results.backend_grid import BackendGrid
 
 TableFormat = Literal["latex", "csv", "markdown", "html"]
-TABLE_FORMATS: tuple[TableFormat, ...] = ("latex", "csv", "markdown", "html")
-FIGURE_FORMATS: tuple[Format, ...] = ("pdf", *FORMATS)
 _INCHES = {"cm": 1 / 2.54, "mm": 1 / 25.4, "in": 1.0, "pt": 1 / 72.27}
 _NARROWEST, _WIDEST = 1.5, 40.0  # inches that a figure may be wide
 _MEASURED = ("chosen", "cells")  # tables of scores with their standard errors
@@ -89,14 +88,21 @@ def exported_table(
     tables = _tables(sections)
     if name not in tables:
         raise unknown("table", name, tables)
+    if plus_minus and (kind == "csv" or name not in _MEASURED):
+        found = (
+            "csv, where errors have columns of their own" if kind == "csv" else f"table {name!r}"
+        )
+        raise InputError(
+            f"plus_minus: found with {found}; allowed: with {' or '.join(_MEASURED)}, in words"
+        )
     table = tables[name]
     if name in _MEASURED:
         chosen = name == _MEASURED[0]
         table = Table(_scores(material.sides, chosen), _score_caption(material, chosen), name=name)
     if kind == "csv":
         return _as_numbers(table.frame).to_csv(index=False)
-    frame = table.frame.map(lambda v: _shown(v, plus_minus))
-    table = Table(frame, table.caption, name=name)
+    if name in _MEASURED:
+        table = replace(table, frame=table.frame.map(lambda v: _shown(v, plus_minus)))
     if kind == "markdown":
         return "\n".join(table_lines(table)) + "\n"
     return _latex(table) if kind == "latex" else _html(table)
@@ -167,13 +173,13 @@ def _scores(sides: Sequence[BackendGrid], chosen: bool) -> pd.DataFrame:
             if cell is None:
                 continue
             row: dict[str, Any] = {"backend": side.label}
-            row |= {"eta": number_words.grid(float(side.eta[cell[0]]))}
-            row |= {"lmbd": number_words.grid(float(side.lmbd[cell[1]]))}
+            row |= {"eta": float(side.eta[cell[0]]), "lmbd": float(side.lmbd[cell[1]])}
             for part, name in product(("validation", "test"), side.result.shown_scores):
                 unit = " (%)" if name in number_words.PERCENT else ""
                 row[f"{part} {number_words.NAMES[name]}{unit}"] = _measured(side, cell, part, name)
             rows.append(row)
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    return frame.astype(object).where(frame.notna(), None)  # a score that another run alone has
 
 
 def _measured(side: BackendGrid, cell: tuple[int, ...], part: str, name: str) -> Measured:
@@ -194,23 +200,25 @@ def _measured(side: BackendGrid, cell: tuple[int, ...], part: str, name: str) ->
 
 
 def _score_caption(material: Material, chosen: bool) -> str:
-    first = material.results[0]
+    errors: dict[tuple[int, str, bool], list[str]] = {}
+    for name, result in zip(material.names, material.results, strict=True):
+        experiment = result.experiment
+        kind = (experiment.repeats, experiment.what_varies, result.metric == "accuracy")
+        errors.setdefault(kind, []).append(name)
     return render(
         "report/sentences.jinja",
         "exported_scores",
         chosen=chosen,
-        data=first.manifest["dataset"]["name"],
-        choose_by=first.choose_by,
-        repeats=first.experiment.repeats,
-        varies=first.experiment.what_varies,
-        accuracy=first.metric == "accuracy",
+        data=list(dict.fromkeys(r.manifest["dataset"]["name"] for r in material.results)),
+        choosing=material.choosing,
+        errors=[(runs, *kind) for kind, runs in errors.items()],
     )
 
 
 def _shown(value: Any, plus_minus: bool) -> Any:
     if isinstance(value, Measured):
         return number_words.with_error(*value, plus_minus)
-    return value
+    return number_words.grid(value) if isinstance(value, float) else value
 
 
 def _as_numbers(frame: pd.DataFrame) -> pd.DataFrame:
@@ -218,11 +226,14 @@ def _as_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     for name in frame.columns:
         values = list(frame[name])
-        if values and all(isinstance(value, Measured) for value in values):
-            columns[str(name)] = [value.value for value in values]
-            columns[f"{name} error"] = [value.error for value in values]
+        if any(isinstance(value, Measured) for value in values):
+            numbers = [value or Measured(float("nan"), float("nan")) for value in values]
+            columns[str(name)] = [value.value for value in numbers]
+            columns[f"{name} error"] = [value.error for value in numbers]
+        elif all(isinstance(value, float) for value in values):
+            columns[str(name)] = values
         else:
-            columns[str(name)] = [visible(str(value)) for value in values]
+            columns[str(name)] = ["" if v is None else visible(str(v)) for v in values]
     return pd.DataFrame(columns)
 
 

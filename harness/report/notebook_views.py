@@ -18,6 +18,7 @@ from harness.document.canvas import figure_file, style
 from harness.document.foreign_text import html_text
 from harness.document.heatmaps import Map, Scale, figure_of
 from harness.document.page import words
+from harness.document.section import NOTHING
 from harness.errors import InputError, unknown
 from harness.report import curve_figures
 from harness.report.agreement import agreement_with
@@ -34,6 +35,7 @@ from harness.report.trained_network import (
 from harness.report.verdict_section import run_verdict
 from harness.results.backend_grid import BackendGrid
 from harness.results.result import Result
+from harness.training.evaluate import PARTS
 
 _SIZE = 3.0  # inches of a small heatmap in the summary, at most
 
@@ -44,17 +46,16 @@ def heatmap(
     backends: Sequence[str] | str = (),
     reference: str | None = None,
 ) -> Figure:
-    """A column of the records over the grid, a panel for each backend; by default the test score.
+    """A measured column of the records over the grid, a panel for each backend; by default the test score.
 
     ``reference``: a backend whose values are subtracted from the others'.
     """
     column = column or f"test_{result.metric}"
     sides = _sides(result, backends)
-    if column not in result.records or not pd.api.types.is_numeric_dtype(result.records[column]):
-        measured = [str(c) for c in result.records if str(c).partition("_")[0] in _PARTS]
+    measured = [str(c) for c in result.records if str(c).partition("_")[0] in (*PARTS, "seconds")]
+    if column not in measured:
         raise unknown("column", column, measured)
-    score = column.partition("_")[2]
-    factor = number_words.factor(score)
+    factor = number_words.factor(column.partition("_")[2])
     maps = []
     if reference is not None:
         (other,) = _sides(result, reference)
@@ -63,16 +64,14 @@ def heatmap(
                 continue
             c = agreement_with(side, other)
             gap = side.mean(column) - other.mean(column)
-            texts = cell_texts(gap, lambda v: number_words.difference(v, score, 1))
+            texts = cell_texts(gap, partial(_difference, column))
             title = f"{side.label} − {other.label}"
             maps.append(Map(title, side.eta, side.lmbd, gap * factor, texts, c.status))
         if not maps:
             raise InputError(f"reference: found {reference!r} and no other backend beside it")
     for side in sides if reference is None else ():
         values = side.mean(column)
-        texts = cell_texts(
-            values, lambda v: number_words.shown_score(v, score, 1).removesuffix(" %")
-        )
+        texts = cell_texts(values, partial(_number, column))
         maps.append(
             Map(side.label, side.eta, side.lmbd, values * factor, texts, side.status, side.chosen)
         )
@@ -80,7 +79,18 @@ def heatmap(
     return _shown(partial(figure_of, maps, scale, 2 if len(maps) in (2, 4) else 3))
 
 
-_PARTS = ("train", "validation", "test", "seconds")
+def _number(column: str, value: float) -> str:
+    """A value of a cell, without the unit."""
+    if column == "seconds":
+        return f"{value:.2g}" if np.isfinite(value) else NOTHING
+    return number_words.shown_score(value, column.partition("_")[2], 1).removesuffix(" %")
+
+
+def _difference(column: str, value: float) -> str:
+    """A signed difference of two values of a cell, without the unit."""
+    if column == "seconds":
+        return f"{value:+.2g}".replace("-", "−") if np.isfinite(value) else NOTHING
+    return number_words.difference(value, column.partition("_")[2], 1)
 
 
 def _scale(column: str, maps: Sequence[Map], reference: str | None) -> Scale:

@@ -19,8 +19,9 @@ from backends.base import Backend
 from backends.network import Network, Weights
 from backends.plan import Plan
 from backends.registry import usable
-from harness.data.dataset import Dataset, load_dataset
+from harness.data.dataset import Dataset, dataset_of, load_dataset, survey_dataset
 from harness.data.scaling import scaled
+from harness.data.survey import samples_like
 from harness.errors import InputError
 from harness.executors.shared_data import shared
 from harness.experiment.experiment import Experiment
@@ -81,8 +82,8 @@ def predictions(
 ) -> pd.DataFrame:
     """What the network of one record says, a row each sample: ``predicted``, and of each class ``p(class)``.
 
-    ``x``: samples as they come, (samples, columns of the data set); without it the record's test samples,
-    with their ``row`` and ``target``.
+    ``x``: samples as they come, an array (samples, columns of the data set) or a table with these columns in
+    any order; without it the record's test samples, with their ``row`` and ``target``.
     """
     trained = trained_network(result, backend, eta, lmbd, repeat)
     classes, p = result.manifest["dataset"]["classes"], trained.prepared
@@ -142,15 +143,20 @@ def _dataset(experiment: Experiment, sha256: str) -> Dataset:
     """The run's data; InputError if they are other ones by now."""
     key = (experiment.digest("backends", "eta", "lmbd", "repeats"), sha256)
     if key not in _datasets:
-        dataset = load_dataset(experiment)
-        if dataset.sha256 != sha256:
-            raise InputError(
-                f"dataset: {dataset.name!r} has changed since the run (SHA-256 {dataset.sha256[:12]}, then "
-                f"{sha256[:12]}); allowed: the data of the run"
-            )
+        dataset = _unchanged(load_dataset(experiment), sha256)
         _datasets.clear()
         _datasets[key] = shared(dataset, experiment)
     return _datasets[key]
+
+
+def _unchanged(dataset: Dataset, sha256: str) -> Dataset:
+    """The data, if they are the run's; InputError if they are other ones by now."""
+    if dataset.sha256 != sha256:
+        raise InputError(
+            f"dataset: {dataset.name!r} has changed since the run (SHA-256 {dataset.sha256[:12]}, then "
+            f"{sha256[:12]}); allowed: the data of the run"
+        )
+    return dataset
 
 
 class _Hashed(NamedTuple):
@@ -188,13 +194,12 @@ def _answers(
 def _as_trained(result: Result, x: NDArray[Any] | pd.DataFrame, prepared: Prepared) -> NDArray[Any]:
     """New samples encoded and scaled as the run's: by its training part."""
     experiment = result.experiment
-    dataset = load_dataset(experiment)
-    new = np.atleast_2d(np.asarray(x, dtype=np.float64))
-    if new.ndim != 2 or new.shape[1] != dataset.x.shape[1]:
-        raise InputError(
-            f"x: found an array of shape {np.shape(x)}; allowed: (samples, {dataset.x.shape[1]}), columns as "
-            "the data have them"
-        )
-    joined = replace(dataset, x=np.concatenate([dataset.x, new]))
+    survey, source = survey_dataset(experiment)
+    dataset = _unchanged(
+        dataset_of(survey, source, experiment), result.manifest["dataset"]["sha256"]
+    )
+    joined = replace(
+        dataset, x=np.concatenate([dataset.x, samples_like(survey, x, experiment)]), digest=""
+    )
     inputs = scaled(joined, prepared.split, experiment)[len(dataset.x) :]
     return inputs.astype(prepared.x.dtype)

@@ -94,9 +94,9 @@ class BackendGrid:
 
     @cached_property
     def _measured(self) -> dict[str, NDArray[np.float64]]:
-        """Every score and loss, as :meth:`values` gives it."""
-        parts = tuple(f"{part}_" for part in PARTS)
-        columns = [str(c) for c in self.records.columns if str(c).startswith(parts)]
+        """Every score and loss, and the seconds, as :meth:`values` gives it."""
+        begins = (*(f"{part}_" for part in PARTS), "seconds")
+        columns = [str(c) for c in self.records.columns if str(c).startswith(begins)]
         ok = self.statuses == Status.OK
         return {
             c: np.where(ok, self._on_grid(self.records[c]).astype(np.float64), np.nan)

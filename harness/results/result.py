@@ -38,7 +38,8 @@ class Result:
         One row for each backend x eta x lmbd x repeat, sorted so: ``backend, eta, lmbd, repeat,
         status, reason``, then of each part ``{train,validation,test}_``: ``accuracy``,
         ``balanced_accuracy``, ``macro_f1``, for two classes ``roc_auc``, and ``loss`` (for regression
-        ``r2``, ``rmse`` and ``loss``); last ``seconds``, the cell's share of its stack's training time.
+        ``r2``, ``rmse`` and ``loss``); where any may stop early, ``epochs``, after how many it
+        did; last ``seconds``, the cell's share of its stack's training time.
         ``status`` is ok, diverged, unsupported, unavailable, failed or timeout; what was not
         measured is NaN.
     predictions : DataFrame

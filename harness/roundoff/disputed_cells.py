@@ -68,7 +68,7 @@ def disputes(
     present = [name for name in experiment.backends if (trained["backend"] == name).any()]
     frames = []
     for names in recipes(experiment, present, dtypes=True):
-        if len(names) < 2 or experiment.recipe(names[0]).patience is not None:
+        if len(names) < 2 or any(experiment.recipe(name).watches_training for name in names):
             continue
         apart = pd.concat(
             [_apart(predictions, a, b, allowed) for a, b in combinations(names, 2)],

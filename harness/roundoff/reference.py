@@ -21,6 +21,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from backends.formulas import ELU_ALPHA, LEAKY_SLOPE
 from backends.network import Array, Network, Training, Weights
 from backends.plan import Plan
+from harness.roundoff.patience import Patience, mean_costs
 from harness.roundoff.trial import Trial
 
 STACK = 13  # cells trained together: their arrays stay in the cache
@@ -295,9 +297,13 @@ def reference_path(trial: Trial, noise: int | None = None) -> tuple[Weights, ...
 
     ``noise``: the seed of perturbations within the last place of every result; None for none.
     """
-    cells = range(0, len(trial.cells), STACK)
-    parts = [_trained_stack(trial.of(slice(k, k + STACK)), noise) for k in cells]
+    parts = [path for path, _ in _trained_stacks(trial, noise)]
     return tuple(Weights.concatenate(point) for point in zip(*parts, strict=True))
+
+
+def reference_stops(trial: Trial, noise: int | None = None) -> NDArray[np.int64]:
+    """After how many steps each cell has stopped, (cells,), as :func:`reference_path` trains them."""
+    return np.concatenate([stops for _, stops in _trained_stacks(trial, noise)])
 
 
 def targets_of(y: NDArray[np.number], network: Network, dtype: str) -> Array:
@@ -307,7 +313,14 @@ def targets_of(y: NDArray[np.number], network: Network, dtype: str) -> Array:
     return (y[:, None] == np.arange(network.outputs)).astype(dtype)
 
 
-def _trained_stack(trial: Trial, noise: int | None) -> list[Weights]:
+def _trained_stacks(
+    trial: Trial, noise: int | None
+) -> list[tuple[list[Weights], NDArray[np.int64]]]:
+    cells = range(0, len(trial.cells), STACK)
+    return [_trained_stack(trial.of(slice(k, k + STACK)), noise) for k in cells]
+
+
+def _trained_stack(trial: Trial, noise: int | None) -> tuple[list[Weights], NDArray[np.int64]]:
     network, training, plan = trial.network, trial.training, trial.plan
     dtype = training.dtype
     rounded = EXACT if noise is None else Noise(noise, dtype)
@@ -322,16 +335,28 @@ def _trained_stack(trial: Trial, noise: int | None) -> list[Weights]:
     eta = rounded(eta)
     optimiser = OPTIMISERS[training.optimizer](training, eta, [*W, *b], rounded)
     path: list[Weights] = []
+    patience = Patience(training, plan, len(trial.cells))
     with np.errstate(all="ignore"):
         for step in range(plan.steps + 1):
             if step in plan.checkpoints:
                 path.append(Weights(tuple(w.copy() for w in W), tuple(v[:, 0].copy() for v in b)))
             if step == plan.steps:
-                return path
+                return path, patience.stops
+            patience.look(step, partial(_validation_losses, trial, W, b))
             rows = plan.rows(step)[shared]
             optimiser.eta = eta_of_step(eta, training, plan, step)
             g = gradients_of(x[rows], t[rows], objective, lmbd, W, b, rounded)
             for place, theta in enumerate([*W, *b]):
                 # the one rounding that no library can do otherwise is not perturbed
-                theta += optimiser.change(place, g[place], step + 1)
-    return path
+                theta += patience.held(optimiser.change(place, g[place], step + 1))
+    return path, patience.stops
+
+
+def _validation_losses(trial: Trial, W: Layers, b: Layers) -> NDArray[np.float64]:
+    """Of the validation part, in float64 by whatever weights, (cells,)."""
+    rows = trial.plan.validation
+    assert rows is not None
+    exact_W, exact_b = ([tensor.astype(np.float64) for tensor in kind] for kind in (W, b))
+    x = trial.x[rows].astype(np.float64)[None]
+    z, _ = passed_forward(x, trial.network, exact_W, exact_b)
+    return mean_costs(z[-1], trial.y[rows], trial.network)

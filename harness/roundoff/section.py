@@ -29,7 +29,10 @@ def chaos_section(chaos: pd.DataFrame, name: str = "chaos-map") -> Section:
         "How many decimal digits of the weights round-off alone takes by the last step.",
         "Heatmaps over eta (down) and lmbd (across). " + " ".join(chaos_words(chaos)),
     )
-    return Section("Chaos map", text=[_CHAOS], points=chaos_words(chaos), pictures=[picture])
+    words = chaos_words(chaos)
+    return Section(
+        "Chaos map", text=[_CHAOS], points=words, pictures=[picture], summary=" ".join(words)
+    )
 
 
 def chaos_words(chaos: pd.DataFrame) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.base import Backend
-from backends.network import Array, Cells, Network, Training, Weights
+from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
 from harness.data.dataset import Dataset
 from harness.data.split import Split
@@ -20,7 +20,8 @@ from harness.training.units import even_chunks
 
 _LOOKED_AT = (1, 10, 100, 1000)
 TOGETHER = 98  # cells trained at a time, at most
-OF_NO_EFFECT = {"patience", "tol", "dtype", "shared_stream", "drawn_before"}
+_BY_ITSELF = {"patience", "tol", "monitor"}  # of no effect where it is scikit-learn's own rule
+OF_NO_EFFECT = {"dtype", "shared_stream", "drawn_before"}
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,11 @@ class Trial:
 
     def train(self, backend: Backend) -> tuple[Weights, ...]:
         """The weights after every checkpoint."""
-        fit = backend.train(self.x, self.y, self.network, self.training, self.cells, self.plan)
-        return fit.path
+        return self.fit(backend).path
+
+    def fit(self, backend: Backend) -> Fit:
+        """The whole of what a backend gives, also after how many steps each cell has stopped."""
+        return backend.train(self.x, self.y, self.network, self.training, self.cells, self.plan)
 
 
 def trial(
@@ -75,15 +79,19 @@ def trial(
     """What a backend's recipe comes to in one dtype, looked at after 1, 10, 100, 1000 and all steps.
 
     ``steps``: as many steps in place of the experiment's epochs. Weights and minibatches are drawn from
-    the experiment's seed, and no training stops early: everybody is to take the same steps.
+    the experiment's seed. Training stops early by the validation part alone: by scikit-learn's own rule not
+    everybody would take the same steps.
     """
+    ignored = OF_NO_EFFECT
+    if not experiment.recipe(backend).watches_validation:
+        ignored = OF_NO_EFFECT | _BY_ITSELF
     common = experiment.model_copy(
         update={
             "draws": "seed",
             "dtype": dtype,
-            "patience": None,
+            "patience": None if ignored > OF_NO_EFFECT else experiment.patience,
             "overrides": {
-                name: {k: v for k, v in changes.items() if k not in OF_NO_EFFECT}
+                name: {k: v for k, v in changes.items() if k not in ignored}
                 for name, changes in experiment.overrides.items()
             },
         }
@@ -120,8 +128,11 @@ def recipes(
 ) -> list[list[str]]:
     """The backends in groups that train the same network in the same way (``dtypes``: in the same dtype)."""
     groups: dict[str, list[str]] = {}
-    ignored = OF_NO_EFFECT - {"dtype"} if dtypes else OF_NO_EFFECT
     for name in names:
-        settings = experiment.recipe(name).model_dump_json(exclude=ignored)
+        recipe = experiment.recipe(name)
+        ignored = OF_NO_EFFECT - {"dtype"} if dtypes else OF_NO_EFFECT
+        if not recipe.watches_validation:
+            ignored = ignored | _BY_ITSELF
+        settings = recipe.model_dump_json(exclude=ignored)
         groups.setdefault(settings, []).append(name)
     return list(groups.values())

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from shlex import quote
 from typing import Any
 
 import pandas as pd
 
-from harness.check.baseline import baseline_names, load_baseline
+from harness.check.baseline import (
+    POINT_LIST,
+    baseline_names,
+    load_baseline,
+    remove_baseline,
+    require_savable,
+)
 from harness.check.check import check
 from harness.check.decisive_tests import CheckRules
+from harness.check.section import check_headline, check_section
 from harness.check.verdict import CheckVerdict
-from harness.document.section import Section, Table
+from harness.document import number_words
+from harness.document.section import Section, Table, Title
 from harness.document.words import paragraphs
+from harness.document.writer import PageAddress, write_sections
 from harness.errors import ExitCode, InputError
 from harness.results.file_names import folder_name
-from harness.results.run_folder import RunFolder
+from harness.results.manifest import now
+from harness.results.result import load_result
+from harness.results.run_folder import DAMAGE, RunFolder
 from harness.study.study import POINTS, StudyResult
 
 _SENTENCES = "study/sentences.jinja"
@@ -28,12 +41,72 @@ def point_folders(study: StudyResult) -> dict[str, str]:
     return {f.rsplit("/", 1)[-1]: f"{study.address.rstrip('/')}/{f}" for f in folders}
 
 
+@contextmanager
+def study_baseline(
+    study: StudyResult, name: str, folder: str, *, replace: bool = False
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Inside, the points of a study are to be saved: the folder of their baselines, and each point's run.
+
+    :class:`InputError`, before anything is written, if one of the points cannot be saved. The names of all
+    points are kept, and that they are saved only once the caller is done, so that a part of them is never
+    taken for the baseline. Points that a study saved there before had, and this one has not, are removed.
+    """
+    place = f"{folder.rstrip('/')}/{folder_name('name', name)}"
+    points, home = point_folders(study), RunFolder(place)
+    if home.exists("baseline.json"):
+        raise InputError(f"name: {name!r} is the baseline of a run; choose another name")
+    begun = _points_there(home)
+    for point, run in points.items():
+        again = replace or (begun is not None and not begun["saved"])
+        require_savable(load_result(run), point, place, replace=again)
+    home.write_json(POINT_LIST, {"points": sorted(points), "saved": None})
+    yield place, points
+    for point in set(begun["points"] if begun else ()) - set(points):
+        remove_baseline(point, place)
+    home.write_json(POINT_LIST, {"points": sorted(points), "saved": now()})
+
+
 def study_baselines(name: str, folder: str) -> list[str]:
-    """The points of which a study's baseline has one each; none if ``name`` is no study's."""
-    place = f"{folder.rstrip('/')}/{folder_name('baseline', name)}"
-    if not RunFolder(folder).fs.isdir(RunFolder(place).root):
+    """The points of which a study's baseline has one each; none if ``name`` is no study's.
+
+    :class:`InputError` if it has not all that were saved.
+    """
+    home = RunFolder(f"{folder.rstrip('/')}/{folder_name('baseline', name)}")
+    if not home.fs.isdir(home.root) or home.exists("baseline.json"):
         return []
-    return [] if RunFolder(place).exists("baseline.json") else baseline_names(place)
+    there, known = baseline_names(home.address), _points_there(home)
+    again = f"'harness baseline save STUDY --name {quote(name)} --replace' saves it again"
+    if known is None:
+        if there:
+            raise InputError(
+                f"baseline: {home.address!r} has no {POINT_LIST}, which names a study's points; {again}, "
+                f"--folder {quote(home.address)} --baseline {quote(there[0])} takes one of those in it"
+            )
+        return []
+    if not known["saved"]:
+        raise InputError(f"baseline: {home.address!r} was not saved to its end; {again}")
+    lost = [point for point in known["points"] if point not in there]
+    if lost:
+        raise InputError(
+            f"baseline: {home.address!r} lacks {len(lost)} of {len(known['points'])} points "
+            f"({number_words.listed(lost)}); git checkout {home.address} brings back what was deleted, "
+            f"{again}"
+        )
+    return list(known["points"])
+
+
+def _points_there(home: RunFolder) -> dict[str, Any] | None:
+    """What is known of the points of a study's baseline; None where there is none."""
+    try:
+        known = home.read_json(POINT_LIST)
+        return {"points": [str(point) for point in known["points"]], "saved": known["saved"]}
+    except FileNotFoundError:
+        return None
+    except DAMAGE as error:
+        raise InputError(
+            f"baseline: {POINT_LIST} of {home.address!r} is damaged ({error}); git checkout {home.address} "
+            "brings it back"
+        ) from None
 
 
 def check_study(
@@ -66,7 +139,19 @@ def checks_word(verdicts: Sequence[CheckVerdict]) -> str:
     return "fail" if "fail" in outcomes else "pass" if outcomes == {"pass"} else "undecided"
 
 
-def checks_section(verdicts: dict[str, CheckVerdict], alpha: float) -> Section:
+def write_checks(
+    name: str, section: Section, verdicts: Mapping[str, CheckVerdict], address: str
+) -> PageAddress:
+    """Write check.md and check.html of a study: all points in a table, each point's check folded."""
+    points = [
+        replace(check_section(v), title=point, kind="plain", summary=check_headline(v))
+        for point, v in verdicts.items()
+    ]
+    title = Title(f"Check against {name}", number_words.count(len(points), "point"))
+    return write_sections(title, [section, *points], RunFolder(address), "check")
+
+
+def checks_section(verdicts: Mapping[str, CheckVerdict], alpha: float) -> Section:
     """All points' verdicts: a row each, and what failed."""
     rows = [
         [point, v.outcome, v.word, v.repeats, "; ".join([*map(str, v.failures), *v.obstacles])]

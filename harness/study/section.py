@@ -291,7 +291,7 @@ def _points_section(result: StudyResult) -> Section:
     folders = result.points.set_index("point")["folder"]
     links = [Link("its page", _page_of(folders[k])) for k in chosen["point"]]
     shown["report"] = pd.Series(links, dtype=object)  # else they would become plain text
-    tables = [Table(shown.head(_MOST_POINTS_SHOWN), "Chosen cells of all points", folded=True)]
+    tables = [Table(shown.head(_MOST_POINTS_SHOWN), "Chosen cells of all points")]
     if len(lost):
         tables.insert(0, Table(lost.head(_MOST_POINTS_SHOWN), "What was not trained"))
     example = next((f for f in result.points["folder"] if f), "points/NAME")
@@ -300,6 +300,7 @@ def _points_section(result: StudyResult) -> Section:
         text=paragraphs(_SENTENCES, "points", left=max(0, len(shown) - _MOST_POINTS_SHOWN)),
         code=rerun_command(f"{result.address.rstrip('/')}/{example}"),
         tables=tables,
+        summary=f"{number_words.count(len(result.points), 'point')}, their chosen cells, and how to run one",
     )
 
 
@@ -331,4 +332,5 @@ def _reproduction(result: StudyResult) -> Section:
     }
     frame = pd.DataFrame({"what": list(about), "value": [str(v) for v in about.values()]})
     command = rerun_command(result.address, "study.toml")
-    return Section("Reproduction", code=command, tables=[Table(frame)])
+    summary = "command, machine and versions"
+    return Section("Reproduction", code=command, tables=[Table(frame)], summary=summary)

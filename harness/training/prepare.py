@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from harness.data.notebook_stream import notebook_plan
 from harness.data.recipe_plan import draw_recipe, repeat_seeds
 from harness.data.scaling import scaled, target_scale
 from harness.data.split import Split, split_rows
+from harness.errors import InputError
 from harness.experiment.experiment import Experiment
 
 
@@ -68,6 +69,10 @@ def prepare(
     else:
         seeds = repeat_seeds(experiment.seed, repeats)
         plan = draw_recipe(experiment.recipe(backend), network, split.train, seeds)
+        if experiment.recipe(backend).watches_validation:
+            if np.array_equal(split.validation, split.test):
+                raise InputError("patience: found without a validation part; allowed: with one")
+            plan = replace(plan, validation=split.validation)
     for array in (x, y, *plan.initial.W, *plan.initial.b, plan.order, plan.bounds):
         array.flags.writeable = False  # no backend may change what the next one is given
     return Prepared(x, y, split, network, experiment.training(backend), plan, (shift, width))

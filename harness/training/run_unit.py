@@ -78,6 +78,9 @@ def _run_loaded(
     rows |= evaluate_final(backend, prepared, fit.weights, experiment)
     rows |= evaluate_curves(prepared, fit, curve, experiment)
     frame = pd.DataFrame(rows)
+    if prepared.training.patience is not None and fit.steps is not None:
+        per_epoch = prepared.plan.steps_per_epoch or 1
+        frame["epochs"] = np.asarray(fit.steps, np.int64) // per_epoch
     frame["seconds"] = (trained - ready) / unit.size
     timings = {
         "import_seconds": loaded - begun,

@@ -13,8 +13,7 @@ from harness.document.plain import plain
 from harness.document.section import Section, Table, Title
 from harness.document.words import render
 from harness.document.writer import PageAddress, write_sections
-from harness.parity.record import parity_json
-from harness.parity.section import parity_sections
+from harness.parity.record import parity_json, parity_page
 from harness.results.run_folder import RunFolder
 from harness.upgrade.upgrade import Upgrade
 
@@ -64,14 +63,14 @@ def write_upgrade(upgrade: Upgrade, cells: int, address: str) -> PageAddress:
     folder = RunFolder(address)
     folder.claim([f"upgrade.{kind}" for kind in ("json", "md", "html")])
     folder.write_json("upgrade.json", upgrade_json(upgrade, cells))
-    sections = [upgrade_section(upgrade, cells)]
+    sections, explorer = [upgrade_section(upgrade, cells)], None
     if upgrade.parity is not None:
-        sections += parity_sections(upgrade.parity)
+        more, explorer = parity_page(upgrade.parity)
+        sections += more
     if upgrade.comparison is not None:
         sections.append(comparison_section(upgrade.comparison))
-    return write_sections(
-        Title("Upgrade", " · ".join(upgrade.backends)), sections, folder, "upgrade"
-    )
+    title = Title("Upgrade", " · ".join(upgrade.backends))
+    return write_sections(title, sections, folder, "upgrade", explorer)
 
 
 def upgrade_json(upgrade: Upgrade, cells: int) -> dict[str, Any]:

@@ -101,12 +101,14 @@ def upgraded_backends(versions: Sequence[str], base: str = "") -> list[str]:
     """The backends that these versions stand for: ``scikit-learn==1.5.2`` is ``sklearn@...``.
 
     versions: requirements, or anything else that may stand after @. ``base``: the backend, where the
-    library does not tell it. InputError for fewer than two, or for what no backend is made with.
+    library does not tell it. InputError for fewer than two, for more backends, or for what none is made with.
     """
     if len(versions) < 2:
         raise InputError(
             f"upgrade: found {len(versions)} version; allowed: two or more, oldest first"
         )
+    if base in ("all", "every") or "," in base:
+        raise InputError(f"backend: found {base!r}; allowed: one, whose versions these are")
     names = []
     for version in versions:
         try:
@@ -150,6 +152,7 @@ def upgrade(
     sought by bisection, and it is judged against the one before it. ``say`` is told what is being done.
     Raises :class:`~harness.errors.InputError` for versions that cannot be had.
     """
+    upgraded_backends(versions, base)  # refused before anything is looked for
     if base:
         experiment, _, _ = resolve(experiment.model_copy(update={"backends": (base,)}))
         (base,) = experiment.backends

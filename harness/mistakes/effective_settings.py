@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 from backends.network import Array
 from backends.recording import ACTIVATION_NAMES
-from harness.parity.mistake import Change, Mistake
-from harness.parity.reference_step import StepRules, Tensors, tensors
-from harness.parity.step_trace import StepTrace
+from harness.mistakes.mistake import Change, Mistake
+from harness.mistakes.reference_step import StepRules, Tensors, tensors
+from harness.mistakes.step_trace import StepTrace
 
 FITTED_STEPS = 12  # that constants are fitted on
 _ITERATIONS = 40
@@ -27,6 +28,10 @@ _LIKELY = 2e-2  # share of the updates left unexplained, at most, by what is tak
 _FITTED = 4  # forms of which all constants are fitted
 _ENTRIES = 400  # of a tensor that are looked at
 ADAM = {"beta_1": 0.9, "beta_2": 0.999}
+_STRENGTHS = (0.0, *(10.0**p for p in np.arange(-5, 1.5, 0.5)))  # penalties that are tried first
+_RHOS = (0.99, 0.9)  # RMSprop's usual ones: the notes' and PyTorch's, Keras's
+# the usual optimisers, and by how much less the others have to leave to be taken in their place
+_RARER = {"sgd": 1.0, "adam": 1.0, "rmsprop": 10.0, "adagrad": 10.0}
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def identified(trace: StepTrace, said: Mapping[str, Any]) -> Identified:
     """
     hidden = trace.rules.network.layers - 1
     names = [None] if "activation" in said or not hidden else list(ACTIVATION_NAMES)
-    optimisers = [said["optimizer"]] if said.get("optimizer") else ["sgd", "adam"]
+    optimisers = [said["optimizer"]] if said.get("optimizer") else list(_RARER)
     short = trace.first(min(FITTED_STEPS, len(trace)))
     seen: list[tuple[Identified, StepRules]] = []
     for name in names:
@@ -94,27 +99,36 @@ def identified(trace: StepTrace, said: Mapping[str, Any]) -> Identified:
             rules = replace(rules, activations=(name,) * hidden)
         g = _gradients(short, rules)
         for optimiser in optimisers:
-            about, left = (
-                _descent(short, g) if optimiser == "sgd" else _adam_like(short, g, optimiser)
-            )
+            if optimiser == "sgd":
+                about, left = _descent(short, g)
+            else:
+                rhos = [said["rho"]] if said.get("rho") else _RHOS
+                tried = rhos if optimiser == "rmsprop" else rhos[:1]
+                looks = [_adaptive(short, g, optimiser, rho) for rho in tried]
+                about, left = min(looks, key=lambda look: look[1])
             about["optimizer"] = optimiser
             if name is not None:
                 about["activation"] = name
             seen.append((Identified(about, left), rules))
-    seen.sort(key=lambda one: one[0].left)
+
+    def weighed(form: Identified, left: float) -> float:
+        return left * _RARER[form.about["optimizer"]]
+
+    seen.sort(key=lambda one: weighed(one[0], one[0].left))
     best, second = seen[0][0], seen[1][0] if len(seen) > 1 else None
     if second is None or (best.likely and best.left < 0.1 * second.left):
         return best
-    return min(seen[:_FITTED], key=lambda one: _left_of(short, *one))[0]
+    return min(seen[:_FITTED], key=lambda one: weighed(one[0], _left_of(short, *one)))[0]
 
 
 def _left_of(trace: StepTrace, form: Identified, rules: StepRules) -> float:
     """What a form leaves, in units of round-off, when all its constants are fitted."""
     told = form.about
     training = copy(rules.training)
-    for name in ("optimizer", "momentum", "nesterov"):
+    for name in ("optimizer", "momentum", "nesterov", "rho"):
         object.__setattr__(training, name, told.get(name, getattr(training, name)))
-    fitting = replace(rules, training=training, eta=float(told.get("eta") or 0.01))
+    starts = {"eta": float(told.get("eta") or 0.01), "lmbd": told.get("lmbd", rules.lmbd)}
+    fitting = replace(rules, training=training, **starts)
     return fitted_settings(replace(trace, rules=fitting), {})[1]
 
 
@@ -170,35 +184,59 @@ def _descent(trace: StepTrace, g: Sequence[Tensors]) -> tuple[dict[str, Any], fl
     return best
 
 
-def _adam_like(
-    trace: StepTrace, g: Sequence[Tensors], optimiser: str
+def _adaptive(
+    trace: StepTrace, g: Sequence[Tensors], optimiser: str, rho: float
 ) -> tuple[dict[str, Any], float]:
-    """Adam with its usual betas, RMSprop or Adagrad: eta by least squares on the directions it would take."""
-    updates = _updates(trace)
-    m: Tensors = {}
-    v: Tensors = {}
-    squares = (trace.rules.training.rho, 1 - trace.rules.training.rho)
+    """Adam with its usual betas, RMSprop or Adagrad: eta by least squares on the ways they would take.
+
+    The gradients have a penalty of one strength for all matrices, that with which least is left.
+    """
+    befores = [trace.start.weights, *trace.kept[:-1]]
+    decays = [{n: w * (n[0] == "W") for n, w in before.items()} for before in befores]
+    updates, gradients, decay = (_some_entries(trace, t) for t in (_updates(trace), g, decays))
+    size = float(np.square(updates).sum())
+
+    def look(lmbd: float) -> tuple[float, float]:
+        """eta, and the share left."""
+        ways = _ways(gradients + lmbd * decay, optimiser, rho)
+        below = float(np.square(ways).sum())
+        eta = float((ways * updates).sum()) / below if below else 0.0
+        rest = float(np.square(updates - eta * ways).sum())
+        return eta, float(np.sqrt(rest / size)) if size and np.isfinite(rest) else np.inf
+
+    lmbd = min(_STRENGTHS, key=lambda strength: look(strength)[1])
+    if lmbd:
+        ends = np.log10(lmbd) - 0.5, np.log10(lmbd) + 0.5
+        lmbd = float(10 ** minimize_scalar(lambda p: look(10**p)[1], bounds=ends).x)
+    eta, left = look(lmbd)
+    about = {"eta": eta, "lmbd": lmbd, "momentum": 0.0}
+    return about | ({"rho": rho} if optimiser == "rmsprop" else {}), left
+
+
+def _some_entries(trace: StepTrace, of_steps: Sequence[Tensors]) -> Array:
+    """Some entries of all tensors, (steps, entries)."""
+
+    def some(tensor: Array) -> Array:
+        return tensor.ravel()[:: max(1, tensor.size // _ENTRIES)]
+
+    return np.array([np.concatenate([some(own[n]) for n in trace.names]) for own in of_steps])
+
+
+def _ways(gradients: Array, optimiser: str, rho: float) -> Array:
+    """What an optimiser with eta = 1 would take off; (steps, entries), as the gradients are."""
+    beta_1, keep, share = 0.0, rho, 1 - rho
     if optimiser == "adagrad":
-        squares = (1.0, 1.0)
-    above, below, square = 0.0, 0.0, 0.0
-    pairs = []
-    for k, step in enumerate(g, start=1):
-        for name, tensor in step.items():
-            beta_1, (beta_2, share), correction = 0.0, squares, 1.0
-            if optimiser == "adam":
-                beta_1, beta_2, share = ADAM["beta_1"], ADAM["beta_2"], 1 - ADAM["beta_2"]
-                correction = np.sqrt(1 - beta_2**k) / (1 - beta_1**k)
-            m[name] = beta_1 * m.get(name, 0.0) + (1 - beta_1) * tensor
-            v[name] = beta_2 * v.get(name, 0.0) + share * tensor**2
-            with np.errstate(all="ignore"):
-                way = np.nan_to_num(correction * m[name] / (np.sqrt(v[name]) + 1e-12))
-            above += float((way * updates[k - 1][name]).sum())
-            below += float((way**2).sum())
-            square += float((updates[k - 1][name] ** 2).sum())
-            pairs.append((way, updates[k - 1][name]))
-    eta = above / below if below else 0.0
-    rest = sum(float(((seen - eta * way) ** 2).sum()) for way, seen in pairs)
-    return {"eta": eta, "momentum": 0.0}, float(np.sqrt(rest / square)) if square else np.inf
+        keep, share = 1.0, 1.0
+    elif optimiser == "adam":
+        beta_1, keep, share = ADAM["beta_1"], ADAM["beta_2"], 1 - ADAM["beta_2"]
+    m, v, ways = np.zeros(gradients.shape[1]), np.zeros(gradients.shape[1]), []
+    with np.errstate(all="ignore"):
+        for k, own in enumerate(gradients, start=1):
+            m = beta_1 * m + (1 - beta_1) * own
+            v = keep * v + share * own**2
+            corrected = np.sqrt(1 - keep**k) / (1 - beta_1**k) if optimiser == "adam" else 1.0
+            ways.append(np.nan_to_num(corrected * m / (np.sqrt(v) + 1e-12)))
+    return np.array(ways)
 
 
 def fitted_settings(

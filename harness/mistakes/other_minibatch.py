@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.parity.mistake import Mistake
-from harness.parity.reference_step import Batch, stepped
-from harness.parity.step_trace import StepTrace
+from harness.mistakes.mistake import Mistake
+from harness.mistakes.reference_step import Batch, stepped
+from harness.mistakes.step_trace import StepTrace
 
 _NEAREST = 200  # other steps whose minibatch is tried
 _TOLD = 4  # steps that are told one by one

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.network import Array
-from harness.parity.known_mistakes import catalogue
-from harness.parity.mistake import Mistake
-from harness.parity.other_minibatch import other_minibatch
-from harness.parity.reference_step import Batch
-from harness.parity.step_trace import StepTrace, root_mean_squares
+from harness.mistakes.catalogue import catalogue
+from harness.mistakes.mistake import Mistake
+from harness.mistakes.other_minibatch import other_minibatch
+from harness.mistakes.reference_step import Batch
+from harness.mistakes.step_trace import StepTrace, root_mean_squares
 
 Mistakes = tuple[Mistake, ...]
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from backends.recording import Recorder, RecordingError, keras_layers, read_recording
 from harness.errors import InputError
-from harness.parity.hidden_functions import HIDDEN_FUNCTIONS
-from harness.parity.recorded_parity import RecordedParity, judge_recording
+from harness.mistakes.hidden_functions import HIDDEN_FUNCTIONS
+from harness.recordings.judgement import RecordedParity, judge_recording
 
 _KERAS = {"linear": "identity", "swish": "silu", "hard_sigmoid": "hard sigmoid"}
 _KERAS |= {"leaky_relu": "leaky_relu with slope 0.2"}

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from backends.network import Array
-from harness.parity.hidden_functions import HIDDEN_FUNCTIONS
-from harness.parity.mistake import Change, Mistake, always, by, in_layer, times_p
-from harness.parity.reference_step import StepRules, Tensors
+from harness.mistakes.hidden_functions import HIDDEN_FUNCTIONS
+from harness.mistakes.mistake import Change, Mistake, always, by, in_layer, times_p
+from harness.mistakes.reference_step import StepRules, Tensors
 
 _SLOPES_OF_A = {"sigmoid": "a (1 - a)", "tanh": "1 - a^2"}
 _OTHER_SLOPES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from backends.network import Array
-from harness.parity.hidden_functions import HIDDEN_FUNCTIONS, IN_SINGLE
-from harness.parity.mistake import Change, Kind, Mistake, always, by, in_layer, times_p
-from harness.parity.reference_step import StepRules
+from harness.mistakes.hidden_functions import HIDDEN_FUNCTIONS, IN_SINGLE
+from harness.mistakes.mistake import Change, Kind, Mistake, always, by, in_layer, times_p
+from harness.mistakes.reference_step import StepRules
 
 
 def function_mistakes(rules: StepRules) -> Iterator[Mistake]:

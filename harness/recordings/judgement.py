@@ -13,15 +13,25 @@ from numpy.typing import NDArray
 
 from backends.recording import Recording
 from harness.document.words import series
-from harness.parity.effective_settings import Identified, Setting, fitted_settings, identified
-from harness.parity.explanation import Explanation, explain
-from harness.parity.initial_weights import start_as_said
-from harness.parity.known_forward_mistakes import float32_inside_float64
-from harness.parity.known_mistakes import catalogue
-from harness.parity.known_optimiser_mistakes import rate_changes
-from harness.parity.mistake import Mistake
-from harness.parity.random_steps import dropout, gradient_noise
-from harness.parity.recorded_rules import (
+from harness.mistakes.catalogue import catalogue
+from harness.mistakes.effective_settings import Identified, Setting, fitted_settings, identified
+from harness.mistakes.explanation import Explanation, explain
+from harness.mistakes.forward_mistakes import float32_inside_float64
+from harness.mistakes.initial_weights import start_as_said
+from harness.mistakes.mistake import Mistake
+from harness.mistakes.optimiser_mistakes import rate_changes
+from harness.mistakes.random_steps import dropout, gradient_noise
+from harness.mistakes.reference_step import Batch, StepRules
+from harness.mistakes.step_trace import (
+    LARGEST_LIMIT,
+    RMS_LIMIT,
+    Misfits,
+    StepTrace,
+    largest,
+    root_mean_squares,
+)
+from harness.parity.verdict import TAKES_THE_PATH, ParityOutcome
+from harness.recordings.rules import (
     USUAL,
     after,
     corrected_root,
@@ -35,15 +45,6 @@ from harness.parity.recorded_rules import (
     squared_error,
     traced,
 )
-from harness.parity.reference_step import Batch, StepRules
-from harness.parity.step_trace import (
-    LARGEST_LIMIT,
-    RMS_LIMIT,
-    StepTrace,
-    largest,
-    root_mean_squares,
-)
-from harness.parity.verdict import TAKES_THE_PATH, ParityOutcome
 
 _NUMBERS = 3e7  # that are looked at, steps times weights
 _MOST_STEPS = 3000
@@ -64,9 +65,9 @@ class RecordedParity:
     """What judging a recording came to.
 
     ``step``: the first wrong one, from 1, or 0; ``tensor``: the first wrong tensor in it, in the order of
-    computation; ``how`` it is known: "inferred" from the updates, always, of a recording. ``wrong``: which
-    tensors of which kept steps are, (steps, tensors). ``looked_at``: steps that were judged. ``share``: the
-    largest misfit as a share of what is allowed. ``found``: settings that nobody had said, as the steps
+    computation, inferred from the updates. ``looked_at``: steps that were judged. ``share``: the largest
+    misfit as a share of what is allowed; ``misfits``: that of every kept step and tensor, after
+    ``kept_steps`` steps. ``found``: settings that nobody had said, as the steps
     show them. ``notes``: what was taken for granted.
     """
 
@@ -87,6 +88,8 @@ class RecordedParity:
     reason: str = ""
     size: float = 0.0
     seconds: float = 0.0
+    misfits: Misfits = field(default_factory=lambda: np.zeros((0, 0)))
+    kept_steps: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -138,6 +141,8 @@ def judge_recording(
         notes=tuple(notes),
         looked_at=len(trace),
         share=checked.share,
+        misfits=checked.misfits,
+        kept_steps=tuple(steps_after),
         wrong_steps=int(wrong.any(axis=1).sum()),
     )
     if len(trace) < recording.steps:
@@ -220,20 +225,25 @@ def _looked_at(recording: Recording) -> int:
 @dataclass(frozen=True)
 class _Checked:
     wrong: NDArray[np.bool_]
-    share: float
+    misfits: Misfits
     size: float
     chaotic: bool
+
+    @property
+    def share(self) -> float:
+        """The largest misfit as a share of what is allowed."""
+        return float(self.misfits.max(initial=0.0))
 
 
 def _checked(trace: StepTrace) -> _Checked:
     """Which tensors of which steps are wrong, block by block."""
-    wrong, share, size, spread = [], 0.0, 0.0, 0.0
+    wrong, misfits, size, spread = [], [], 0.0, 0.0
     for block in _blocks(trace):
         scales = block.own_round_off
         ratios = block.ratios(block.rules)
         rms, most = root_mean_squares(ratios), largest(ratios)
         wrong.append((rms > RMS_LIMIT) | (most > LARGEST_LIMIT))
-        share = max(share, float(rms.max() / RMS_LIMIT), float(most.max() / LARGEST_LIMIT))
+        misfits.append(np.maximum(rms / RMS_LIMIT, most / LARGEST_LIMIT))
         befores = [block.start.weights, *block.kept[:-1]]
         made = block.predicted(block.rules)
         for scale, step, seen, before in zip(scales, made, block.kept, befores, strict=True):
@@ -243,7 +253,7 @@ def _checked(trace: StepTrace) -> _Checked:
                 size = max(size, float(np.abs(seen[name] - step[name]).max()) / whole)
                 if block.weights[0] is None and moved:
                     spread = max(spread, float(np.sqrt(np.mean(tensor**2))) / moved)
-    return _Checked(np.concatenate(wrong), share, size, spread > _CHAOTIC)
+    return _Checked(np.concatenate(wrong), np.concatenate(misfits), size, spread > _CHAOTIC)
 
 
 def _blocks(trace: StepTrace) -> list[StepTrace]:
@@ -420,18 +430,19 @@ def _completed(
             if key not in about and shown.about.get("momentum", 0.0) > 1e-3:
                 found[key] = shown.about[key]
     guess = {**about, **found}
-    guess.setdefault("eta", shown.about.get("eta", 0.01))
+    guess = {key: shown.about[key] for key in ("eta", "lmbd", "rho") if key in shown.about} | guess
+    guess.setdefault("eta", 0.01)
     fitted, _ = fitted_settings(replace(trace, rules=rules_of(recording, guess)), {})
     values = {one.name: one for one in fitted}
     if "eta" in lacking:
         found["eta"] = values["eta"].rounded
     if "momentum" in found:
         found["momentum"] = values["momentum"].rounded if "momentum" in values else 0.0
-    if found.get("optimizer") == "adam":
-        for key in ("beta_1", "beta_2"):
-            # what the steps cannot tell is as usual
-            if key not in about and values[key].known:
-                found[key] = values[key].rounded
+    constants = {"adam": ("beta_1", "beta_2"), "rmsprop": ("rho",)}
+    for key in constants.get(found.get("optimizer", ""), ()):
+        # what the steps cannot tell is as usual
+        if key not in about and values[key].known:
+            found[key] = values[key].rounded
     if "lmbd" in lacking:
         own = {name: one.rounded for name, one in values.items() if name.startswith("lmbd on ")}
         strengths = {name.removeprefix("lmbd on "): value for name, value in own.items()}

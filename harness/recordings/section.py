@@ -16,12 +16,12 @@ from harness.document.number_words import count
 from harness.document.plain import plain
 from harness.document.section import Section, Table
 from harness.document.words import series
-from harness.parity.initial_weights import laws_like
-from harness.parity.mistake import Mistake
+from harness.mistakes.initial_weights import laws_like
+from harness.mistakes.mistake import Mistake
 from harness.parity.parity import Parity
-from harness.parity.recorded_parity import RecordedParity
 from harness.parity.section import tensor_words
 from harness.parity.verdict import UNDECIDED, ParityOutcome
+from harness.recordings.judgement import RecordedParity
 
 _METHOD = (
     "Every step is judged from the recording's own weights before it, so that errors cannot pile up and "
@@ -152,10 +152,11 @@ def recorded_sections(parity: RecordedParity) -> list[Section]:
         {"what": f"member {key}", "said": f"{value.dtype} {value.shape}"}
         for key, value in parity.recording.extra.items()
     ]
-    own = Table(pd.DataFrame([*rows, *extra], columns=["what", "said"]), folded=True)
+    own = Table(pd.DataFrame([*rows, *extra], columns=["what", "said"]))
     start = Table(initial_weights_table(parity), "Initial weights, beside the spread of Glorot's")
     title = "What the recording says of itself"
-    return [recorded_section(parity), Section(title, tables=[start, own])]
+    summary = "data, network and settings as the author states them, and how the weights were drawn"
+    return [recorded_section(parity), Section(title, tables=[start, own], summary=summary)]
 
 
 def initial_weights_table(parity: RecordedParity) -> pd.DataFrame:
@@ -186,10 +187,11 @@ def recorded_section(parity: RecordedParity) -> Section:
         tables = [Table(settings_table(parity), caption)]
     return Section(
         f"Recording {parity.name}",
-        text=[recorded_headline(parity), _METHOD],
+        text=[recorded_headline(parity)],
         points=[f"{point}." for point in recorded_points(parity)],
         tables=tables,
         kind="verdict" if parity.agrees else "warning",
+        method=[_METHOD],
     )
 
 

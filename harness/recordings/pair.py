@@ -13,10 +13,10 @@ from backends.network import Array
 from backends.recording import Recording
 from harness.document.section import Section, Table
 from harness.errors import InputError
-from harness.parity.recorded_parity import RecordedParity
-from harness.parity.recorded_rules import minibatches_of, rules_with, traced
+from harness.mistakes.step_trace import LARGEST_LIMIT, RMS_LIMIT
 from harness.parity.section import tensor_words
-from harness.parity.step_trace import LARGEST_LIMIT, RMS_LIMIT
+from harness.recordings.judgement import RecordedParity
+from harness.recordings.rules import minibatches_of, rules_with, traced
 
 SAME, DIFFERENT, UNKNOWN = "same", "different", "unknown"
 _COSTLY = 600  # steps that twins are walked over, at most

@@ -13,10 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from harness.parity.mistake import Mistake
-from harness.parity.mistake_search import Mistakes, MistakeSearch, group_names, mistake_keys
-from harness.parity.reference_step import Batch, State, StepRules, Tensors, stepped
-from harness.parity.step_trace import StepTrace
+from harness.mistakes.mistake import Mistake
+from harness.mistakes.reference_step import Batch, State, StepRules, Tensors, stepped
+from harness.mistakes.search import Mistakes, MistakeSearch, group_names, mistake_keys
+from harness.mistakes.step_trace import StepTrace
 
 _AS_GOOD = 1.5  # times as much left unexplained, at most, as by the best: cannot be told from it
 _TOLD_APART = 1e-4  # relative distance of weights at which two mistakes are told apart in any dtype

@@ -7,27 +7,27 @@ that of two that do the same in every experiment only one is here.
 
 from __future__ import annotations
 
-from harness.parity.known_cost_mistakes import class_weight_mistakes, cost_mistakes
-from harness.parity.known_forward_mistakes import (
+from harness.mistakes.cost_mistakes import class_weight_mistakes, cost_mistakes
+from harness.mistakes.forward_mistakes import (
     data_mistakes,
     function_mistakes,
     rounding_mistakes,
 )
-from harness.parity.known_gradient_mistakes import (
+from harness.mistakes.gradient_mistakes import (
     gradient_mistakes,
     slope_mistakes,
     storing_mistakes,
 )
-from harness.parity.known_optimiser_mistakes import (
+from harness.mistakes.mistake import Mistake
+from harness.mistakes.optimiser_mistakes import (
     adam_mistakes,
     momentum_mistakes,
     optimiser_mistakes,
     rate_mistakes,
     root_mistakes,
 )
-from harness.parity.known_penalty_mistakes import penalty_mistakes
-from harness.parity.mistake import Mistake
-from harness.parity.reference_step import StepRules
+from harness.mistakes.penalty_mistakes import penalty_mistakes
+from harness.mistakes.reference_step import StepRules
 
 
 def catalogue(rules: StepRules) -> list[Mistake]:

@@ -17,8 +17,8 @@ from backends.base import Backend
 from backends.network import Array, Cells
 from backends.recording import INITIAL_LAWS, Recording
 from harness.errors import InputError
-from harness.parity.mistake import Mistake
-from harness.parity.reference_step import State, Tensors
+from harness.mistakes.mistake import Mistake
+from harness.mistakes.reference_step import State, Tensors
 from harness.roundoff.trial import Trial
 
 _TINY = 2.0**-60  # eta with which nothing moves

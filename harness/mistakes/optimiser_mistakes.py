@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from backends.network import Training
-from harness.parity.mistake import Change, Mistake, always, by, times_p
-from harness.parity.optimisers import (
+from harness.mistakes.mistake import Change, Mistake, always, by, times_p
+from harness.mistakes.optimisers import (
     Optimiser,
     adam,
     adam_as,
@@ -19,7 +19,7 @@ from harness.parity.optimisers import (
     gradient_descent,
     scaled_as,
 )
-from harness.parity.reference_step import StepRules, Tensors
+from harness.mistakes.reference_step import StepRules, Tensors
 
 _EPSILONS = (1e-7, 1e-8, 1e-6, 1e-5, 1e-3, 0.0)
 

@@ -1,6 +1,6 @@
 """One optimiser step, written out tensor by tensor in float64, with a door at every stage of it.
 
-Without mistakes it is the canonical step. A :class:`~harness.parity.mistake.Mistake` goes in at one of
+Without mistakes it is the canonical step. A :class:`~harness.mistakes.mistake.Mistake` goes in at one of
 the ``STAGES`` and changes what is computed there; what a suspect did is explained by the mistakes that
 give the same weights.
 """
@@ -17,9 +17,9 @@ from scipy.special import expit
 
 from backends.formulas import softmax, targets
 from backends.network import Array, Network, Training, Weights
-from harness.parity.hidden_functions import HIDDEN_FUNCTIONS, slope_of
-from harness.parity.mistake import Mistake
-from harness.parity.optimisers import UPDATE_RULES, Memory, Optimiser
+from harness.mistakes.hidden_functions import HIDDEN_FUNCTIONS, slope_of
+from harness.mistakes.mistake import Mistake
+from harness.mistakes.optimisers import UPDATE_RULES, Memory, Optimiser
 from harness.roundoff.trial import Trial
 
 Tensors = dict[str, Array]

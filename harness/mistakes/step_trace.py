@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.network import Array
-from harness.parity.mistake import Mistake
-from harness.parity.reference_step import Batch, State, StepRules, Tensors, stepped
+from harness.mistakes.mistake import Mistake
+from harness.mistakes.reference_step import Batch, State, StepRules, Tensors, stepped
 
 _TWINS = 6  # perturbed twins of a step that its round-off is measured on
 _MOST = 1e30  # what is not finite is as bad as this

@@ -11,8 +11,8 @@ from scipy.special import expit
 
 from backends.formulas import softmax
 from backends.network import Array
-from harness.parity.mistake import Change, Mistake, by, times_p
-from harness.parity.reference_step import StepRules
+from harness.mistakes.mistake import Change, Mistake, by, times_p
+from harness.mistakes.reference_step import StepRules
 
 _CLIPS = (1e-7, 1e-15, 1e-16, 1e-12, 1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3)
 

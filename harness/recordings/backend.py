@@ -16,10 +16,11 @@ from backends.recording import Recording, write_recording
 from backends.registry import import_library
 from harness.data.dataset import load_dataset
 from harness.data.split import Split
+from harness.document.number_words import listed
 from harness.errors import InputError
 from harness.experiment.chosen_backends import resolve
 from harness.experiment.experiment import Experiment
-from harness.parity.recorded_rules import rules_of, targets_in
+from harness.recordings.rules import rules_of, targets_in
 from harness.results.file_names import file_name
 from harness.roundoff.trial import Trial, trial
 
@@ -79,8 +80,9 @@ def trial_along(recording: Recording) -> Trial:
     rules = rules_of(recording, recording.about)
     if rules.conventions:
         raise InputError(
-            f"{recording.path}: found settings that differ by layer or library; allowed with --backend: one "
-            "lmbd, the canonical optimisers"
+            f"{recording.path}: found {listed(list(map(str, rules.conventions)))}; allowed with "
+            "--backend: one eta and one lmbd, of weight matrices alone, optimisers as numpy has them, "
+            "nothing clipped, weighted, smoothed or frozen"
         )
     if rules.network.output == "identity" and recording.sizes[-1] > 1:
         raise InputError(f"{recording.path}: found several targets; allowed with --backend: one")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from backends.network import Array
-from harness.parity.mistake import Change, Mistake, in_layer, times_p
-from harness.parity.reference_step import StepRules, l1_gradient
+from harness.mistakes.mistake import Change, Mistake, in_layer, times_p
+from harness.mistakes.reference_step import StepRules, l1_gradient
 
 
 def penalty_mistakes(rules: StepRules) -> Iterator[Mistake]:

@@ -13,13 +13,13 @@ from backends.network import Activation, Array, Network, Output, Training
 from backends.recording import Recording
 from harness.document.words import series
 from harness.errors import InputError
-from harness.parity.known_cost_mistakes import weighted
-from harness.parity.known_gradient_mistakes import kept_still
-from harness.parity.known_mistakes import catalogue
-from harness.parity.mistake import Mistake, always, times_p
-from harness.parity.optimisers import adam_as, velocity_without_eta
-from harness.parity.reference_step import Batch, State, StepRules
-from harness.parity.step_trace import StepTrace
+from harness.mistakes.catalogue import catalogue
+from harness.mistakes.cost_mistakes import weighted
+from harness.mistakes.gradient_mistakes import kept_still
+from harness.mistakes.mistake import Mistake, always, times_p
+from harness.mistakes.optimisers import adam_as, velocity_without_eta
+from harness.mistakes.reference_step import Batch, State, StepRules
+from harness.mistakes.step_trace import StepTrace
 
 USUAL: dict[str, Any] = {  # of what is not said and cannot be seen
     "momentum": 0.0,

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.document.words import series
-from harness.parity.hidden_functions import HIDDEN_FUNCTIONS
-from harness.parity.mistake import Mistake
-from harness.parity.reference_step import Batch, State, StepRules, Tensors, stepped
-from harness.parity.step_trace import StepTrace
+from harness.mistakes.hidden_functions import HIDDEN_FUNCTIONS
+from harness.mistakes.mistake import Mistake
+from harness.mistakes.reference_step import Batch, State, StepRules, Tensors, stepped
+from harness.mistakes.step_trace import StepTrace
 
 _STEPS, _FEWEST, _NUMBERS = 16, 6, 200  # at most and at least, and numbers that a name needs
 _LEVEL = 1e-3  # chance of noise, all tests together, not to be called so
