@@ -30,9 +30,10 @@ from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.experiment.recipe import Recipe
 from harness.results.file_names import data_name, folder_name
+from harness.results.kept_weights import WEIGHTS
 from harness.results.manifest import begin_manifest, gpu_notes, now, sealed
 from harness.results.parts import Parts
-from harness.results.result import KEY, Result
+from harness.results.result import CELL, KEY, Result
 from harness.results.run_folder import (
     DAMAGE,
     RUN_FILES,
@@ -42,7 +43,7 @@ from harness.results.run_folder import (
     parquet_frame,
 )
 from harness.training.contract import BackendFault, guarded_backend
-from harness.training.evaluate import PARTS
+from harness.training.evaluate import CERTAINTY, PARTS
 from harness.training.run_unit import without_result
 from harness.training.scores import score_names
 from harness.training.status import SETTLED, TRAINED, Status
@@ -284,7 +285,7 @@ def records_kept(
             return None
     except (OSError, InputError, *DAMAGE):
         return None
-    if not _parts(work, folder, around).complete:
+    if not _parts(work, folder, around, execution.keep_weights).complete:
         return None
     return parquet_frame(content)[0]
 
@@ -316,7 +317,10 @@ def open_run(
         about = [work.dataset.source, f"SHA-256 {work.dataset.sha256}", *work.dataset.decisions]
         data_lines = [f"data: {line}" for line in about]
         written = {"experiment.toml": folder.write_experiment(work.experiment, data_lines)}
-        parts = _parts(work, folder, around)
+        if execution.keep_weights:
+            units = tuple(replace(unit, keep_weights=True) for unit in work.units)
+            work = replace(work, units=units)
+        parts = _parts(work, folder, around, execution.keep_weights)
         before = parts.finished()
         work = replace(work, done={unit: outcome.finished for unit, outcome in before.items()})
         changes = _changes(work, parts)
@@ -335,6 +339,8 @@ def save_run(
     manifest = _manifest(work, run.execution, outcomes, run.created)
     manifest["directory"] = _started_in(folder)
     manifest["trained_again"] = run.changes
+    if networks := run.parts.weights():
+        manifest[WEIGHTS] = networks
     manifest["stale_parts_removed"] = _remove_stale(run.parts, tables["records"])
     manifest["wall_seconds"] = _wall_seconds(work, run.manifest, run.begun)
     written = dict(run.written)
@@ -426,12 +432,14 @@ def _check_folder(folder: RunFolder, work: Work, execution: Execution) -> None:
         )
 
 
-def _parts(work: Work, folder: RunFolder, around: Mapping[str, dict[str, str]]) -> Parts:
+def _parts(
+    work: Work, folder: RunFolder, around: Mapping[str, dict[str, str]], keep_weights: bool
+) -> Parts:
     """The folder's parts, each unit's named by the digest of what it depends on here and now."""
     around = {name: around[work.experiment.place(name)] for name in work.backends}
     data = work.dataset.sha256
     digests = {u: unit_digest(u, work.experiment, data, around[u.backend]) for u in work.units}
-    return Parts(folder, work.experiment, work.dataset, digests, around)
+    return Parts(folder, work.experiment, work.dataset, digests, around, keep_weights)
 
 
 def _changes(work: Work, parts: Parts) -> dict[str, list[str]]:
@@ -498,12 +506,16 @@ def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.Da
         taken = rows["epochs"].fillna(whole).where(rows["status"].isin(TRAINED))
         rows["epochs"] = taken.astype("Int64")
     rows = rows.reindex(columns=[*rows.columns, *(c for c in measured if c not in rows)])
-    return {
+    tables = {
         "records": rows[[*KEY, "status", "reason", *measured, *stops, "seconds"]],
-        "predictions": rows[[*KEY, "predicted"]],
+        "predictions": rows[[*KEY, "predicted", *(name for name in CERTAINTY if name in rows)]],
         "curves": _curves(rows),
         "targets": _targets(work),
     }
+    if "region" in rows:
+        tables["regions"] = rows.loc[rows["region"].notna(), [*CELL, "region"]]
+        tables["regions"] = tables["regions"].reset_index(drop=True)
+    return tables
 
 
 def _curves(rows: pd.DataFrame) -> pd.DataFrame:

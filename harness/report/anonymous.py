@@ -30,7 +30,7 @@ def anonymous_result(result: Result) -> Result:
     settings = {
         name: getattr(result.experiment, name) for name in type(result.experiment).model_fields
     }
-    tables = ("records", "predictions", "targets", "curves", "disputes")
+    tables = ("records", "predictions", "targets", "curves", "disputes", "regions")
     own: dict[str, Any] = {name: _table(getattr(result, name)) for name in tables}
     return replace(
         result,

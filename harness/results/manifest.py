@@ -66,7 +66,9 @@ def begin_manifest(
         "machine": machine(),
         "environment": bit_environment("gpu" if gpus else "cpu"),
         "xla_flags": xla_flags(execution.threads),
-        "execution": execution.model_dump(mode="json", exclude={"fresh", "name", "output"}),
+        "execution": execution.model_dump(
+            mode="json", exclude={"fresh", "keep_weights", "name", "output"}
+        ),
         "dataset": _dataset(dataset, split, len(inputs)),
         "backends": {
             name: {"unavailable": missing[name]}
