@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -107,17 +108,27 @@ def gpus_of(library: str) -> tuple[str, ...]:
     """The GPUs that TensorFlow, JAX or PyTorch sees from this process, with the state of its TF32."""
     loaded = load(library)
     if library == "tensorflow":
-        names = [device.name for device in loaded.config.list_physical_devices("GPU")]
         on = loaded.config.experimental.tensor_float_32_execution_enabled()
     elif library == "jax":
-        names = [gpu.device_kind for gpu in loaded.devices() if gpu.platform == "gpu"]
         on = loaded.config.jax_default_matmul_precision in (None, "default", "tensorfloat32")
     else:
-        count = loaded.cuda.device_count() if loaded.cuda.is_available() else 0
-        names = [loaded.cuda.get_device_name(number) for number in range(count)]
         on = loaded.backends.cuda.matmul.allow_tf32
     on = on and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
-    return tuple(f"{name} (TF32 {'on' if on else 'off'})" for name in names)
+    return tuple(f"{name} (TF32 {'on' if on else 'off'})" for name in _gpu_names(library))
+
+
+@cache  # a library looks once, too
+def _gpu_names(library: str) -> tuple[str, ...]:
+    loaded = load(library)
+    if library == "tensorflow":
+        config, details = loaded.config, loaded.config.experimental.get_device_details
+        return tuple(
+            details(gpu).get("device_name", gpu.name) for gpu in config.list_physical_devices("GPU")
+        )
+    if library == "jax":
+        return tuple(gpu.device_kind for gpu in loaded.devices() if gpu.platform == "gpu")
+    count = loaded.cuda.device_count() if loaded.cuda.is_available() else 0
+    return tuple(loaded.cuda.get_device_name(number) for number in range(count))
 
 
 def on_device(library: str, device: str) -> AbstractContextManager[Any]:
@@ -125,7 +136,7 @@ def on_device(library: str, device: str) -> AbstractContextManager[Any]:
 
     RuntimeError for a GPU where it sees none.
     """
-    loaded, seen = load(library), gpus_of(library)
+    loaded, seen = load(library), _gpu_names(library)
     if device == "gpu" and not seen:
         raise RuntimeError(f"{library} sees no GPU from this process")
     if not seen:

@@ -108,10 +108,11 @@ def test_a_backend_leaves_the_process_as_it_was(tmp_path):
 
 def test_settings_of_a_loaded_framework_are_put_back():
     torch = pytest.importorskip("torch")
-    before = torch.get_default_dtype()
+    before = torch.get_default_dtype(), torch.get_float32_matmul_precision()
     with kept_process_state():
         torch.set_default_dtype(torch.float64)
-    assert torch.get_default_dtype() == before
+        torch.set_float32_matmul_precision("medium")
+    assert (torch.get_default_dtype(), torch.get_float32_matmul_precision()) == before
 
 
 def test_leaving_is_given_back_once_the_last_thread_is_done():
