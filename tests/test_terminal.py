@@ -7,11 +7,12 @@ import io
 import pytest
 from rich.console import Console
 
-from harness.cli.progress import Steps, duration
+from harness.cli.progress import Steps
 from harness.cli.tables import show_table
 from harness.cli.waiting import waiting_words
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
+from harness.report.run_tally import duration
 from harness.report.run_warnings import learnt_nothing
 from harness.results.result import Result
 from harness.runner import plan_work, train_and_save

@@ -106,7 +106,7 @@ def _seconds(work: Work, loads: Mapping[str, _Load]) -> float:
 
 def time_words(seconds: float, jobs: int) -> str:
     """How long training will take, in words."""
-    from harness.cli.progress import duration
+    from harness.report.run_tally import duration
 
     quick, slow = (duration(k * seconds / jobs) for k in (1, _SLOWER))
     return (

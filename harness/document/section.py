@@ -77,7 +77,7 @@ class Picture:
 
     ``draw`` makes the figure when its files are written. A ``wide`` one has a line of its own, others
     stand two in a line. One that is not ``on_page`` is a file, and in Markdown, only: the page shows the
-    same numbers otherwise.
+    same numbers otherwise. Of neighbours that have a ``choice`` the page shows one, chosen by that name.
     """
 
     name: str
@@ -86,6 +86,7 @@ class Picture:
     alt: str
     wide: bool = True
     on_page: bool = True
+    choice: str = ""
 
 
 @dataclass(frozen=True)

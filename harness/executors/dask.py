@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from backends.error_words import error_words
-from backends.frameworks import set_threads
+from backends.frameworks import set_device, set_threads
 from harness.data.dataset import Dataset
 from harness.errors import InputError
 from harness.executors.job import Job
@@ -51,7 +51,7 @@ def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
         futures = {}
         for unit in job.units:
             experiment, data = job.given[unit.point]
-            given = (unit, experiment, there[id(data)], job.execution.threads)
+            given = (unit, experiment, there[id(data)], job.execution.threads, job.device)
             futures[client.submit(_work, *given, pure=False)] = unit
         stack.callback(client.cancel, list(futures))
         for future in as_completed(list(futures), loop=client.loop):
@@ -103,7 +103,7 @@ def _client(job: Job, stack: ExitStack) -> Any:
     stack.enter_context(dask.config.set(settings))
     cluster = stack.enter_context(
         LocalCluster(
-            n_workers=min(job.execution.jobs, len(job.units)),
+            n_workers=job.workers,
             threads_per_worker=1,
             dashboard_address=None,
             memory_limit=0,
@@ -118,8 +118,11 @@ def _give(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def _work(unit: Unit, experiment: Experiment, dataset: Dataset, threads: int) -> UnitOutcome:
+def _work(
+    unit: Unit, experiment: Experiment, dataset: Dataset, threads: int, device: str
+) -> UnitOutcome:
     set_threads(threads)
+    set_device(device)
     from threadpoolctl import threadpool_limits
 
     from harness.training.run_unit import run_unit

@@ -45,7 +45,9 @@ class Result:
         measured is NaN.
     predictions : DataFrame
         The key columns and ``predicted``: for each record an array of the test samples' predicted
-        class numbers (values, for regression), in the order of ``targets``; empty if not ok.
+        class numbers (values, for regression), in the order of ``targets``; empty if not ok. Of classes
+        also ``probability``, of the predicted one, and ``lead``, over the one that came next; both empty
+        in runs so large that they are not kept.
     targets : DataFrame
         ``repeat, row, target``: the test samples of each repeat; repeat -1 stands for all.
     curves : DataFrame
@@ -54,6 +56,9 @@ class Result:
     disputes : DataFrame or None
         The cells that backends do not label alike, looked at again (see
         :mod:`harness.roundoff.disputed_cells`); None where nobody looked.
+    regions : DataFrame or None
+        ``backend, eta, lmbd, region``: what the first repeat's networks say on a mesh over one or two
+        features (:mod:`harness.training.input_mesh`); None of data with more.
     """
 
     address: str
@@ -64,6 +69,7 @@ class Result:
     targets: pd.DataFrame
     curves: pd.DataFrame
     disputes: pd.DataFrame | None = None
+    regions: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         cells, repeats = len(self.experiment.cells), self.experiment.repeats
@@ -264,6 +270,7 @@ def _whole_result(folder: RunFolder) -> Result:
         targets=_table(folder, "targets.parquet"),
         curves=_table(folder, "curves.parquet"),
         disputes=_table(folder, "disputes.parquet") if looked else None,
+        regions=_table(folder, "regions.parquet") if "regions.parquet" in (hashes or {}) else None,
     )
     if not _is_all_of(result.records, result.experiment):
         raise InputError(

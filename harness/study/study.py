@@ -26,7 +26,7 @@ from harness.executors.by_name import check_executor
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import SCORES
 from harness.experiment.study import Study
-from harness.results.file_names import file_name, folder_name
+from harness.results.file_names import data_name, file_name, folder_name
 from harness.results.manifest import command, git_commit, machine, now, sealed, versions
 from harness.results.result import chosen_cells
 from harness.results.run_folder import (
@@ -157,8 +157,7 @@ def plan_study(study: Study) -> StudyPlan:
 def study_address(study: Study, execution: Execution) -> str:
     """The study's folder: named by what all points share, so that more values of an axis add to it."""
     base = study.base
-    data = base.dataset.replace(":", "-").rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    stem = "study" if "dataset" in study.axes else f"study-{data}"
+    stem = "study" if "dataset" in study.axes else f"study-{data_name(base.dataset)}"
     name = execution.name or f"{stem}-{base.preset}-{study.digest()}"
     folder_name("name", name)
     return f"{execution.output.rstrip('/')}/{name}"
