@@ -25,15 +25,15 @@ from harness.errors import InputError
 from harness.executors.by_name import check_executor, executor
 from harness.executors.job import Job
 from harness.executors.shared_data import shared
-from harness.experiment.chosen_backends import resolve
+from harness.experiment.chosen_backends import require_gpus, resolve
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.experiment.recipe import Recipe
-from harness.results.file_names import folder_name
+from harness.results.file_names import data_name, folder_name
 from harness.results.kept_weights import WEIGHTS
-from harness.results.manifest import begin_manifest, now, sealed
+from harness.results.manifest import begin_manifest, gpu_notes, now, sealed
 from harness.results.parts import Parts
-from harness.results.result import KEY, Result
+from harness.results.result import CELL, KEY, Result
 from harness.results.run_folder import (
     DAMAGE,
     RUN_FILES,
@@ -73,7 +73,7 @@ class Work:
 
     ``backends`` are those that are here; ``units`` what is to be trained; ``reasons`` says why backends
     have no units, as (status, reason); ``done`` are the units taken over from before, with the times at
-    which they were finished.
+    which they were finished. ``gpus``: what each backend sees that is to train on one.
     """
 
     experiment: Experiment
@@ -82,6 +82,7 @@ class Work:
     units: tuple[Unit, ...]
     reasons: dict[str, tuple[Status, str]]
     done: Mapping[Unit, str] = field(default_factory=dict)
+    gpus: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def networks(self) -> int:
@@ -180,6 +181,7 @@ def _cut_work(
     split = split_rows(dataset, experiment)
     samples, inputs = len(split.train), inputs_of(dataset, split, experiment)
     units: list[Unit] = []
+    gpus: dict[str, tuple[str, ...]] = {}
     reasons = {name: (Status.UNAVAILABLE, reason) for name, reason in missing.items()}
     for name, backend in backends.items():
         network = experiment.network(name, inputs, len(dataset.classes))
@@ -192,8 +194,9 @@ def _cut_work(
         if reason:
             reasons[name] = (Status.UNSUPPORTED, reason)
             continue
+        gpus |= require_gpus(experiment, {name: backend})
         units += cut_units(experiment, name, backend, network, samples, bounds)
-    return Work(experiment, dataset, backends, tuple(units), reasons)
+    return Work(experiment, dataset, backends, tuple(units), reasons, gpus=gpus)
 
 
 def train_and_save(
@@ -380,8 +383,7 @@ def address_of(experiment: Experiment, execution: Execution) -> str:
     """The run folder's address; the name must stay inside ``output``."""
     name = execution.name
     if name is None:
-        data = experiment.dataset.replace(":", "-").rsplit("/", 1)[-1].rsplit(".", 1)[0]
-        name = f"{data}-{experiment.preset}-{experiment.digest()[:8]}"
+        name = f"{data_name(experiment.dataset)}-{experiment.preset}-{experiment.digest()[:8]}"
     folder_name("name", name)
     return f"{execution.output.rstrip('/')}/{name}" if execution.output != "/" else f"/{name}"
 
@@ -467,6 +469,8 @@ def carry_out(
         if run.work.missing
     }
     chatter = log or (folder.path("workers.log") if folder.local else None)
+    for note in dict.fromkeys(note for run in runs for note in gpu_notes(run.work.gpus)):
+        _log.warning(note)
     stream = executor(execution.executor)(Job(units, given, execution, chatter))
     try:
         for outcome in stream:
@@ -502,12 +506,16 @@ def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.Da
         taken = rows["epochs"].fillna(whole).where(rows["status"].isin(TRAINED))
         rows["epochs"] = taken.astype("Int64")
     rows = rows.reindex(columns=[*rows.columns, *(c for c in measured if c not in rows)])
-    return {
+    tables = {
         "records": rows[[*KEY, "status", "reason", *measured, *stops, "seconds"]],
         "predictions": rows[[*KEY, "predicted", *(name for name in CERTAINTY if name in rows)]],
         "curves": _curves(rows),
         "targets": _targets(work),
     }
+    if "region" in rows:
+        tables["regions"] = rows.loc[rows["region"].notna(), [*CELL, "region"]]
+        tables["regions"] = tables["regions"].reset_index(drop=True)
+    return tables
 
 
 def _curves(rows: pd.DataFrame) -> pd.DataFrame:
@@ -549,6 +557,7 @@ def _manifest(
         dataset=work.dataset,
         split=split_rows(work.dataset, work.experiment),
         backends=work.backends,
+        gpus=work.gpus,
         missing={n: why for n, (status, why) in work.reasons.items() if n not in work.backends},
         created=created,
     )

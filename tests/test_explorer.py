@@ -279,6 +279,19 @@ def test_nothing_of_a_data_set_becomes_markup_or_script(visit, address):
     assert re.search(r"script-src 'sha256-\S+' 'sha256-\S+';", policy)
 
 
+def test_regions_of_two_features_are_drawn_with_the_samples_over_them(visit, address, result):
+    page = visit(f"{address}#cell=0.1,0.01")
+    pictures = page.locator(".regions svg")
+    assert 1 <= pictures.count() <= 2  # one for backends whose regions are the same
+    assert "predicted class over <i>f and g" in pictures.first.get_attribute("aria-label")
+    assert pictures.first.locator("circle").count() == 60 - len(result.experiment.backends) * 5
+    dark = pictures.first.locator("circle[stroke='#000']").count()
+    assert dark == len(result.target(0))
+    page.goto(f"{address}#cell=1,0")
+    assert "eta 1, lmbd 0" in page.inner_text("#cell-title")
+    assert pictures.count() >= 1
+
+
 def test_several_runs_stand_on_one_page(visit, result, tmp_path):
     other = replace(result, address=f"{result.address}-2")
     shown = visit(written([result, other], tmp_path))

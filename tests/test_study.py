@@ -18,6 +18,8 @@ from harness import Execution, Experiment, load_result, load_study, run, run_stu
 from harness.check.baseline import require_savable
 from harness.check.decisive_tests import CheckRules
 from harness.compare.comparison import compare
+from harness.document.pull_request import pull_request_comment
+from harness.document.section import Section
 from harness.errors import InputError
 from harness.experiment.study import Study, parse_axes
 from harness.results.manifest import sealed
@@ -273,6 +275,10 @@ def test_points_are_compared_and_checked_with_one_correction_for_all(tmp_path):
     xml = tmp_path / "check.xml"
     judged = ["--backend", "numpy", "--run", made.address, "--junit", str(xml), "--github"]
     judged += ["--page", str(tmp_path / "page")]
+    comment = tmp_path / "comment.md"
+    old = pull_request_comment("check b", "pass", [Section("", text=["of yesterday"])])
+    comment.write_text(f"somebody's words\n{old}and more\n")
+    judged += ["--markdown", str(comment)]
     told = harness("check", "--baseline", "b", "--folder", kept, *judged, code=1)
     assert "Fail: 1 of 2 points" in told
     page = Path(tmp_path, "page", "check.html").read_text()
@@ -284,6 +290,11 @@ def test_points_are_compared_and_checked_with_one_correction_for_all(tmp_path):
     assert [case.find("failure") is not None for case in suite] == [
         point in made.points["folder"].iloc[1] for point in points
     ]
+    text = comment.read_text()
+    assert text.startswith("somebody's words\n<!-- harness: check-b -->\n### check b: fail")
+    assert text.endswith("and more\n")
+    assert "of yesterday" not in text
+    assert text.count("<!-- harness: check-b -->") == 1
     _a_part_of_a_baseline_is_none(made, kept, points)
 
 
@@ -314,6 +325,48 @@ def _a_part_of_a_baseline_is_none(made, kept, points):
     Path(kept, "b", "points.json").unlink()
     with pytest.raises(InputError, match=r"has no points\.json"):
         study_baselines("b", kept)
+
+
+def test_points_that_only_one_of_two_studies_has_are_said(study):
+    fewer = replace(study, points=study.points.iloc[:-1])
+    told = compare_study(study, fewer, chaos=False).skipped
+    assert told == {f"only in {study.name!r}": ["activation relu, hidden 6,4"]}
+    told = compare_study(fewer, study, chaos=False).skipped
+    assert list(told.values()) == [["activation relu, hidden 6,4"]]
+
+
+PLUG_IN = """
+from dataclasses import replace
+from backends.network import Cells
+from backends.numpy_backend import NumPyBackend
+
+class Mine(NumPyBackend):
+    name = "mine"
+
+    def train(self, x, y, network, training, cells, plan):
+        cells = Cells(FACTOR * cells.eta, cells.lmbd, cells.stream)
+        return super().train(x, y, network, training, cells, plan)
+"""
+
+
+def test_plug_ins_of_one_name_are_trained_each_at_its_point(tmp_path, monkeypatch):
+    for name, factor in (("first_plug", "1"), ("second_plug", "0.5")):
+        (tmp_path / f"{name}.py").write_text(PLUG_IN.replace("FACTOR", factor))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = {**SMALL, "eta": "0.5,1", "lmbd": "0"}
+    del settings["backends"]
+    over = {"backends": ["first_plug:Mine", "second_plug:Mine"]}
+    records = run_study(settings, over, serial(tmp_path)).records
+    assert set(records["backend"]) == {"mine"}
+    loss = {k: own.set_index("eta")["test_loss"] for k, own in records.groupby("point")}
+    assert loss[0][0.5] == loss[1][1.0]  # half of eta is its own, the other's and nobody else's
+    assert loss[0][1.0] != loss[1][1.0]
+
+
+def test_a_study_in_which_nothing_can_be_trained_ends_with_3(tmp_path):
+    flags = ["--dataset=iris", "--backend=sklearn", "--l1=0.1", "--eta=1", "--lmbd=0"]
+    where = ["--over", "hidden=3;4", "--executor", "serial", "--output", str(tmp_path)]
+    assert "unsupported" in harness("run", *flags, *where, code=3)
 
 
 def _let_fall(place: Path) -> None:

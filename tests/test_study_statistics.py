@@ -63,6 +63,20 @@ def test_shares_of_what_does_not_vary_and_of_what_leaves_nothing_over():
     assert np.isnan(exact.low).all()
 
 
+def test_the_interval_of_a_large_effect_on_few_degrees_of_freedom_is_exact():
+    """F = 3000 with 1 and 4: the noncentral F has 97.5 % below it at 361, 2.5 % at 8366."""
+    levels = np.array([0, 0, 0, 1, 1, 1])[:, None]
+    y = np.sqrt(2000.0) * levels[:, 0] + np.array([-1.0, 0, 1, -1, 0, 1])
+    assert stats.f_oneway(y[:3], y[3:]).statistic == pytest.approx(3000)
+    shares, others = variance_shares(y, levels), 4 + 1
+    ends = [float(v[0]) * others / (1 - float(v[0])) for v in (shares.low, shares.high)]
+    assert ends == pytest.approx([361, 8366], rel=2e-3)
+    draws = np.random.default_rng(0)  # F is (chi2(1, size) / 1) / (chi2(4) / 4)
+    for size, below in zip(ends, (0.975, 0.025), strict=True):
+        f = draws.noncentral_chisquare(1, size, 40_000) / (draws.chisquare(4, 40_000) / 4)
+        assert (f < 3000).mean() == pytest.approx(below, abs=0.005)
+
+
 def test_axes_that_go_together_share_nothing_twice():
     levels = design(4)
     both = np.concatenate([levels, levels], axis=1).repeat(3, axis=0)
@@ -101,6 +115,23 @@ def test_neighbours_that_cannot_be_told_apart_are_one_group():
     assert rank_groups(np.array([1.0, 2.0, 3.0]), 1.0) == ((0, 1), (1, 2))
     assert rank_groups(np.array([1.0, 2.0, 3.0]), 5.0) == ((0, 2),)
     assert rank_groups(np.array([1.0, 3.0]), 1.0) == ()
+
+
+def test_the_last_digit_of_a_mean_breaks_no_tie():
+    scores = np.array([[0.1 + 0.2, 0.3, 0.2], [0.5, 0.5, 0.4], [0.7, 0.7, 0.1], [0.9, 0.9, 0.3]])
+    assert scores[0, 0] != scores[0, 1]
+    ranked = ranking(scores)
+    assert ranked.ranks.tolist() == [1.5, 1.5, 3.0]
+
+
+def test_without_a_difference_of_all_nobody_is_told_apart():
+    scores = np.array([[3.0, 2, 1], [3, 2, 1], [3, 2, 1], [1, 2, 3], [1, 3, 2]])
+    ranked = ranking(scores)
+    assert ranked.p >= 0.05
+    assert ranked.groups == ((0, 2),)
+    two = ranking(np.array([[k, k + 0.5 + 0.1 * k] for k in range(8)], dtype=float))
+    assert two.p < 0.05
+    assert two.groups == ()  # Wilcoxon's test has told the two apart
 
 
 def test_all_alike_is_no_difference():

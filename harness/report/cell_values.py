@@ -22,6 +22,7 @@ from harness.document.plain import rounded
 from harness.report.agreement import CellAgreement, agreement_with, cell_command
 from harness.report.chosen_cells import mean_interval
 from harness.report.curves_section import CONFUSED, curve_samples_words
+from harness.report.decision_regions import add_decision_regions
 from harness.report.runs import Material
 from harness.results.backend_grid import BackendGrid, common_grid, same_samples
 from harness.results.result import Result
@@ -62,6 +63,8 @@ def cell_values(material: Material) -> dict[str, Any]:
     curves = _curves(sides, places, shown, cells, notes)
     labels = _labels(material, places, shown, compared, notes)
     _certainties(material, places, shown, labels["texts"], notes)
+    remarkable = _remarkable(material, places, shown, compared)
+    regions = add_decision_regions(sides, places, shown, remarkable, notes)
     return {
         "eta": eta,
         "lmbd": lmbd,
@@ -74,6 +77,7 @@ def cell_values(material: Material) -> dict[str, Any]:
         "kinds": _kinds(material, eta, lmbd),
         "curves": curves,
         "labels": labels,
+        "regions": regions,
         "pictures": _pictures(material, labels, shown),
         "colours": {
             name: colour_stops(name) for name in ("viridis", "vlag", "cividis", "rocket_r")

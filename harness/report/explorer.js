@@ -438,6 +438,7 @@
       h("div", { class: "parts" },
         h("div", {}, scores(cell), repeats(cell) || "", commands(cell)),
         h("div", { class: "curves" }, curveBox)),
+      regions(cell) || "",
       samples(cell) || "",
       confusions(cell) || "",
     );
@@ -623,6 +624,76 @@
     }
     context.putImageData(image, 0, 0);
     return canvas;
+  }
+
+  // --- over one or two features: regions of classes, or the fitted curve --------------------------------------
+  function regions(cell) {
+    const made = [];
+    D.regions.runs.forEach((run, r) => {
+      const groups = new Map(); // sides of equal pictures
+      for (const side of D.sides) if (run && side.run === r && side.regions[cell] != null) {
+        groups.set(side.regions[cell], [...(groups.get(side.regions[cell]) || []), side.label]);
+      }
+      for (const [number, sides] of groups) made.push(region(run, D.runs[r].classes, D.regions.pictures[number], sides));
+    });
+    if (!made.length) return null;
+    const title = D.regions.runs.some((run, r) => run && !D.runs[r].classes.length) ? "What was fitted" : "Where each class is predicted";
+    const names = D.runs.find((run, r) => D.regions.runs[r] && run.classes.length)?.classes || [];
+    const keys = names.slice(0, LINES.length).map((name, k) => {
+      const square = h("i", { class: "key" });
+      square.style.background = LINES[k];
+      return h("span", {}, square, ` ${shortened(name, 24)}`);
+    });
+    return h("section", { class: "part", "aria-label": title }, h("h4", {}, title),
+      h("div", { class: "legend" }, ...keys, h("span", {}, "Dots are samples; those with a dark rim are of the test part.")),
+      h("div", { class: "regions" }, made));
+  }
+  function region(run, classes, picture, sides) {
+    const wide = 300, tall = 220, left = 46, top = 6, flat = run.points.length > 1, real = !classes.length;
+    const across = axis(run.ends[0], run.points[0]);
+    let up = flat ? axis(run.ends[1], run.points[1]) : [-0.5, classes.length - 0.5]; // one feature: a line for each class
+    if (real && !flat) { // of a network that has run away the curve leaves the picture
+      const pad = 0.15 * (run.range[1] - run.range[0] || 1);
+      up = [run.range[0] - pad, run.range[1] + pad];
+    }
+    const x = (v) => left + ((v - across[0]) / (across[1] - across[0])) * wide;
+    const y = (v) => top + tall - ((v - up[0]) / (up[1] - up[0])) * tall;
+    const shade = (level) => `rgb(${colour("viridis", Math.min(1, Math.max(0, level)))})`;
+    const svg = s("svg", { viewBox: `0 0 ${wide + left + 8} ${tall + top + 32}`, width: wide + left + 8, height: tall + top + 32, role: "img", "font-size": 11,
+      "aria-label": `${sides.join(", ")}: ${real ? "predicted value" : "predicted class"} over ${run.names.join(" and ")}` });
+    if (real && !flat) {
+      const held = (v) => Math.min(up[1], Math.max(up[0], v));
+      const step = (run.ends[0][1] - run.ends[0][0]) / (picture.length - 1);
+      samplesOn(svg, run, x, y, () => "#7f7f7f");
+      svg.append(s("path", { d: picture.map((v, k) => `${k ? "L" : "M"}${x(run.ends[0][0] + k * step).toFixed(1)} ${y(held(v)).toFixed(1)}`).join(""), fill: "none", stroke: "#0b5cad", "stroke-width": 2 }));
+    } else {
+      const paths = new Map(), w = wide / run.points[0], rows = flat ? run.points[1] : 1, hh = tall / rows;
+      for (let i = 0, at = 0; i < picture.length; at += picture[i + 1], i += 2) {
+        const row = Math.floor(at / run.points[0]), column = at % run.points[0];
+        paths.set(picture[i], `${paths.get(picture[i]) || ""}M${(left + column * w).toFixed(2)} ${(top + tall - (row + 1) * hh).toFixed(2)}h${(picture[i + 1] * w).toFixed(2)}v${hh.toFixed(2)}h-${(picture[i + 1] * w).toFixed(2)}z`);
+      }
+      for (const [level, d] of paths) svg.append(s("path", { d, fill: real ? shade(level / D.regions.levels) : LINES[level % LINES.length], "fill-opacity": real ? 1 : 0.3, "shape-rendering": "crispEdges" }));
+      const span = run.range[1] - run.range[0] || 1;
+      samplesOn(svg, run, x, y, (k) => (real ? shade((run.y[k] - run.range[0]) / span) : LINES[run.y[k] % LINES.length]));
+    }
+    svg.append(s("rect", { x: left, y: top, width: wide, height: tall, fill: "none", class: "frame", stroke: "#8a8f98" }));
+    const word = (text, more) => svg.append(s("text", { class: "ink", ...more }, text));
+    word(exact(run.ends[0][0]), { x: left, y: top + tall + 13 });
+    word(exact(run.ends[0][1]), { x: left + wide, y: top + tall + 13, "text-anchor": "end" });
+    word(shortened(run.names[0], 36), { x: left + wide / 2, y: top + tall + 26, "text-anchor": "middle" });
+    if (flat || real) {
+      word(exact(flat ? run.ends[1][1] : up[1]), { x: left - 4, y: top + 9, "text-anchor": "end" });
+      word(exact(flat ? run.ends[1][0] : up[0]), { x: left - 4, y: top + tall, "text-anchor": "end" });
+    }
+    if (flat) word(shortened(run.names[1], 26), { x: 12, y: top + tall / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${top + tall / 2})` });
+    return h("figure", {}, svg, h("figcaption", {}, sides.join(" = ")));
+  }
+  function axis([low, high], points) { // a point of the mesh stands for half a step to either side
+    const half = (high - low) / (points - 1) / 2;
+    return [low - half, high + half];
+  }
+  function samplesOn(svg, run, x, y, fill) {
+    run.tested.forEach((test, k) => svg.append(s("circle", { cx: x(run.x[0][k]).toFixed(1), cy: y(run.x[1] ? run.x[1][k] : run.y[k]).toFixed(1), r: 2.6, fill: fill(k), stroke: test ? "#000" : "#fff", "stroke-width": test ? 1.1 : 0.6 })));
   }
 
   // --- learning curves: Vega-Lite -----------------------------------------------------------------------------

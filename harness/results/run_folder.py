@@ -24,6 +24,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
+from shlex import quote
 from typing import Any
 
 import fsspec
@@ -46,6 +47,7 @@ RUN_FILES = (
     "predictions.parquet",
     "targets.parquet",
     "curves.parquet",
+    "regions.parquet",
     "disputes.parquet",
     "conventions.parquet",
     DATA_FILE,
@@ -77,6 +79,15 @@ _WEIGHTS = re.compile(r"[0-9a-f]{20}\.[0-9a-f]{16}\.npz$")
 _LOCK_SECONDS = 0.5  # a reader that looks whether a run is at work holds the lock for a moment
 
 
+def rerun_command(address: str, file: str = "experiment.toml") -> str:
+    """The command that runs what a folder's file says, again and into that folder."""
+    place = address.rstrip("/")
+    above, _, name = place.rpartition("/")
+    above = above or ("/" if place.startswith("/") else ".")
+    config = quote(f"{place}/{file}")
+    return f"python -m harness run --config {config} --output {quote(above)} --name {quote(name)}"
+
+
 class RunFolder:
     """Reads and writes the files of one run; ``address`` is a path or an fsspec address.
 
@@ -86,7 +97,7 @@ class RunFolder:
     def __init__(self, address: str) -> None:
         if not address.strip():
             raise InputError(f"output: found {address!r}; allowed: a path or an fsspec address")
-        self.address = address
+        self.address = address.replace(os.sep, "/")
         try:
             self.fs, self.root = fsspec.url_to_fs(address)
         except (ValueError, ImportError) as error:

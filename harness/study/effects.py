@@ -34,7 +34,8 @@ def axis_shares(result: StudyResult, *, chosen: bool) -> pd.DataFrame:
     columns = {ALL_AXES: "point"} if result.facts["zipped"] else _columns(result)
     columns |= {} if chosen else {"eta": "eta", "lmbd": "lmbd"}
     if "backends" not in result.axes:
-        keys = ["point", *result.columns, *CELL, "repeat"]
+        own = [] if chosen else ["eta", "lmbd"]
+        keys = ["point", *result.columns, *own, "repeat"]
         records = records.groupby(keys, sort=False)[[score]].mean().reset_index()
     varying = {axis: c for axis, c in columns.items() if len(records[c].unique()) > 1}
     finite = records[np.isfinite(records[score])]

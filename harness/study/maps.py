@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from math import prod
 
 import numpy as np
@@ -22,7 +22,7 @@ from harness.results.file_names import file_name
 from harness.study.study import StudyResult, column_of
 from harness.training.status import Status
 
-MOST_MAPS = 6  # that are drawn unasked
+MOST_MAPS = 8  # that are drawn unasked
 _LETTER = 0.068  # inches of one in a name
 _LONGEST = 22  # letters of a name
 BACKEND = "backend"
@@ -58,9 +58,11 @@ class StudyTable:
 
 
 def default_pairs(result: StudyResult) -> list[tuple[str, str]]:
-    """Every two outer axes; the only one against the backends."""
+    """Every two outer axes, the only one against the backends; then each against eta and lmbd."""
     axes = list(result.axes)
-    return list(combinations(axes, 2)) or [(axes[0], BACKEND)]
+    outer = list(combinations(axes, 2)) or [(axes[0], BACKEND)]
+    inner = [axis for axis in ("eta", "lmbd") if len(axis_values(result, axis)[1]) > 1]
+    return [*outer, *product(axes, inner)]
 
 
 def axis_values(result: StudyResult, axis: str) -> tuple[str, list[str]]:
@@ -98,6 +100,7 @@ def study_map(table: StudyTable, rows: str, columns: str) -> Picture:
         partial(_draw, maps, scale),
         f"Test {name} over {rows} (down) and {columns} (across), mean over repeats{words}.",
         f"Heatmap of test {name}: {'; '.join(_described(one, result.metric) for one in maps)}",
+        choice=f"{rows} × {columns}",
     )
 
 

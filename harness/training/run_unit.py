@@ -14,6 +14,7 @@ import psutil
 
 from backends.base import Backend, UnsupportedPlan
 from backends.error_words import error_words, one_line, whole_error
+from backends.frameworks import gpus_shown
 from backends.network import Cells, Fit, Weights
 from backends.registry import UnusableBackend, usable
 from harness.data.dataset import Dataset
@@ -29,6 +30,7 @@ from harness.training.evaluate import (
     evaluate_final,
     predicted_dtype,
 )
+from harness.training.input_mesh import mesh_answers
 from harness.training.prepare import Prepared, prepare
 from harness.training.status import Status
 from harness.training.units import Unit, UnitOutcome, unit_keys
@@ -42,7 +44,7 @@ def run_unit(
     The process is left as it was. The whole of an error goes to the file ``log``.
     """
     try:
-        with undisturbed_process():
+        with undisturbed_process(), gpus_shown(experiment.recipe(unit.backend).device == "gpu"):
             return _trained_unit(unit, experiment, dataset)
     except BaseException as error:  # noqa: BLE001 (whatever a backend raises is its unit's alone)
         if log is not None:
@@ -79,6 +81,10 @@ def _run_loaded(
     rows |= evaluate_final(backend, prepared, fit.weights, experiment)
     rows |= evaluate_curves(prepared, fit, curve, experiment)
     frame = pd.DataFrame(rows)
+    if unit.repeats[0] == 0:  # of the first repeat alone, whose rows come first
+        first = mesh_answers(backend, prepared, fit.weights[: unit.last - unit.first])
+        if first:
+            frame["region"] = pd.Series([*first, *[None] * (unit.size - len(first))], dtype=object)
     if prepared.training.patience is not None and fit.steps is not None:
         per_epoch = prepared.plan.steps_per_epoch or 1
         frame["epochs"] = np.asarray(fit.steps, np.int64) // per_epoch
@@ -129,7 +135,7 @@ def unit_weights(
     unit: Unit, experiment: Experiment, dataset: Dataset
 ) -> tuple[Prepared, Weights, Backend]:
     """A unit trained as in a run: what it was given, its networks' last weights, and who trained them."""
-    with undisturbed_process():
+    with undisturbed_process(), gpus_shown(experiment.recipe(unit.backend).device == "gpu"):
         backend = usable(experiment.place(unit.backend))
         prepared, fit, _ = _fitted(unit, experiment, dataset, backend)
         return prepared, fit.weights, backend
