@@ -187,9 +187,13 @@ class Backend(ABC):
         for option in _OF_TRAINING:
             value = getattr(training, option)
             if value != getattr(PLAIN, option) and option not in self.heeds:
-                what = {"patience": "does not stop early", "device": "has none"}
+                why = {
+                    "patience": "does not stop early",
+                    "monitor": "does not stop early by it",
+                    "device": "has none",
+                }
                 return (
-                    f"{option} is {value!r}, and {self.name} {what.get(option, 'does not heed it')}"
+                    f"{option} is {value!r}, and {self.name} {why.get(option, 'does not heed it')}"
                 )
         return None
 

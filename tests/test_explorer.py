@@ -431,7 +431,7 @@ def test_runs_of_real_values_are_told_apart_by_their_values(tmp_path):
 
 
 def test_equal_recipes_that_may_stop_early_are_not_said_to_differ(result):
-    experiment = result.experiment.model_copy(update={"patience": 2})
+    experiment = result.experiment.model_copy(update={"patience": 2, "monitor": "training"})
     said = answer_section(Material((replace(result, experiment=experiment),))).text[0]
     assert "differently" not in said
     assert "numpy and sklearn train alike" in said

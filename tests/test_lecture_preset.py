@@ -131,7 +131,12 @@ def test_stopping_early_is_the_librarys_own(blobs):
         rounded=False,
     )
     training = Training(
-        optimizer="adam", penalty_per_sample=True, dtype="float64", patience=10, tol=1e-4
+        optimizer="adam",
+        penalty_per_sample=True,
+        dtype="float64",
+        patience=10,
+        monitor="training",
+        tol=1e-4,
     )
     network = Network.classifier(5, [8], 3)
     fit = find("sklearn").train(x, y, network, training, Cells.of(0.2, 0.01), plan)
@@ -151,7 +156,9 @@ def test_stopping_early_is_the_librarys_own(blobs):
 
 
 def test_backends_that_cannot_stop_early_say_so():
-    reason = find("numpy").unsupported(Network.classifier(4, [3], 3), Training(patience=5))
+    reason = find("numpy").unsupported(
+        Network.classifier(4, [3], 3), Training(patience=5, monitor="training")
+    )
     assert "does not stop early" in reason
 
 

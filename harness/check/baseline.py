@@ -186,7 +186,7 @@ def _require_as_saved(home: RunFolder, facts: dict[str, Any]) -> None:
 def _restore(home: RunFolder) -> str:
     return (
         f"git diff {home.address} shows what, git checkout {home.address} brings it back, and "
-        "'harness baseline save --replace' saves another run"
+        "'python -m harness baseline save RUN --name NAME --replace' saves another run"
     )
 
 

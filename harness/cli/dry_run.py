@@ -109,7 +109,8 @@ def time_words(seconds: float, jobs: int) -> str:
     from harness.report.run_tally import duration
 
     quick, slow = (duration(k * seconds / jobs) for k in (1, _SLOWER))
+    span = quick if quick == slow else f"{quick} to {slow}"
     return (
-        f"estimated from the work and the speed of a usual core, nothing was measured: {quick} to {slow} of "
+        f"estimated from the work and the speed of a usual core, nothing was measured: {span} of "
         "training, beside loading the libraries and the report"
     )

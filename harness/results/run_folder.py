@@ -24,6 +24,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
+from shlex import quote
 from typing import Any
 
 import fsspec
@@ -76,6 +77,15 @@ _HALF_WRITTEN = re.compile(r"\.[0-9a-f]{32}\.tmp$")
 _PART = re.compile(r"[0-9a-f]{20}(\.[0-9a-f]{16})?\.parquet$")
 _WEIGHTS = re.compile(r"[0-9a-f]{20}\.[0-9a-f]{16}\.npz$")
 _LOCK_SECONDS = 0.5  # a reader that looks whether a run is at work holds the lock for a moment
+
+
+def rerun_command(address: str, file: str = "experiment.toml") -> str:
+    """The command that runs what a folder's file says, again and into that folder."""
+    place = address.rstrip("/")
+    above, _, name = place.rpartition("/")
+    above = above or ("/" if place.startswith("/") else ".")
+    config = quote(f"{place}/{file}")
+    return f"python -m harness run --config {config} --output {quote(above)} --name {quote(name)}"
 
 
 class RunFolder:

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -35,6 +34,7 @@ from harness.results.run_folder import (
     RunFolder,
     as_sealed,
     content_hash,
+    rerun_command,
 )
 from harness.runner import (
     OpenRun,
@@ -427,8 +427,7 @@ def _facts_there(folder: RunFolder) -> dict[str, Any]:
 def load_study(address: str) -> StudyResult:
     """The study in a folder; :class:`InputError` if there is none, or what is there is not whole."""
     folder = RunFolder(address)
-    mend = "the same command again mends it, or: python -m harness run --config "
-    mend += f"{Path(address) / 'study.toml'}"
+    mend = f"the same command again mends it, or: {rerun_command(address, 'study.toml')}"
     try:
         facts = folder.read_json("study.json")
         content = folder.read("records.parquet")
