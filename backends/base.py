@@ -39,7 +39,7 @@ makes of eta.
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
@@ -75,6 +75,7 @@ _OF_TRAINING = (
     "penalised",
     "patience",
     "monitor",
+    "device",
 )
 OPTIONS = (*_OF_TRAINING, "activations")  # "activations": one for each layer
 PLAIN = Training()
@@ -149,6 +150,21 @@ class Backend(ABC):
         """What its results depend on beside versions, where it does not run in this process."""
         return {}
 
+    def float32_inside(self, network: Network, versions: Mapping[str, str]) -> str:
+        """What its library computes in float32 when ``train`` is asked for float64; empty for nothing.
+
+        In words for a person, of the versions that compute, as :meth:`versions` gives them. The
+        conformance kit allows what it declares float32's round-off, and says so in its verdict.
+        """
+        return ""
+
+    def gpus(self) -> tuple[str, ...]:
+        """The GPUs that its library sees from this process, in words, the first being that it takes.
+
+        Asked, in a process of its own, of a backend that heeds ``device``; imports the library.
+        """
+        return ()
+
     def load(self) -> None:
         """Import the library; raises ImportError."""
         for module in self.modules:
@@ -171,8 +187,14 @@ class Backend(ABC):
         for option in _OF_TRAINING:
             value = getattr(training, option)
             if value != getattr(PLAIN, option) and option not in self.heeds:
-                stops = {"patience": "stop early", "monitor": "stop early by it"}
-                return f"{option} is {value!r}, and {self.name} does not {stops.get(option, 'heed it')}"
+                why = {
+                    "patience": "does not stop early",
+                    "monitor": "does not stop early by it",
+                    "device": "has none",
+                }
+                return (
+                    f"{option} is {value!r}, and {self.name} {why.get(option, 'does not heed it')}"
+                )
         return None
 
     def train_one(

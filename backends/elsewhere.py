@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from backends.base import Backend, UnsupportedPlan
 from backends.environments import InstallationFailed, environment
-from backends.frameworks import OWN_KERAS_ENGINE, THREAD_VARIABLES
+from backends.frameworks import DEVICE, OWN_KERAS_ENGINE, THREAD_VARIABLES, device_variables
 from backends.messages import pack_training, receive, send, unpack_weights
 from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
@@ -79,6 +79,13 @@ class Elsewhere(Backend):
 
     def unsupported(self, network: Network, training: Training) -> str | None:
         return self.here.unsupported(network, training)
+
+    def gpus(self) -> tuple[str, ...]:
+        self.load()
+        return tuple(self._ask({"do": "gpus"}, ())[0]["gpus"])
+
+    def float32_inside(self, network: Network, versions: Mapping[str, str]) -> str:
+        return self.here.float32_inside(network, versions)
 
     def make(self, say: Callable[[str], None] = lambda doing: None) -> None:
         """Find the interpreter, and make the environment that was asked for; raises CannotStart."""
@@ -174,6 +181,7 @@ class Elsewhere(Backend):
         if self._python != sys.executable:
             for name in ("PYTHONPATH", "PYTHONHOME", "__PYVENV_LAUNCHER__"):
                 variables.pop(name, None)
+        variables.update(device_variables(variables.get(DEVICE, "cpu")))
         if self.where.threads:
             variables.update(dict.fromkeys(THREAD_VARIABLES, str(self.where.threads)))
         if self.where.engine:

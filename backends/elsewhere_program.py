@@ -75,6 +75,8 @@ def _listen(requests: BinaryIO, asked: queue.SimpleQueue[Any], temporary: str) -
 def _answer(
     backend: Backend, header: dict[str, Any], arrays: list[Any], data: dict[str, Any]
 ) -> tuple[dict[str, Any], list[Any]]:
+    if header["do"] == "gpus":
+        return {"gpus": [str(gpu) for gpu in backend.gpus()]}, []
     if header["do"] == "predict":
         network = unpack_network(header["network"])
         return {}, [backend.predict_proba(arrays[0], network, unpack_weights(arrays[1:]))]

@@ -14,7 +14,8 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -38,6 +39,23 @@ KERAS_ENGINE = "KERAS_BACKEND"
 # Set in a process that is there for Keras on one of these; KERAS_BACKEND alone decides nothing.
 OWN_KERAS_ENGINE = "BACKENDS_KERAS_ENGINE"
 KERAS_ENGINES = ("tensorflow", "jax", "torch")
+# What a process of this package's own is there for, and what has its libraries see a GPU or none.
+DEVICE = "BACKENDS_DEVICE"
+_OF_DEVICE = {
+    "cpu": {
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "HIP_VISIBLE_DEVICES": "-1",
+        "JAX_PLATFORMS": "cpu",
+        "KERAS_TORCH_DEVICE": "cpu",
+        "NVIDIA_TF32_OVERRIDE": "0",
+    },
+    # several libraries of one process share it: each is to take what it needs
+    "gpu": {
+        "JAX_PLATFORMS": "",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    },
+}
 
 
 class EngineInUse(ImportError):
@@ -47,8 +65,85 @@ class EngineInUse(ImportError):
 def set_threads(threads: int) -> None:
     """Have libraries imported from now on use this many threads each."""
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    if threads == 1:  # XLA knows one thread, or as many as there are cores
-        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+    if flags := xla_flags(threads):
+        os.environ["XLA_FLAGS"] = flags
+
+
+def xla_flags(threads: int) -> str:
+    """What XLA is given: the user's own, or what has it use one thread; more are as many as cores."""
+    one = "--xla_cpu_multi_thread_eigen=false" if threads == 1 else ""
+    return os.environ.get("XLA_FLAGS", one)
+
+
+def device_variables(device: str) -> dict[str, str]:
+    """The environment of a process that is there for a GPU, or from which every GPU is hidden."""
+    return {DEVICE: device, **_OF_DEVICE[device]}
+
+
+def set_device(device: str) -> None:
+    """Have libraries imported from now on see no GPU, or whatever there is.
+
+    With ``cpu`` for a process of one's own alone: a GPU is hidden from everybody in it.
+    """
+    os.environ.update(device_variables(device))
+
+
+@contextmanager
+def gpus_shown(shown: bool = True) -> Iterator[None]:
+    """Inside, libraries that are imported look for a GPU, if ``shown``; the environment is put back."""
+    changed = device_variables("gpu") if shown else {}
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def gpus_of(library: str) -> tuple[str, ...]:
+    """The GPUs that TensorFlow, JAX or PyTorch sees from this process, with the state of its TF32."""
+    loaded = load(library)
+    if library == "tensorflow":
+        on = loaded.config.experimental.tensor_float_32_execution_enabled()
+    elif library == "jax":
+        on = loaded.config.jax_default_matmul_precision in (None, "default", "tensorfloat32")
+    else:
+        on = loaded.backends.cuda.matmul.allow_tf32
+    on = on and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
+    return tuple(f"{name} (TF32 {'on' if on else 'off'})" for name in _gpu_names(library))
+
+
+@cache  # a library looks once, too
+def _gpu_names(library: str) -> tuple[str, ...]:
+    loaded = load(library)
+    if library == "tensorflow":
+        config, details = loaded.config, loaded.config.experimental.get_device_details
+        return tuple(
+            details(gpu).get("device_name", gpu.name) for gpu in config.list_physical_devices("GPU")
+        )
+    if library == "jax":
+        return tuple(gpu.device_kind for gpu in loaded.devices() if gpu.platform == "gpu")
+    count = loaded.cuda.device_count() if loaded.cuda.is_available() else 0
+    return tuple(loaded.cuda.get_device_name(number) for number in range(count))
+
+
+def on_device(library: str, device: str) -> AbstractContextManager[Any]:
+    """Inside, TensorFlow or JAX computes on its first GPU, or on the processor though it sees one.
+
+    RuntimeError for a GPU where it sees none.
+    """
+    loaded, seen = load(library), _gpu_names(library)
+    if device == "gpu" and not seen:
+        raise RuntimeError(f"{library} sees no GPU from this process")
+    if not seen:
+        return nullcontext()
+    if library == "tensorflow":
+        return loaded.device(f"/{device}:0")  # type: ignore[no-any-return]
+    return loaded.default_device(loaded.devices(device)[0])  # type: ignore[no-any-return]
 
 
 def keep_temporary_files_in(folder: str) -> None:
@@ -87,8 +182,8 @@ def load(module: str) -> ModuleType:
 
 
 @contextmanager
-def tensorflow_defaults() -> Iterator[Any]:
-    """TensorFlow, and NumPy beside it, as they are by default, whatever the process has set.
+def tensorflow_defaults(device: str = "cpu") -> Iterator[Any]:
+    """TensorFlow, and NumPy beside it, as they are by default on a device, whatever the process has set.
 
     Inside, functions are compiled, round-off and overflow raise nothing, and TensorFlow does not warn of
     the functions that it traces anew, which a new shape of stack is. Afterwards all is as before.
@@ -101,7 +196,7 @@ def tensorflow_defaults() -> Iterator[Any]:
     tf.config.run_functions_eagerly(False)
     logger.setLevel(logging.ERROR)
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), on_device("tensorflow", device):
             yield tf
     finally:
         logger.setLevel(level)

@@ -6,8 +6,8 @@ filled up with rows of weight zero, so that one trace serves the whole plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from backends.base import OPTIONS, Backend, Convention
 from backends.early_stopping import STOPPING, TrainingPath
 from backends.formulas import LEAKY_SLOPE, eta_factors
-from backends.frameworks import load
+from backends.frameworks import gpus_of, load, on_device
 from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
 from backends.padding import cost_weights, penalty_factors, rectangle
 from backends.plan import Plan
@@ -74,6 +74,9 @@ class JaxBackend(Backend):
         Convention("stopping", STOPPING, "left to the programmer"),
     )
 
+    def gpus(self) -> tuple[str, ...]:
+        return gpus_of("jax")
+
     def trace_one(
         self,
         x: Array,
@@ -85,7 +88,7 @@ class JaxBackend(Backend):
         plan: Plan,
     ) -> list[tuple[Sequence[Array], Sequence[Array]]]:
         """As JAX's tutorials write it: a compiled step, and a loop in Python."""
-        with jax_precision(training.dtype):
+        with jax_precision(training.dtype, training.device):
             step_of = _step(network, training)
             number = np.dtype(training.dtype).type
             order, _ = rectangle(plan)
@@ -105,7 +108,7 @@ class JaxBackend(Backend):
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
     ) -> Fit:
-        with jax_precision(training.dtype):
+        with jax_precision(training.dtype, training.device):
             streams, per_group = cells.layout()
             order, _ = rectangle(plan.select(streams))
             shape = (len(streams), per_group)
@@ -137,11 +140,13 @@ class JaxBackend(Backend):
             return np.asarray(_probabilities(network)((list(weights.W), list(weights.b)), x))
 
 
-def jax_precision(dtype: str) -> AbstractContextManager[Any]:
+@contextmanager
+def jax_precision(dtype: str, device: str = "cpu") -> Iterator[None]:
     """JAX computes in float32 unless it is told otherwise; afterwards it is as before."""
     jax, older = load("jax"), load("jax.experimental")  # where it lies before JAX 0.8
     switch = jax.enable_x64 if hasattr(jax, "enable_x64") else older.enable_x64
-    return switch(dtype == "float64")  # type: ignore[no-any-return]
+    with switch(dtype == "float64"), on_device("jax", device):
+        yield
 
 
 def _state(weights: tuple[Sequence[Array], Sequence[Array]], training: Training) -> Any:

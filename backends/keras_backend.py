@@ -8,7 +8,7 @@ has for one network only (a number as learning rate, as penalty) has a subclass 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,9 +17,25 @@ from numpy.typing import NDArray
 from backends.base import OPTIONS, Backend, Convention
 from backends.early_stopping import STOPPING, TrainingPath
 from backends.formulas import LEAKY_SLOPE
-from backends.frameworks import keras_engine, load
+from backends.frameworks import KERAS_ENGINES, gpus_of, keras_engine, load
 from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
+
+TANH_IN_FLOAT32 = "tanh is computed in float32, as Keras from 3.12 on does on JAX"
+PRODUCTS_IN_FLOAT32 = (
+    "matrix products are computed in float32, as Keras from 3.12 on does on PyTorch"
+)
+
+
+def engine_with_float32(versions: Mapping[str, str]) -> str:
+    """The engine of a Keras that computes in float32 in places, from 3.12 on; empty for anything else.
+
+    versions: of the libraries that compute, by distribution; of two engines nobody can say which it was.
+    """
+    engines = [name for name in KERAS_ENGINES if name in versions]
+    numbers = versions.get("keras", "").split(".")[:2]
+    new = all(n.isdigit() for n in numbers) and tuple(map(int, numbers)) >= (3, 12)
+    return engines[0] if new and len(engines) == 1 else ""
 
 
 class KerasBackend(Backend):
@@ -121,6 +137,13 @@ class KerasBackend(Backend):
     def needs(self) -> tuple[str, ...]:
         return (keras_engine(),)
 
+    def gpus(self) -> tuple[str, ...]:
+        return gpus_of(keras_engine())
+
+    def float32_inside(self, network: Network, versions: Mapping[str, str]) -> str:
+        on_jax = engine_with_float32(versions) == "jax"
+        return TANH_IN_FLOAT32 if on_jax and "tanh" in network.activations else ""
+
     def trace_one(
         self,
         x: Array,
@@ -135,7 +158,7 @@ class KerasBackend(Backend):
         load("keras")
         from backends.keras_stack import keras_defaults, stock_path
 
-        with keras_defaults(training.dtype):
+        with keras_defaults(training.dtype, training.device):
             return stock_path(x, y, network, training, eta, lmbd, plan)
 
     def train(
@@ -145,7 +168,7 @@ class KerasBackend(Backend):
         from backends.keras_stack import keras_defaults, stack_for
 
         streams, per_group = cells.layout()
-        with keras_defaults(training.dtype):
+        with keras_defaults(training.dtype, training.device):
             stack = stack_for(network, training, len(streams), per_group)
             path = TrainingPath(x, y, network, training, plan)
             return stack.train(x, y, cells, plan.select(streams), path)

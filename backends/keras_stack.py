@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from backends.early_stopping import TrainingPath
 from backends.formulas import LEAKY_SLOPE, eta_factors
-from backends.frameworks import load, tensorflow_defaults
+from backends.frameworks import load, on_device, tensorflow_defaults
 from backends.network import Array, Cells, Fit, Network, Training, Weights
 from backends.padding import cost_weights, penalty_factors, rectangle
 from backends.plan import Plan
@@ -463,14 +463,26 @@ def _on_tensorflow() -> bool:
 
 
 @contextmanager
-def keras_defaults(dtype: str) -> Iterator[None]:
-    """Keras and its engine as they are by default, in this dtype, whatever the process has set.
+def _engine_defaults(device: str) -> Iterator[None]:
+    engine = keras.config.backend()
+    if engine == "tensorflow":
+        with tensorflow_defaults(device):
+            yield
+        return
+    on_torch = keras.device("cpu" if device == "cpu" else "gpu:0")
+    with np.errstate(all="ignore"), on_device("jax", device) if engine == "jax" else on_torch:
+        yield
+
+
+@contextmanager
+def keras_defaults(dtype: str, device: str = "cpu") -> Iterator[None]:
+    """Keras and its engine as they are by default, in this dtype, on a device, whatever the process has set.
 
     Keras casts losses to its global floatx, and a policy of mixed precision scales them. Afterwards all is
     as before.
     """
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
-    with tensorflow_defaults() if _on_tensorflow() else np.errstate(all="ignore"):
+    with _engine_defaults(device):
         keras.config.set_floatx(dtype)
         keras.config.set_dtype_policy(dtype)
         try:

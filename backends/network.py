@@ -27,6 +27,7 @@ from backends.settings import (
     check_setting,
 )
 from backends.settings import Activation as Activation
+from backends.settings import Device as Device
 from backends.settings import Monitor as Monitor
 from backends.settings import Optimizer as Optimizer
 from backends.settings import Schedule as Schedule
@@ -167,6 +168,8 @@ class Training:
     (:mod:`backends.early_stopping`); ``training``, scikit-learn's own rule, the mean objective of an epoch's
     minibatches, which for more than that many was not.
 
+    ``device``: the processor, or the first GPU that the library sees.
+
     ValueError for a value outside :data:`backends.settings.RANGES` and :data:`backends.settings.CHOICES`;
     what optimisers there are is for a backend to say.
     """
@@ -193,6 +196,8 @@ class Training:
     monitor: Monitor = "validation"
     tol: float = 0.0
 
+    device: Device = "cpu"
+
     def __post_init__(self) -> None:
         for name in ("momentum", "beta_1", "beta_2", "epsilon", "rho", "penalty_factor", "tol"):
             check_setting(name, getattr(self, name))
@@ -207,6 +212,7 @@ class Training:
             "monitor",
         ):
             check_setting(name, getattr(self, name))
+        check_setting("device", self.device)
         if self.patience is not None:
             check_setting("patience", self.patience)
         check_nesterov(self.nesterov, self.momentum)

@@ -50,7 +50,7 @@ class NumPyBackend(Backend):
     library = "numpy"
     stacks = True
     optimizers = OPTIMIZERS
-    heeds = tuple(option for option in OPTIONS if option != "monitor")
+    heeds = tuple(option for option in OPTIONS if option not in ("monitor", "device"))
     conventions: ClassVar[tuple[Convention, ...]] = (
         Convention("penalty", "gradient += lmbd * W", "written out here, nothing to translate"),
         Convention("cost of a minibatch", "mean over the samples", "the notes' own class: sum"),

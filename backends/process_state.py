@@ -29,6 +29,13 @@ _SETTINGS = (
     ("tensorflow", "config.functions_run_eagerly", "config.run_functions_eagerly"),
     ("torch", "get_default_dtype", "set_default_dtype"),
     ("torch", "get_num_threads", "set_num_threads"),
+    # whether float32 may be TF32 on a GPU, or bfloat16 on some processors
+    ("torch", "get_float32_matmul_precision", "set_float32_matmul_precision"),
+    (
+        "tensorflow",
+        "config.experimental.tensor_float_32_execution_enabled",
+        "config.experimental.enable_tensor_float_32_execution",
+    ),
 )
 
 

@@ -19,6 +19,7 @@ Schedule = Literal["constant", "inverse", "step"]
 Monitor = Literal["validation", "training"]
 Minibatches = Literal["permutation", "reshuffle", "independent"]
 InitialWeights = Literal["glorot_uniform", "he_normal", "normal", "truncated_normal"]
+Device = Literal["cpu", "gpu"]
 InitialBias = float | Literal["as_weights"]
 
 _SHORT_LIST = 12  # names that are listed although the one that was meant is known
@@ -81,6 +82,7 @@ CHOICES = {
     "cost": ("mean", "sum"),
     "penalised": ("all", "hidden"),
     "monitor": get_args(Monitor),
+    "device": get_args(Device),
 }
 
 
@@ -103,6 +105,7 @@ NAMES_ELSEWHERE = {
         "nesterov": "nesterovs_momentum use_nesterov",
         "patience": "n_iter_no_change early_stopping",
         "dtype": "precision floatx",
+        "device": "accelerator",
         "seed": "random_state random_seed rng",
         "repeats": "runs n_runs n_repeats num_repeats repetitions trials",
         "folds": "cv n_splits n_folds kfold k_folds",

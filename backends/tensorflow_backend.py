@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from backends.base import OPTIONS, Backend, Convention
 from backends.early_stopping import STOPPING, TrainingPath
 from backends.formulas import LEAKY_SLOPE, eta_factors
-from backends.frameworks import load, tensorflow_defaults
+from backends.frameworks import gpus_of, load, tensorflow_defaults
 from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
 from backends.padding import cost_weights, penalty_factors, rectangle
 from backends.plan import Plan
@@ -85,6 +85,9 @@ class TensorFlowBackend(Backend):
         Convention("stopping", STOPPING, "left to the programmer"),
     )
 
+    def gpus(self) -> tuple[str, ...]:
+        return gpus_of("tensorflow")
+
     def trace_one(
         self,
         x: Array,
@@ -96,7 +99,7 @@ class TensorFlowBackend(Backend):
         plan: Plan,
     ) -> list[tuple[Sequence[Array], Sequence[Array]]]:
         """As TensorFlow's guides write it: variables, a tape, a compiled step, a loop in Python."""
-        with tensorflow_defaults() as tf:
+        with tensorflow_defaults(training.device) as tf:
             program = _Program(tf, network, training)
             program.start(*plan.start(), eta, lmbd)
             labels = y.astype(np.int32 if network.classes else training.dtype)
@@ -112,7 +115,7 @@ class TensorFlowBackend(Backend):
     def train(
         self, x: Array, y: NDArray, network: Network, training: Training, cells: Cells, plan: Plan
     ) -> Fit:
-        with tensorflow_defaults() as tf:
+        with tensorflow_defaults(training.device) as tf:
             streams, per_group = cells.layout()
             stack = _stack(network, training, len(streams), per_group, plan.batch_size)
             stack.start(cells, plan, streams)

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from backends.base import OPTIONS, Backend, Convention
 from backends.early_stopping import STOPPING, TrainingPath
 from backends.formulas import LEAKY_SLOPE, eta_factors
-from backends.frameworks import load
+from backends.frameworks import gpus_of, load
 from backends.network import OPTIMIZERS, Array, Cells, Fit, Network, Training, Weights
 from backends.plan import Plan
+
+_PLACES = {"cpu": "cpu", "gpu": "cuda"}  # what PyTorch calls them, AMD's among the latter
 
 
 class TorchBackend(Backend):
@@ -81,6 +83,9 @@ class TorchBackend(Backend):
         Convention("stopping", STOPPING, "left to the programmer"),
     )
 
+    def gpus(self) -> tuple[str, ...]:
+        return gpus_of("torch")
+
     def trace_one(
         self,
         x: Array,
@@ -93,7 +98,7 @@ class TorchBackend(Backend):
     ) -> list[tuple[Sequence[Array], Sequence[Array]]]:
         """As PyTorch's tutorials write it: a Sequential, an optimiser, a loop."""
         torch = load("torch")
-        model = _sequential(torch, network, training.dtype)
+        model = _sequential(torch, network, training.dtype).to(_PLACES[training.device])
         linear = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
         with torch.no_grad():
             for layer, W, b in zip(linear, *plan.start(), strict=True):
@@ -102,7 +107,7 @@ class TorchBackend(Backend):
         groups: list[dict[str, Any]] = [{"params": [layer.weight]} for layer in linear]
         groups.append({"params": [layer.bias for layer in linear], "weight_decay": 0.0})
         optimizer = _optimizer(torch, training, groups, eta)
-        inputs, labels = _tensors(torch, x, y, network)
+        inputs, labels = _tensors(torch, x, y, network, training.device)
         path: list[tuple[Sequence[Array], Sequence[Array]]] = []
         schedule = eta_factors(replace(training, optimizer="sgd"), plan)
         for first, last in plan.segments():
@@ -125,8 +130,8 @@ class TorchBackend(Backend):
                 optimizer.step()
             path.append(
                 (
-                    [layer.weight.detach().numpy().T.copy() for layer in linear],
-                    [layer.bias.detach().numpy().copy() for layer in linear],
+                    [layer.weight.detach().cpu().numpy().T.copy() for layer in linear],
+                    [layer.bias.detach().cpu().numpy().copy() for layer in linear],
                 )
             )
         return path
@@ -138,8 +143,8 @@ class TorchBackend(Backend):
         streams, per_group = cells.layout()
         stack = _Stack(torch, network, training, cells, (len(streams), per_group))
         stack.start(plan.initial[streams])
-        order = torch.from_numpy(plan.order[streams].astype(np.int64))
-        inputs, labels = _tensors(torch, x, y, network)
+        order = torch.from_numpy(plan.order[streams].astype(np.int64)).to(_PLACES[training.device])
+        inputs, labels = _tensors(torch, x, y, network, training.device)
         bounds, factors = plan.bounds.tolist(), eta_factors(training, plan)
         path = TrainingPath(x, y, network, training, plan)
         for first, last in path.segments():
@@ -176,8 +181,9 @@ class _Stack:
         shape: tuple[int, int],
     ) -> None:
         self.torch, self.network, self.training, self.shape = torch, network, training, shape
+        self.place = _PLACES[training.device]
         self.eta, self.lmbd = (
-            torch.from_numpy(values.reshape(*shape, 1, 1).astype(training.dtype))
+            torch.from_numpy(values.reshape(*shape, 1, 1).astype(training.dtype)).to(self.place)
             for values in (cells.eta, cells.lmbd)
         )
 
@@ -188,7 +194,7 @@ class _Stack:
         def spread(tensor: Array) -> Any:
             shape = (groups, per_group, *tensor.shape[1:])
             one = torch.from_numpy(np.broadcast_to(tensor[:, None], shape).copy())
-            return one.requires_grad_()
+            return one.to(self.place).requires_grad_()
 
         self.W = [spread(W.swapaxes(1, 2)) for W in initial.W]
         self.b = [spread(b) for b in initial.b]
@@ -251,8 +257,8 @@ class _Stack:
 
     def weights(self) -> Weights:
         return Weights(
-            tuple(self._cells(W.detach().numpy().swapaxes(2, 3)) for W in self.W),
-            tuple(self._cells(b.detach().numpy()) for b in self.b),
+            tuple(self._cells(W.detach().cpu().numpy().swapaxes(2, 3)) for W in self.W),
+            tuple(self._cells(b.detach().cpu().numpy()) for b in self.b),
         )
 
     def _cells(self, tensor: Array) -> Array:
@@ -304,10 +310,11 @@ def _set_rate(optimizer: Any, eta: float) -> None:
         group["lr"] = eta
 
 
-def _tensors(torch: Any, x: Array, y: NDArray, network: Network) -> tuple[Any, Any]:
-    """Inputs and labels as tensors; labels as the cost wants them."""
+def _tensors(torch: Any, x: Array, y: NDArray, network: Network, device: str) -> tuple[Any, Any]:
+    """Inputs and labels as tensors on a device; labels as the cost wants them."""
     target = np.int64 if network.output == "softmax" else x.dtype
-    return torch.from_numpy(np.array(x)), torch.from_numpy(y.astype(target))
+    inputs, labels = torch.from_numpy(np.array(x)), torch.from_numpy(y.astype(target))
+    return inputs.to(_PLACES[device]), labels.to(_PLACES[device])
 
 
 def _forward(torch: Any, x: Any, network: Network, W: Sequence[Any], b: Sequence[Any]) -> Any:

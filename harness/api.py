@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from harness.document.attempt import attempt, attempt_sections
 from harness.document.section import Section
@@ -19,6 +19,7 @@ from harness.recordings.held_model import hold
 from harness.report.anonymous import anonymous_result
 from harness.report.notebook_views import VIEWS
 from harness.report.report import report_sections, write_results
+from harness.report.run_tally import notebook_line
 from harness.results.result import Result, load_result
 from harness.results.run_folder import RunFolder
 from harness.roundoff.disputed_cells import add_disputes
@@ -55,7 +56,7 @@ def run(
     execution: Execution | None = None,
     *,
     backends: Sequence[str] | str | None = None,
-    progress: Progress | None = None,
+    progress: Progress | Literal[False] | None = None,
     finish: Callable[[Result], None] = lambda result: None,
 ) -> Result:
     """Run an experiment, or finish one that was interrupted; the result, also on disk.
@@ -63,7 +64,8 @@ def run(
     ``backends`` take the place of the experiment's. Without ``execution`` units run one after the other in
     this process and results land in ``results/``. Cells that are not labelled alike are looked at again
     (:mod:`harness.roundoff`), and where round-off does not account for that, followed to step and tensor.
-    ``finish`` is called with the result while the folder is still this run's alone. Raises
+    ``finish`` is called with the result while the folder is still this run's alone. ``progress`` is told how
+    it goes: by default, in a notebook, a line that changes; False says nothing. Raises
     :class:`~harness.errors.InputError` for what cannot be run, before anything is written;
     KeyboardInterrupt leaves all finished units in the folder.
     """
@@ -82,7 +84,15 @@ def run(
             return result
         return looked
 
-    return train_and_save(work, execution, progress=progress, add=add, finish=finish)
+    teller = _teller(progress, execution)
+    return train_and_save(work, execution, progress=teller, add=add, finish=finish)
+
+
+def _teller(progress: Progress | Literal[False] | None, execution: Execution) -> Progress | None:
+    """Who is told how a run goes: somebody given, nobody, or the line of a notebook."""
+    if progress is None:
+        return notebook_line(execution.jobs if execution.executor != "serial" else 1)
+    return progress or None
 
 
 def run_study(
@@ -91,7 +101,7 @@ def run_study(
     execution: Execution | None = None,
     *,
     zipped: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | Literal[False] | None = None,
 ) -> StudyResult:
     """Run a grid at every point of outer axes, or finish that; the tables of all points, also on disk.
 
@@ -102,7 +112,7 @@ def run_study(
     execution = execution or Execution(executor="serial")
     prepare_executor(execution.executor)
     plan = plan_study(Study.of(settings, over, zipped=zipped))
-    return train_study(plan, execution, progress=progress)
+    return train_study(plan, execution, progress=_teller(progress, execution))
 
 
 def _follow(experiment: Experiment, repeat: int, cells: Sequence[int]) -> str:

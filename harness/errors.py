@@ -21,6 +21,10 @@ class InputError(ValueError):
     """A fault in what the user asked for; the command line prints it on one line and exits with 2."""
 
 
+class Unfinished(Exception):
+    """Work that cannot go on, by no fault of input or backend; the command line says so and exits with 3."""
+
+
 def unknown(what: str, found: str, allowed: Iterable[str], meant: str | None = None) -> InputError:
     """The error for a name that is not among the allowed ones, with the nearest right spelling.
 

@@ -25,12 +25,13 @@ from harness.errors import InputError
 from harness.executors.by_name import check_executor, executor
 from harness.executors.job import Job
 from harness.executors.shared_data import shared
-from harness.experiment.chosen_backends import resolve
+from harness.experiment.chosen_backends import require_gpus, resolve
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.experiment.recipe import Recipe
-from harness.results.file_names import folder_name
-from harness.results.manifest import begin_manifest, now, sealed
+from harness.results.file_names import data_name, folder_name
+from harness.results.kept_weights import WEIGHTS
+from harness.results.manifest import begin_manifest, gpu_notes, now, sealed
 from harness.results.parts import Parts
 from harness.results.result import CELL, KEY, Result
 from harness.results.run_folder import (
@@ -42,7 +43,7 @@ from harness.results.run_folder import (
     parquet_frame,
 )
 from harness.training.contract import BackendFault, guarded_backend
-from harness.training.evaluate import PARTS
+from harness.training.evaluate import CERTAINTY, PARTS
 from harness.training.run_unit import without_result
 from harness.training.scores import score_names
 from harness.training.status import SETTLED, TRAINED, Status
@@ -72,7 +73,7 @@ class Work:
 
     ``backends`` are those that are here; ``units`` what is to be trained; ``reasons`` says why backends
     have no units, as (status, reason); ``done`` are the units taken over from before, with the times at
-    which they were finished.
+    which they were finished. ``gpus``: what each backend sees that is to train on one.
     """
 
     experiment: Experiment
@@ -81,6 +82,7 @@ class Work:
     units: tuple[Unit, ...]
     reasons: dict[str, tuple[Status, str]]
     done: Mapping[Unit, str] = field(default_factory=dict)
+    gpus: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def networks(self) -> int:
@@ -179,6 +181,7 @@ def _cut_work(
     split = split_rows(dataset, experiment)
     samples, inputs = len(split.train), inputs_of(dataset, split, experiment)
     units: list[Unit] = []
+    gpus: dict[str, tuple[str, ...]] = {}
     reasons = {name: (Status.UNAVAILABLE, reason) for name, reason in missing.items()}
     for name, backend in backends.items():
         network = experiment.network(name, inputs, len(dataset.classes))
@@ -191,8 +194,9 @@ def _cut_work(
         if reason:
             reasons[name] = (Status.UNSUPPORTED, reason)
             continue
+        gpus |= require_gpus(experiment, {name: backend})
         units += cut_units(experiment, name, backend, network, samples, bounds)
-    return Work(experiment, dataset, backends, tuple(units), reasons)
+    return Work(experiment, dataset, backends, tuple(units), reasons, gpus=gpus)
 
 
 def train_and_save(
@@ -281,7 +285,7 @@ def records_kept(
             return None
     except (OSError, InputError, *DAMAGE):
         return None
-    if not _parts(work, folder, around).complete:
+    if not _parts(work, folder, around, execution.keep_weights).complete:
         return None
     return parquet_frame(content)[0]
 
@@ -313,7 +317,10 @@ def open_run(
         about = [work.dataset.source, f"SHA-256 {work.dataset.sha256}", *work.dataset.decisions]
         data_lines = [f"data: {line}" for line in about]
         written = {"experiment.toml": folder.write_experiment(work.experiment, data_lines)}
-        parts = _parts(work, folder, around)
+        if execution.keep_weights:
+            units = tuple(replace(unit, keep_weights=True) for unit in work.units)
+            work = replace(work, units=units)
+        parts = _parts(work, folder, around, execution.keep_weights)
         before = parts.finished()
         work = replace(work, done={unit: outcome.finished for unit, outcome in before.items()})
         changes = _changes(work, parts)
@@ -332,6 +339,8 @@ def save_run(
     manifest = _manifest(work, run.execution, outcomes, run.created)
     manifest["directory"] = _started_in(folder)
     manifest["trained_again"] = run.changes
+    if networks := run.parts.weights():
+        manifest[WEIGHTS] = networks
     manifest["stale_parts_removed"] = _remove_stale(run.parts, tables["records"])
     manifest["wall_seconds"] = _wall_seconds(work, run.manifest, run.begun)
     written = dict(run.written)
@@ -374,8 +383,7 @@ def address_of(experiment: Experiment, execution: Execution) -> str:
     """The run folder's address; the name must stay inside ``output``."""
     name = execution.name
     if name is None:
-        data = experiment.dataset.replace(":", "-").rsplit("/", 1)[-1].rsplit(".", 1)[0]
-        name = f"{data}-{experiment.preset}-{experiment.digest()[:8]}"
+        name = f"{data_name(experiment.dataset)}-{experiment.preset}-{experiment.digest()[:8]}"
     folder_name("name", name)
     return f"{execution.output.rstrip('/')}/{name}" if execution.output != "/" else f"/{name}"
 
@@ -424,12 +432,14 @@ def _check_folder(folder: RunFolder, work: Work, execution: Execution) -> None:
         )
 
 
-def _parts(work: Work, folder: RunFolder, around: Mapping[str, dict[str, str]]) -> Parts:
+def _parts(
+    work: Work, folder: RunFolder, around: Mapping[str, dict[str, str]], keep_weights: bool
+) -> Parts:
     """The folder's parts, each unit's named by the digest of what it depends on here and now."""
     around = {name: around[work.experiment.place(name)] for name in work.backends}
     data = work.dataset.sha256
     digests = {u: unit_digest(u, work.experiment, data, around[u.backend]) for u in work.units}
-    return Parts(folder, work.experiment, work.dataset, digests, around)
+    return Parts(folder, work.experiment, work.dataset, digests, around, keep_weights)
 
 
 def _changes(work: Work, parts: Parts) -> dict[str, list[str]]:
@@ -459,6 +469,8 @@ def carry_out(
         if run.work.missing
     }
     chatter = log or (folder.path("workers.log") if folder.local else None)
+    for note in dict.fromkeys(note for run in runs for note in gpu_notes(run.work.gpus)):
+        _log.warning(note)
     stream = executor(execution.executor)(Job(units, given, execution, chatter))
     try:
         for outcome in stream:
@@ -496,7 +508,7 @@ def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.Da
     rows = rows.reindex(columns=[*rows.columns, *(c for c in measured if c not in rows)])
     tables = {
         "records": rows[[*KEY, "status", "reason", *measured, *stops, "seconds"]],
-        "predictions": rows[[*KEY, "predicted"]],
+        "predictions": rows[[*KEY, "predicted", *(name for name in CERTAINTY if name in rows)]],
         "curves": _curves(rows),
         "targets": _targets(work),
     }
@@ -545,6 +557,7 @@ def _manifest(
         dataset=work.dataset,
         split=split_rows(work.dataset, work.experiment),
         backends=work.backends,
+        gpus=work.gpus,
         missing={n: why for n, (status, why) in work.reasons.items() if n not in work.backends},
         created=created,
     )

@@ -158,3 +158,4 @@ def test_stacks_are_measured_beside_jax_by_hand_and_elsewhere(measured):
     assert what["numpy: all cells elsewhere over here"] == row["elsewhere"] / row["stack"]
     if PEER not in measured["skipped"]:
         assert what[f"numpy: all cells over {PEER}"] > 0
+        assert what[f"numpy: all cells, hidden layers (100, 50) over {PEER}"] > 0

@@ -26,6 +26,7 @@ from harness.check.decisive_tests import (
     planned_looks,
     quantities,
 )
+from harness.check.findings import Finding
 from harness.check.formats import check_json, check_junit, check_markdown, github_annotations
 from harness.check.learning_curves import curve_words, few_cells
 from harness.check.power_table import chances, power_section
@@ -40,6 +41,7 @@ from harness.experiment.experiment import experiment_from
 from harness.results.run_folder import RunFolder
 from harness.roundoff.stable_cells import stability
 from harness.runner import plan_work
+from harness.study.checks import checks_section
 
 DIGITS = {
     "backends": ["numpy", "sklearn"],
@@ -652,11 +654,41 @@ def test_a_screen_of_80_columns_holds_the_worst_verdict(saved):
     records = result.records.assign(test_accuracy=result.records["test_accuracy"] - noise)
     records["test_loss"] *= 1.2
     verdict = judge_run(held, dataclasses.replace(result, records=records))
-    out = Console(width=80, file=io.StringIO())
-    show_section(check_section(verdict), out)
-    lines = out.file.getvalue().splitlines()
-    assert lines[0].startswith(verdict.outcome)
+    worst = dataclasses.replace(
+        verdict,
+        primaries=tuple(
+            dataclasses.replace(p, now=p.now - k / 1000)
+            for p in verdict.primaries
+            for k in range(9)
+        ),
+        failures=tuple(Finding("missing", f"keras, cell {k}", "did not run") for k in range(9)),
+    )
+    for one in (verdict, worst):
+        lines = screen(check_section(one, short=True))
+        assert lines[0].startswith(one.outcome)
+        assert len(lines) <= 40
+    assert any("FAIL 7 more" in line for line in lines)
+    assert any("more: --json has all" in line for line in lines)
+    told = check_json(worst)  # and has it
+    assert len(told["failures"]) == 9
+    assert len(told["primaries"]) == len(worst.primaries)
+    lines = screen(checks_section({f"{k:03}-tanh": verdict for k in range(60)}, 0.01))
+    assert "of 60 points" in lines[0]
     assert len(lines) <= 40
+
+
+def screen(section):
+    """The lines that a terminal of 80 columns has for a section."""
+    out = Console(width=80, file=io.StringIO())
+    show_section(section, out, rest="--json has all")
+    return out.file.getvalue().splitlines()
+
+
+def test_what_has_no_number_is_not_said_to_be_close_to_the_margin(saved):
+    held, result = saved
+    verdict = judge_run(held, lost(result, "numpy", "failed", lambda own: own["repeat"] == 0))
+    assert any("no number in some repeats" in line for line in check_points(verdict))
+    assert not any("too close" in line for line in check_points(verdict))
 
 
 def test_what_is_equal_is_said_once_and_of_which_repeats(saved):

@@ -1,22 +1,28 @@
 """Two sides are equivalent, different or undecided, cell by cell, and nothing is claimed in vain."""
 
 import dataclasses
+import io
 import json
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
 import typer
+from rich.console import Console
 
 from harness.api import run
+from harness.cli.sections import show_section
 from harness.compare.comparison import compare
 from harness.compare.formats import comparison_json, write_comparison
 from harness.compare.section import (
     comparison_headline,
     comparison_section,
+    comparison_summary,
     difference_words,
     method_words,
     notable_cells,
+    pair_names,
     pair_words,
 )
 from harness.document.canvas import style
@@ -304,6 +310,39 @@ def test_the_command_prints_the_answer_and_exits_with_it(iris, tmp_path, capsys)
     with pytest.raises(typer.Exit):
         command(iris.address, output=str(tmp_path), chaos=False, json=True)
     assert json.loads(capsys.readouterr().out)["outcome"] == "equivalent"
+
+
+def test_a_large_comparison_fits_on_a_screen_and_says_what_is_equal_once(iris):
+    noise = np.random.default_rng(0).normal(0.02, 0.02, 24)
+    small = compare(with_scores(iris, "sklearn", lambda own: own["test_accuracy"] - noise))
+    pairs = list(combinations(("numpy", "sklearn", "tensorflow", "keras", "mine"), 2))
+
+    def large(scale):
+        frames = [
+            small.cells.assign(
+                left=left,
+                right=right,
+                eta=small.cells["eta"] / 10.0**k,
+                difference=small.cells["difference"] * (1 + scale * place),
+            )
+            for place, (left, right) in enumerate(pairs)
+            for k in range(8)
+        ]
+        return dataclasses.replace(small, cells=pd.concat(frames, ignore_index=True))
+
+    for comparison in (large(0), large(0.1)):
+        out = Console(width=80, file=io.StringIO())
+        show_section(comparison_summary(comparison), out, rest="in compare.md")
+        lines = out.file.getvalue().splitlines()
+        assert len(lines) <= 40
+        assert comparison_headline(comparison).startswith(lines[0].strip().rstrip("."))
+        assert any("more: in compare.csv" in line for line in lines)
+    (cells,) = comparison_summary(large(0)).tables
+    open_ = len(notable_cells(large(0)))
+    assert len(cells.frame) == open_ // len(pairs)  # what is equal in all pairs shares a row
+    assert "numpy, sklearn − tensorflow" in pair_names([pairs[1], pairs[4]])
+    page = next(t for t in comparison_section(large(0.1)).tables if "open" in t.caption)
+    assert f"({open_ - len(page.frame)} more in compare.csv)" in page.caption
 
 
 def test_the_cell_that_differs_most_is_one_of_those_counted(iris):

@@ -13,14 +13,17 @@ import pytest
 from faults import Plain, StaleBatch, Summed, Unpredictable
 
 from backends.base import Backend
-from backends.testing import Conformance, conformance, run_check
+from backends.registry import find
+from backends.testing import ROUNDED, Conformance, conformance, run_check
 from backends.testing.checks import (
     every_activation_follows_the_reference,
     every_optimizer_follows_the_reference,
+    minibatches_may_be_of_one_sample,
     other_objectives_are_trained_or_refused,
     training_is_a_pure_function,
     what_cannot_be_done_is_said,
 )
+from backends.testing.problem import network_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -88,6 +91,46 @@ def test_a_backend_that_takes_what_it_does_not_know_fails():
     assert run_check(Plain(), what_cannot_be_done_is_said).verdict == "passed"
 
 
+class SingleTanh(Plain):
+    """A library whose tanh is in float32, which its backend declares."""
+
+    def activate(self, z, layer):
+        a = super().activate(z, layer)
+        return a.astype("float32").astype(z.dtype) if self.network.activation == "tanh" else a
+
+    def float32_inside(self, network, versions):
+        return "tanh is computed in float32" if "tanh" in network.activations else ""
+
+
+def test_what_a_library_is_declared_to_compute_in_float32_passes_under_a_verdict_of_its_own():
+    outcome = run_check(SingleTanh(), every_activation_follows_the_reference)
+    assert (outcome.verdict, outcome.rounding) == (ROUNDED, "tanh is computed in float32")
+    assert 1e-12 < outcome.needed < 1e-6
+    assert run_check(SingleTanh(), minibatches_may_be_of_one_sample).verdict == ROUNDED
+    assert run_check(Plain(), minibatches_may_be_of_one_sample).verdict == "passed"
+
+
+def test_a_declared_rounding_excuses_neither_a_mistake_nor_another_network():
+    class Mistaken(SingleTanh, Summed):
+        pass
+
+    class InSigmoidToo(SingleTanh):
+        def activate(self, z, layer):
+            return super().activate(z, layer).astype("float32").astype(z.dtype)
+
+    for backend in (Mistaken(), InSigmoidToo()):
+        assert run_check(backend, every_activation_follows_the_reference).verdict == "failed"
+    undeclared = run_check(SingleTanh(), every_activation_follows_the_reference, rtol=1e-12)
+    assert undeclared.verdict == "failed"
+
+
+def test_keras_on_jax_declares_what_it_computes_in_float32():
+    backend = find("keras@jax")
+    assert backend.float32_inside(network_of(), backend.versions())
+    assert not backend.float32_inside(network_of(activation="relu"), backend.versions())
+    assert not find("numpy").float32_inside(network_of(), {})
+
+
 def test_what_a_backend_refuses_is_skipped_with_its_reason():
     outcome = run_check(Plain(), other_objectives_are_trained_or_refused)
     assert outcome.verdict == "skipped"
@@ -135,8 +178,6 @@ def test_the_readmes_backend_has_less_than_forty_lines():
 
 
 def test_the_readmes_backend_passes_every_check(newcomer):
-    from backends.registry import find
-
     backend = find(newcomer)
     assert isinstance(backend, Backend)
     outcomes = conformance(backend)

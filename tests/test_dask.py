@@ -10,12 +10,14 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
 from test_runner import FAULTY, SMALL
 
 from harness.api import run
+from harness.cli.main import run_command_line
 from harness.errors import InputError
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
@@ -25,7 +27,7 @@ pytest.importorskip("distributed")
 
 @pytest.fixture
 def cluster(tmp_path):
-    """A scheduler and two workers as processes on 127.0.0.1; gives address and worker processes."""
+    """A scheduler and two workers as processes on 127.0.0.1; gives address, worker processes, scheduler."""
     (tmp_path / "faulty.py").write_text(FAULTY)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -50,7 +52,7 @@ def cluster(tmp_path):
         start("dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
         for _ in range(2)
     ]
-    yield address, workers
+    yield address, workers, scheduler
     for process in (*workers, scheduler):
         process.kill()
         process.wait()
@@ -72,21 +74,53 @@ def test_a_cluster_gives_the_same_bytes_as_this_process(cluster, tmp_path):
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def test_a_worker_killed_mid_run_costs_nothing_but_time(cluster, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    address, workers = cluster
-    experiment = Experiment(dataset="iris", epochs=2, backends=("faulty:Slow",))
+SLOW = Experiment(dataset="iris", epochs=2, backends=("faulty:Slow",))
+
+
+@contextmanager
+def killed_after_the_first_part(process, tmp_path):
+    """Inside, a process of the cluster is killed once the run has kept something."""
     parts = tmp_path / "dask" / "parts"
 
-    def kill_one_after_the_first_part() -> None:
+    def kill() -> None:
         while not (parts.exists() and any(parts.iterdir())):
             time.sleep(0.01)
-        os.kill(workers[0].pid, signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL)
 
-    killer = threading.Thread(target=kill_one_after_the_first_part)
+    killer = threading.Thread(target=kill)
     killer.start()
-    result = run(experiment, on(address, tmp_path))
+    yield
     killer.join()
+
+
+def test_a_scheduler_killed_mid_run_is_one_line_and_the_rest_is_done_elsewhere(
+    cluster, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    address, _, scheduler = cluster
+    where = ("--output", str(tmp_path), "--name", "dask")
+    grid = ("--eta", "0.1,1", "--lmbd", "0.1,1", "--repeats", "6", "--epochs", "2")  # three units
+    asked = ("run", "--dataset", "iris", "--backend", "faulty:Slow", *grid, *where)
+    on_cluster = ("--executor", "dask", "--scheduler", address)
+    with killed_after_the_first_part(scheduler, tmp_path), pytest.raises(SystemExit) as ended:
+        run_command_line([*asked, *on_cluster])
+    assert ended.value.code == 3
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f"scheduler {address} was lost; what is finished is kept" in line
+    kept = {part: part.read_bytes() for part in (tmp_path / "dask" / "parts").iterdir()}
+    smaller = SLOW.model_copy(update={"eta": (0.1, 1.0), "lmbd": (0.1, 1.0), "repeats": 6})
+    result = run(smaller, Execution(executor="serial", output=str(tmp_path), name="dask"))
+    assert len(result.records) == 24
+    assert set(result.records["status"]) <= {"ok", "diverged"}
+    assert kept
+    assert all(part.read_bytes() == content for part, content in kept.items())
+
+
+def test_a_worker_killed_mid_run_costs_nothing_but_time(cluster, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    address, workers, _ = cluster
+    with killed_after_the_first_part(workers[0], tmp_path):
+        result = run(SLOW, on(address, tmp_path))
     assert workers[0].wait() == -signal.SIGKILL
     assert set(result.records["status"]) <= {"ok", "diverged"}
     assert len(result.records) == 49

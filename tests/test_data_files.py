@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import openml
 import pandas as pd
 import pytest
 
@@ -616,3 +617,39 @@ def test_one_word_among_numbers_is_refused_with_the_flag_that_reads_it(tmp_path)
         load_dataset(Experiment(dataset=str(tmp_path / "m.csv")))
     with pytest.raises(InputError, match="did you mean 'temp'"):
         load_dataset(Experiment(dataset=str(tmp_path / "m.csv"), missing_values="tmp=0"))
+
+
+def test_categories_and_gaps_of_openml_are_what_it_says(tmp_path, monkeypatch):
+    """From a stored answer; categories that are numbers are categories all the same."""
+    openml.store(tmp_path)
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    with pytest.raises(
+        InputError, match=r"2 missing in age \(first in row 2\), 2 missing in smoker"
+    ):
+        load_dataset(Experiment(dataset="openml:patients"))
+    experiment = Experiment(dataset="openml:patients", missing="impute")
+    dataset = load_dataset(experiment)
+    assert dataset.source == "OpenML patients, version 3"
+    assert dataset.classes == ("no", "yes")
+    assert dataset.y.tolist() == [0, 1, 1, 0, 1, 0, 0, 1]
+    assert dataset.features == ("age", "blood group", "ward", "smoker")  # no identifier, no remark
+    assert dataset.categories == ((), ("A", "AB", "B", "O"), ("1", "10", "2"), ("no", "yes"))
+    gap = np.nan
+    right = [
+        [34.5, gap, 71.0, 28.25, 55.0, gap, 49.0, 63.75],
+        [3, 1, 0, 3, 2, 0, 3, 1],
+        [1, 0, 2, 0, 1, 2, 0, 1],
+        [0, 1, gap, 0, 1, gap, 1, 1],
+    ]
+    np.testing.assert_array_equal(dataset.x.T, right)
+    x, _ = encoded(dataset, split_rows(dataset, experiment), experiment)
+    assert np.isfinite(x).all()
+
+
+def test_a_damaged_answer_of_openml_is_one_line(tmp_path, monkeypatch):
+    openml.store(tmp_path)
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    features = next(tmp_path.rglob("features/7.gz"))
+    features.write_bytes(gzip.compress(b'{"data_features": {"feature": [{"name": "age"}]}}'))
+    with pytest.raises(InputError, match="'openml:patients' could not be fetched"):
+        load_dataset(Experiment(dataset="openml:patients"))

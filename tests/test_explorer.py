@@ -181,10 +181,15 @@ def test_a_pointer_tells_a_cell_and_a_click_opens_it(visit, address):
     assert page.inner_text("#cell-title") == "Cell eta 0.01, lmbd 0"
 
 
-def test_a_link_opens_its_cell_with_the_samples_that_differ(visit, address):
+def test_a_link_opens_its_cell_with_the_samples_that_differ(visit, address, result):
     page = visit(f"{address}#cell=0.1,0.01")
     assert page.inner_text("#cell-title") == "Cell eta 0.1, lmbd 0.01"
     assert page.locator(".samples figure").count() >= 1
+    p = result.predictions
+    here = (p["backend"] == "numpy") & (p["eta"] == 0.1) & (p["lmbd"] == 0.01) & (p["repeat"] == 0)
+    sure = p[here]["probability"].iloc[0][0]
+    assert f"numpy {100 * float(f'{sure:.3g}'):.1f} % (+" in page.inner_text(".samples figure")
+    assert "The nearest miss is row" in page.inner_text(".part .note")
     page.click("summary:has-text('Confusion matrices')")
     assert page.locator(".confusion").count() == 3
     commands = page.inner_text(".commands")
@@ -436,7 +441,9 @@ def test_predictions_that_find_no_room_are_not_said_to_be_alike(
     visit, result, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(explorer_values, "_MOST_LABELS", 20)
+    monkeypatch.setattr(explorer_values, "_MOST_CERTAINTIES", -1)
     values = cell_values(Material((result,)))
+    assert not any(any(side["sure"]) for side in values["sides"])
     kept = [[cell for cell, own in enumerate(side["labels"]) if own] for side in values["sides"]]
     assert kept[0] != kept[1]
     assert any(

@@ -203,7 +203,13 @@ def test_an_anonymous_report_has_no_machine_and_no_folder(trained):
     manifest = trained.manifest | {
         "directory": secret,
         "git_commit": "c0ffee" * 6,
-        "machine": {"cpu": "Jane's own", "platform": "jane-laptop", "cores": 2},
+        "machine": {"cpu": "Jane's own", "platform": "jane-laptop", "cores": 2, "blas": "jane's"},
+        "environment": {"OPENBLAS_CORETYPE": "jane"},
+        "xla_flags": "--xla_dump_to=jane",
+        "backends": {
+            name: about | {"gpus": ["Jane's GPU"]}
+            for name, about in trained.manifest["backends"].items()
+        },
         "command": ["python", "-m", "harness", "run", "--dataset", f"{secret}/iris.csv"],
         "notes": [
             "read from /home/jane/lab/iris.csv and ../jane/x.csv; C:\\jane\\y.csv, ~jane/z.csv"
@@ -218,8 +224,11 @@ def test_an_anonymous_report_has_no_machine_and_no_folder(trained):
     hidden = anonymous_result(named)
     told = markdown(report_title([hidden]), report_content([named], anonymous=True))
     assert hidden.address == trained.name
+    shown = markdown(report_title([named]), report_content([named]))
     for word in ("jane", "Jane", "secret", "c0ffee"):
         assert word not in told
+    for word in ("jane's", "OPENBLAS_CORETYPE=jane", "--xla_dump_to=jane", "Jane's GPU"):
+        assert word in shown
     for kept in ("iris.csv", "x.csv", "y.csv", "z.csv"):
         assert kept in told
 

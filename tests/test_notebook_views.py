@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 import harness
 from harness import Execution, Experiment, load_result, run
 from harness.errors import InputError
+from harness.report.run_tally import notebook_line
 
 CELL = (0.1, 0.01)
 SETTINGS = {
@@ -35,6 +37,62 @@ def output(tmp_path_factory):
 def result(output):
     run(Experiment(**SETTINGS), Execution(executor="serial", output=output, name="iris"))
     return load_result(f"{output}/iris")
+
+
+def test_in_a_notebook_one_line_tells_how_a_run_goes(output, capsys):
+    shells = pytest.importorskip("IPython.core.interactiveshell")
+    display = pytest.importorskip("IPython.core.displaypub")
+    experiment = Experiment(**SETTINGS | {"backends": ("numpy",), "repeats": 1})
+    execution = Execution(executor="serial", output=output, name="told")
+    shell = shells.InteractiveShell.instance()
+    try:
+        shell.kernel = object()  # as the shell of a notebook has one
+        shell.display_pub = display.CapturingDisplayPublisher()
+        run(experiment, execution, progress=False)
+        assert shell.display_pub.outputs == []
+        run(experiment, execution.model_copy(update={"fresh": True}))
+        shown = shell.display_pub.outputs
+        assert [one["update"] for one in shown] == [False, *[True] * (len(shown) - 1)]
+        assert len({one["transient"]["display_id"] for one in shown}) == 1
+        told = [one["data"]["text/plain"] for one in shown]
+        assert told[0].startswith("0 of 6 networks · numpy 0/6")
+        assert told[-1].startswith("6 networks · trained in ")
+        assert told[-1].endswith(f" s · {output}/told")
+    finally:
+        shells.InteractiveShell.clear_instance()
+    assert capsys.readouterr().out == ""
+    assert notebook_line() is None
+
+
+def test_weights_that_were_kept_are_those_that_training_again_gives(result, output, caplog):
+    own = result.experiment.model_copy(update={"backends": ("numpy",)})
+    execution = Execution(executor="serial", output=output, name="kept")
+    assert "weights" not in run(own, execution).manifest
+    kept = run(
+        own, execution.model_copy(update={"keep_weights": True})
+    )  # trains again, for the weights
+    assert len(list(Path(kept.address, "parts").iterdir())) == len(kept.manifest["units"])
+    pd.testing.assert_frame_equal(kept.predictions, load_result(kept.address).predictions)
+    kept = run(own, execution)  # trains nothing, and the weights stay
+    assert kept.manifest["taken_over"]["units"] == len(kept.manifest["units"])
+    (file,) = Path(kept.address, "weights").iterdir()
+    with np.load(file) as members:
+        here = (members["eta"] == 0.1) & (members["lmbd"] == 0.01) & (members["repeat"] == 1)
+        ((W, b), *_) = kept.weights("numpy", *CELL, 1)
+        assert np.array_equal(members["W1"][here][0], W)
+        assert np.array_equal(members["b1"][here][0], b)
+    ((again, _), *_) = result.weights("numpy", *CELL, 1)
+    assert np.array_equal(W, again)
+    assert not caplog.records
+    pd.testing.assert_frame_equal(
+        kept.predict("numpy", *CELL, 1), result.predict("numpy", *CELL, 1)
+    )
+    file.write_bytes(file.read_bytes()[:-9])
+    assert np.array_equal(kept.weights("numpy", *CELL, 1)[0][0], W)
+    assert "is not used: its content is not what was written" in caplog.text
+    fresh = execution.model_copy(update={"fresh": True})
+    run(own, fresh)
+    assert not Path(kept.address, "weights").exists()
 
 
 def test_completion_offers_the_interface_and_no_more():
@@ -102,7 +160,12 @@ def test_networks_trained_again_label_as_in_the_run(result, backend, caplog):
         kept = names[result.predicted(backend, *CELL, repeat)]
         assert table["predicted"].tolist() == kept.tolist()
         assert table["target"].tolist() == names[result.target(repeat)].tolist()
-        np.testing.assert_allclose(table.filter(like="p(").sum(axis=1), 1, rtol=1e-5)
+        shares = np.sort(table.filter(like="p(").to_numpy(), axis=1)
+        np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+        p = result.predictions.set_index(["backend", "eta", "lmbd", "repeat"])
+        sure = p.loc[(backend, *CELL, repeat)]
+        np.testing.assert_allclose(sure["probability"], shares[:, -1], rtol=1e-3)
+        np.testing.assert_allclose(sure["lead"], shares[:, -1] - shares[:, -2], atol=1e-3)
     assert not caplog.records
 
 

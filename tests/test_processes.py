@@ -25,6 +25,7 @@ from harness.executors.by_name import prepare_executor
 from harness.experiment.execution import Execution
 from harness.parity.parity import parity
 from harness.parity.verdict import ParityOutcome
+from harness.results.result import load_result
 
 ROOT = Path(__file__).parents[1]
 # how many cases of each kind the suite tries; HARNESS_CAMPAIGN is a factor
@@ -107,10 +108,11 @@ def test_a_backend_leaves_the_process_as_it_was(tmp_path):
 
 def test_settings_of_a_loaded_framework_are_put_back():
     torch = pytest.importorskip("torch")
-    before = torch.get_default_dtype()
+    before = torch.get_default_dtype(), torch.get_float32_matmul_precision()
     with kept_process_state():
         torch.set_default_dtype(torch.float64)
-    assert torch.get_default_dtype() == before
+        torch.set_float32_matmul_precision("medium")
+    assert (torch.get_default_dtype(), torch.get_float32_matmul_precision()) == before
 
 
 def test_leaving_is_given_back_once_the_last_thread_is_done():
@@ -283,8 +285,17 @@ def test_an_interruption_that_python_swallows_comes_again():
 
 
 def test_nothing_is_needed_that_other_systems_lack(tmp_path):
-    """All modules are imported, and an experiment is run, without fork, resource, SIGKILL and their like."""
+    """All modules are imported, and an experiment is run, without fork, resource, SIGKILL and their like.
+
+    In the process itself, and by workers that are spawned without them.
+    """
     program = [sys.executable, str(ROOT / "tests" / "elsewhere_than_posix.py"), str(tmp_path)]
     ended = subprocess.run(program, capture_output=True, text=True, cwd=ROOT)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "workers without all that: 2" in ended.stdout
+    assert "in this process: ok data, such as these-fair-" in ended.stdout
     assert (tmp_path / "a run" / "report.html").exists()
+    records = load_result(str(tmp_path / "a run")).records
+    assert set(records["status"]) == {"ok"}
+    names = [path.name for path in (tmp_path / "a run").rglob("*")]
+    assert not [name for name in names if set(name) & set('<>:"\\|?*')]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
-from harness.cli.progress import Steps, duration
+from harness.cli.progress import Steps
+from harness.cli.sections import show_section
 from harness.cli.tables import show_table
 from harness.cli.waiting import waiting_words
+from harness.document.section import Section, Table
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
+from harness.report.run_tally import duration
 from harness.report.run_warnings import learnt_nothing
 from harness.results.result import Result
 from harness.runner import plan_work, train_and_save
@@ -79,3 +83,28 @@ def test_a_backend_that_learnt_nothing_is_told_what_to_try(tmp_path):
     assert "try more epochs" in words
     scaled = {"dataset": "wine", "scale": "standard", "eta": "1", "batch_size": 10}
     assert learnt_nothing(small_run(tmp_path, **scaled)) == []
+
+
+def test_a_section_is_cut_to_one_screen_and_says_what_has_the_rest():
+    words = ["word " * 30, "method " * 40]
+    numbers = pd.DataFrame({"cell": [f"eta {k}, lmbd 1" for k in range(300)], "score": range(300)})
+    tables = [Table(numbers, "Cells", file="cells.csv"), Table(numbers, "Chosen")]
+    section = Section("Large", words, points=["point " * 50] * 20, tables=tables)
+    screen = io.StringIO()
+    show_section(section, Console(file=screen, width=80), rest="in page.md")
+    lines = screen.getvalue().splitlines()
+    assert len(lines) <= 38
+    assert lines[0].startswith("word")
+    assert "method" in lines[-1]
+    left = [line for line in lines if "more:" in line]
+    assert [line.rsplit(": ", 1)[1] for line in left] == [
+        "in page.md",
+        "in cells.csv",
+        "in page.md",
+    ]
+    shown = sum("eta" in line for line in lines)
+    assert sum(int(line.split()[1]) for line in left[1:]) + shown == 600
+    small = Section("Small", ["Yes."], tables=[Table(numbers.head(3), "Cells")])
+    screen = io.StringIO()
+    show_section(small, Console(file=screen, width=80), rest="in page.md")
+    assert "more" not in screen.getvalue()

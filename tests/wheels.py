@@ -27,7 +27,7 @@ SYSTEMS = {
 }
 OLDER = ("manylinux2014", "manylinux_2_17")  # which newer systems of Linux run too
 PLATFORMS = {"Linux": "linux", "Windows": "win32", "Darwin": "darwin"}
-PYTHONS = ("3.14", "3.12")
+PYTHONS = ("3.14", "3.13", "3.12")
 
 
 def requirements(lines: list[str], python: str, system: str, processor: str) -> list[str]:

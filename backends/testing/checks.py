@@ -14,19 +14,26 @@ from typing import Literal
 import numpy as np
 
 from backends.base import OPTIONS, Backend
+from backends.distance import Tolerance
 from backends.formulas import predict
 from backends.network import ACTIVATIONS, Activation, Cells, Network, Training
 from backends.numpy_backend import NumPyBackend
+from backends.plan import Plan
 from backends.testing.problem import GRID, SAMPLES, Problem, network_of, problem
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One comparison: what, the largest relative error, and how large it may be."""
+    """One comparison: what, the largest relative error, and how large it may be.
+
+    ``in_float32``: how large it may be where the library computes in float32 what ``rounding`` says.
+    """
 
     what: str
     error: float
     allowed: float
+    in_float32: float = 0.0
+    rounding: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ ASKED: dict[str, Training] = {
     "penalised": Training(penalised="hidden"),
     "patience": Training(patience=3),
     "monitor": Training(patience=3, monitor="training"),
+    "device": Training(device="gpu"),
 }
 
 
@@ -80,8 +88,16 @@ def _compared(
         return
     task = problem(network, training)
     drawn = task.plan(**plan)  # type: ignore[arg-type]
-    rounding = _ROUNDING.get(training.optimizer, 1.0) if training.dtype == "float32" else 1.0
-    yield Compared(what, task.error(backend, drawn, cells), rounding * task.allowed(drawn))
+    yield _weighed(what, task.error(backend, drawn, cells), backend, task, drawn)
+
+
+def _weighed(what: str, error: float, backend: Backend, task: Problem, plan: Plan) -> Compared:
+    """An error of trained weights beside the tolerance, and float32's where the backend declares that."""
+    single = Tolerance("float32").at(plan.steps) * _ROUNDING.get(task.training.optimizer, 1.0)
+    if task.training.dtype == "float32":
+        return Compared(what, error, single)
+    rounding = backend.float32_inside(task.network, backend.versions())
+    return Compared(what, error, task.allowed(plan), single, rounding)
 
 
 def on_plain_problem(
@@ -215,7 +231,7 @@ def each_cell_may_stop_by_the_validation_part(backend: Backend) -> Checked:
     assert tuple(fit.steps) == expected.steps, f"stopped after {fit.steps}, not {expected.steps}"
     for step, own, right in zip(plan.checkpoints, fit.path, expected.path, strict=True):
         apart = task.apart(own, right, plan, GRID)
-        yield Compared(f"after {step} steps", apart, task.allowed(plan))
+        yield _weighed(f"after {step} steps", apart, backend, task, plan)
 
 
 @on_plain_problem("float64")
@@ -240,7 +256,7 @@ def cells_are_trained_each_for_itself(backend: Backend, task: Problem) -> Checke
         index = np.array([cell])
         alone = task.train(backend, plan, cells[index])[-1]
         apart = task.apart(alone, stack[index], plan, cells[index])
-        yield Compared(f"cell {cell} in a stack and alone", apart, task.allowed(plan))
+        yield _weighed(f"cell {cell} in a stack and alone", apart, backend, task, plan)
 
 
 def checkpoints_are_trainings_cut_short(backend: Backend) -> Checked:
@@ -257,9 +273,8 @@ def checkpoints_are_trainings_cut_short(backend: Backend) -> Checked:
         short = task.train(backend, plan.first(3))[-1]
         start = plan.initial[GRID.stream]
         yield Compared(f"{what}, after no step", task.apart(path[0], start, plan), 0.0)
-        yield Compared(
-            f"{what}, after 3 steps", task.apart(path[1], short, plan), task.allowed(plan)
-        )
+        apart = task.apart(path[1], short, plan)
+        yield _weighed(f"{what}, after 3 steps", apart, backend, task, plan)
 
 
 @on_plain_problem("float32")
@@ -322,7 +337,8 @@ def probabilities_are_those_of_the_weights(backend: Backend) -> Checked:
         found = backend.predict_proba(task.x, network, weights)
         assert found.shape == (2, SAMPLES, columns), f"{kind}: shape {found.shape}"
         error = float(np.abs(found - predict(task.x, network, weights)).max())
-        yield Compared(f"{kind}", error, 1e-13)
+        rounding = backend.float32_inside(network, backend.versions())
+        yield Compared(f"{kind}", error, 1e-13, Tolerance("float32").at(1), rounding)
 
 
 def what_cannot_be_done_is_said(backend: Backend) -> Checked:

@@ -17,11 +17,11 @@ from typing import Any
 
 from pebble import ProcessPool
 
-from backends.frameworks import set_threads
+from backends.frameworks import set_device, set_threads
 from harness.bench.jax_program import open_jax_program, time_jax_program
 from harness.bench.large_data import large_experiment, measure_large_data
 from harness.bench.notes_programs import open_program, time_plain_fit, time_program
-from harness.bench.phases import GROWTH, measure_growth, open_backend, time_phases
+from harness.bench.phases import GROWTH, measure_growth, open_backend, time_phases, time_stack
 from harness.bench.recorder import recorder_ratio
 from harness.bench.whole_commands import (
     DEFAULT_REPORT,
@@ -37,6 +37,7 @@ from harness.runner import plan_work
 from harness.training.run_unit import peak_memory
 
 PEER = "JAX by hand"
+_DEEPER = (100, 50)  # hidden layers of a second network that the stacks are held against it on
 # what a stack should gain: over its own loop of single cells, over the notes' fresh models
 _STACK_TARGETS = {
     "numpy": ("at least 2.5", ""),
@@ -70,10 +71,11 @@ def benchmark(
     sample = min(sample, cells)
     rows: dict[str, dict[str, float]] = {}
     growths: dict[str, dict[str, dict[str, float]]] = {}
+    device = "gpu" if work.gpus else "cpu"
     with ExitStack() as stack:
-        stacks = {name: stack.enter_context(_Process(threads)) for name in names}
-        notebooks = {name: stack.enter_context(_Process(threads)) for name in names}
-        by_hand = stack.enter_context(_Process(threads))
+        stacks = {name: stack.enter_context(_Process(threads, device)) for name in names}
+        notebooks = {name: stack.enter_context(_Process(threads, device)) for name in names}
+        by_hand = stack.enter_context(_Process(threads, device))
         opened = {}
         for name in names:
             say(f"{name}: importing, building")
@@ -96,11 +98,20 @@ def benchmark(
             rows[name] = _row(opened[name], rounds[name], memory, cells)
             say(f"{name}: {GROWTH} times the cells, repeats, samples")
             growths[name] = stacks[name].call(measure_growth, name, experiment)
+        deeper: dict[str, list[float]] = {name: [] for name in (*names, PEER)}
+        if not no_peer and isinstance(experiment.activation, str):
+            other = experiment.model_copy(update={"hidden": _DEEPER, "overrides": {}})
+            by_hand.call(open_jax_program, other)
+            for number in range(repetitions):
+                say(f"hidden layers of {_DEEPER}: repetition {number + 1} of {repetitions}")
+                for name in names:
+                    deeper[name].append(stacks[name].call(time_stack, name, other))
+                deeper[PEER].append(by_hand.call(time_jax_program))
         large = {}
         recorded: dict[int, float] = {}
         if whole:
             say("a training of PyTorch, plain and recorded")
-            recorder = stack.enter_context(_Process(threads))
+            recorder = stack.enter_context(_Process(threads, device))
             recorded = {size: recorder.call(recorder_ratio, size) for size in _RECORDED}
             say("large data: a run, and plain fits of one of its cells")
             with tempfile.TemporaryDirectory() as folder:
@@ -122,7 +133,12 @@ def benchmark(
         *_whole_run_ratios(rows, seconds, cells),
         *studies,
         *_stack_ratios(rows),
-        *_peer_ratios(rows, statistics.median(peer) if peer else float("nan")),
+        *_peer_ratios("all cells", {name: row["stack"] for name, row in rows.items()}, peer),
+        *_peer_ratios(
+            f"all cells, hidden layers {_DEEPER}",
+            {name: statistics.median(deeper[name] or [float("nan")]) for name in names},
+            deeper[PEER],
+        ),
         *_elsewhere_ratios(rows),
         *_growth_ratios(growths),
         *_large_ratios(large),
@@ -214,15 +230,16 @@ def _stack_ratios(rows: dict[str, dict[str, float]]) -> list[Ratio]:
     return ratios
 
 
-def _peer_ratios(rows: dict[str, dict[str, float]], seconds: float) -> list[Ratio]:
+def _peer_ratios(what: str, stacks: dict[str, float], peer: Sequence[float]) -> list[Ratio]:
     """Each stack over the grid written out in JAX by hand; of scikit-learn, which has none, its loop."""
+    by_hand = statistics.median(peer) if peer else float("nan")
     return [
         (
-            f"{name}: all cells over {PEER}",
-            row["stack"] / seconds,
+            f"{name}: {what} over {PEER}",
+            seconds / by_hand,
             "" if name == "sklearn" else "at most 1",
         )
-        for name, row in rows.items()
+        for name, seconds in stacks.items()
     ]
 
 
@@ -264,9 +281,9 @@ def _recorder_ratios(recorded: dict[int, float]) -> list[Ratio]:
 class _Process(ProcessPool):
     """A process of its own, stopped at the end of the context."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, device: str) -> None:
         context = multiprocessing.get_context("spawn")
-        super().__init__(1, context=context, initializer=_prepare, initargs=(threads,))
+        super().__init__(1, context=context, initializer=_prepare, initargs=(threads, device))
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -277,11 +294,13 @@ class _Process(ProcessPool):
         return self.schedule(function, args=arguments).result()
 
 
-def _prepare(threads: int) -> None:
+def _prepare(threads: int, device: str) -> None:
     from threadpoolctl import threadpool_limits
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    set_threads(threads)  # for what is imported from now on
+    # for what is imported from now on
+    set_threads(threads)
+    set_device(device)
     threadpool_limits(threads)  # for NumPy, which this module has imported already
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 2)

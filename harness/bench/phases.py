@@ -115,6 +115,15 @@ def time_phases(name: str, experiment: Experiment, sample: int, threads: int) ->
     }
 
 
+def time_stack(name: str, experiment: Experiment) -> float:
+    """Seconds of all cells of another experiment on an open backend, its models built before."""
+    prepared = prepare(experiment, load_dataset(experiment), name, [0])
+    cells = Cells.grid(experiment.eta, experiment.lmbd)
+    session = replace(_sessions[name], prepared=prepared, cells=cells)
+    session.train(cells, prepared.plan.first(1))
+    return session.train(cells, prepared.plan)
+
+
 def gemm_rate(dtype: str, threads: int, repetitions: int = 5) -> float:
     """Floating-point operations a second of NumPy's product of two square matrices; the best of some."""
     from threadpoolctl import threadpool_limits

@@ -186,7 +186,7 @@ def _require_as_saved(home: RunFolder, facts: dict[str, Any]) -> None:
 def _restore(home: RunFolder) -> str:
     return (
         f"git diff {home.address} shows what, git checkout {home.address} brings it back, and "
-        "'harness baseline save --replace' saves another run"
+        "'python -m harness baseline save RUN --name NAME --replace' saves another run"
     )
 
 
@@ -203,7 +203,8 @@ def _baseline(name: str, home: RunFolder, facts: dict[str, Any]) -> Baseline:
     predictions = records[KEY].assign(
         predicted=pd.Series([_read(labels.get(h, ""), metric) for h in records["labels"]])
     )
-    manifest = {key: facts[key] for key in ("versions", "machine", "execution", "dataset")}
+    kept = ("versions", "machine", "environment", "execution", "dataset")
+    manifest = {key: facts[key] for key in kept if key in facts}
     result = Result(
         address=home.address,
         experiment=experiment,
@@ -307,6 +308,7 @@ def _facts(result: Result, name: str, parity: Mapping[str, Mapping[str, Any]]) -
         "run": {k: manifest.get(k) for k in ("created", "git_commit", "command")},
         "versions": manifest.get("versions", {}),
         "machine": manifest.get("machine", {}),
+        **({"environment": manifest["environment"]} if "environment" in manifest else {}),
         "execution": manifest.get("execution", {}),
         "dataset": manifest["dataset"],
         "held_out": test_part_hashes(result),

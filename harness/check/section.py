@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+import numpy as np
 import pandas as pd
 
 from harness.check.baseline import Baseline
@@ -17,13 +18,13 @@ from harness.results.result import CELL
 from harness.stats.repeats import FORMULA, repeat_summary, repeat_table, selection_optimism
 
 _SENTENCES = "check/sentences.jinja"
-_POINTS = 2  # lines of failures, and of what is open
+_POINTS = 2  # lines of failures, and of what is open, on a terminal
 _SHOWN = 8  # rows of a listing
 
 
 def check_headline(verdict: CheckVerdict) -> str:
     """The answer in one line."""
-    needed = [p.needed for p in verdict.primaries if p.outcome == "inconclusive"]
+    open_ = [p for p in verdict.primaries if p.outcome == "inconclusive"]
     return render(
         _SENTENCES,
         "headline",
@@ -33,7 +34,8 @@ def check_headline(verdict: CheckVerdict) -> str:
         baseline=verdict.baseline.name,
         obstacle=verdict.obstacles[0] if verdict.obstacles else "",
         failures=len(verdict.failures),
-        needed=needed,
+        needed=[p.needed for p in open_],
+        measured=not any(np.isnan(p.difference) for p in open_),
         repeats=verdict.repeats,
     )
 
@@ -43,12 +45,12 @@ def run_name(verdict: CheckVerdict) -> str:
     return verdict.run.name if verdict.run else "a run"
 
 
-def check_section(verdict: CheckVerdict) -> Section:
-    """The verdict, ready for a terminal, Markdown or a report."""
+def check_section(verdict: CheckVerdict, *, short: bool = False) -> Section:
+    """The verdict, ready for Markdown or a report; ``short``: for a terminal."""
     return Section(
         "Check",
         text=[f"{check_headline(verdict)}."],
-        points=check_points(verdict),
+        points=check_points(verdict, _POINTS if short else None),
         tables=[table for table in _tables(verdict) if len(table.frame)],
         kind="verdict" if verdict.outcome == "pass" else "warning",
         method=[] if verdict.obstacles else [_method(verdict)],
@@ -61,13 +63,13 @@ def _tables(verdict: CheckVerdict) -> list[Table]:
     return [_tests(verdict), *([_changed(verdict)] if passed else [])]
 
 
-def check_points(verdict: CheckVerdict) -> list[str]:
-    """What failed or hinders, what else a person should see; one line each."""
+def check_points(verdict: CheckVerdict, most: int | None = None) -> list[str]:
+    """What failed or hinders, what else a person should see; one line each, ``most`` of a sort."""
     said = [f"not comparable: {obstacle}" for obstacle in verdict.obstacles[1:]]
-    said += _first([f"FAIL {finding}" for finding in verdict.failures], "FAIL")
+    said += _first([f"FAIL {finding}" for finding in verdict.failures], "FAIL", most)
     waits = verdict.outcome in ("inconclusive", "fail")
     open_ = tuple(p for p in verdict.primaries if p.outcome == "inconclusive" and waits)
-    said += _first([_open(names, p, verdict) for names, p in _alike(open_)], "OPEN")
+    said += _first([_open(names, p, verdict) for names, p in _alike(open_)], "OPEN", most)
     if len(verdict.changed):
         first = verdict.changed.iloc[0]
         said.append(_say("changed", cells=len(verdict.changed), first=first))
@@ -97,10 +99,10 @@ def _say(block: str, /, **values: object) -> str:
     return render(_SENTENCES, block, **values)
 
 
-def _first(lines: list[str], mark: str) -> list[str]:
-    """The first lines of many; the table has them all."""
-    left = len(lines) - _POINTS
-    return [*lines[:_POINTS], f"{mark} {left} more, below"] if left > 1 else lines
+def _first(lines: list[str], mark: str, most: int | None) -> list[str]:
+    """The first lines of many, and how many are left."""
+    left = 0 if most is None else len(lines) - most
+    return [*lines[:most], f"{mark} {left} more: --json has all"] if left > 1 else lines
 
 
 def _open(backends: list[str], primary: Primary, verdict: CheckVerdict) -> str:
@@ -109,6 +111,7 @@ def _open(backends: list[str], primary: Primary, verdict: CheckVerdict) -> str:
         "open",
         name=f"{', '.join(backends)}, {primary.quantity.what}",
         change=change(primary.difference, primary.low, primary.low, verdict.metric),
+        measured=not np.isnan(primary.difference),
         needed=primary.needed,
         repeats=verdict.repeats,
         ends=len(verdict.looks) > 1,
@@ -174,7 +177,14 @@ def _tests(verdict: CheckVerdict) -> Table:
         }
         for backends, primary in _alike(tested)
     ]
-    return Table(pd.DataFrame(rows), "What was tested, with the change's 95 % interval")
+    caption = "What was tested, with the change's 95 % interval"
+    if pairs := next((p.repeats[0] for p in tested if p.test == "paired"), 0):
+        caption += f"; in pairs: {_of_repeats(pairs, verdict.baseline.experiment.repeats)}"
+    return Table(pd.DataFrame(rows), caption)
+
+
+def _of_repeats(pairs: int, held: int) -> str:
+    return f"all {held} repeats" if pairs == held else f"the first {pairs} of {held} repeats"
 
 
 def _short(primary: Primary) -> str:
@@ -182,10 +192,7 @@ def _short(primary: Primary) -> str:
     quantity = primary.quantity
     one = "best stable" if quantity.kind == STABLE_CELL else "chosen"
     what = one if len(quantity.cells) == 1 else f"{len(quantity.cells)} stable"
-    if primary.test != "paired":
-        return what
-    pairs, held = primary.repeats[0], len(quantity.values)
-    return f"{what}, {pairs} pairs" if pairs == held else f"{what}, first {pairs} of {held} repeats"
+    return f"{what}, in pairs" if primary.test == "paired" else what
 
 
 def _changed(verdict: CheckVerdict) -> Table:
@@ -207,7 +214,7 @@ def _changed(verdict: CheckVerdict) -> Table:
 
 def _change(primary: Primary, metric: str) -> str:
     mean = number_words.difference(primary.difference, metric)
-    if primary.low == primary.high:
+    if primary.low == primary.high or np.isnan(primary.difference):
         return mean
     ends = (number_words.difference(end, metric) for end in (primary.low, primary.high))
     return f"{mean} [{', '.join(ends)}]"

@@ -44,6 +44,8 @@ _EXIT_CODES: dict[CheckOutcome, int] = {
     "not comparable": 3,
 }
 
+_AROUND = ("version", "machine", "threads", "variable")  # beside code, data and settings
+
 
 @dataclass(frozen=True)
 class CheckVerdict:
@@ -111,7 +113,7 @@ def judge_run(
     planned = tuple(looks) if looks and looks[0] <= have else (once,)
     used = max(n for n in planned if n <= have)
     differences = run_differences(baseline.result, run)
-    around = [d for d in differences if d.kind in ("version", "machine", "threads")]
+    around = [d for d in differences if d.kind in _AROUND]
     verdict = CheckVerdict(
         baseline,
         names,

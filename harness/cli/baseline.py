@@ -119,7 +119,9 @@ def list_baselines_command(folder: _Folder = _HERE, debug: DEBUG = False) -> Non
     for line in told:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     if not names and not told:
-        out.print(f"none in {folder}; make one with: harness baseline save RUN --name NAME")
+        out.print(
+            f"none in {folder}; make one with: python -m harness baseline save RUN --name NAME"
+        )
 
 
 @baseline_app.command("show", cls=EachFlagOnce)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.check.verdict import CheckVerdict
 
 _TEST, _OUT = "What is tested", "What is written"
+_WHOLE = "--json has all"
 
 
 def check_command(
@@ -214,7 +215,7 @@ def check_command(
 
         print(dumps(check_json(verdict), indent=2, allow_nan=False))
     else:
-        show_section(check_section(verdict), out)
+        show_section(check_section(verdict, short=True), out, rest=_WHOLE)
         if verdict.run:
             out.print(f"run: {verdict.run.address}", highlight=False, soft_wrap=True)
     _write(verdict, junit, markdown)
@@ -254,7 +255,7 @@ def _check_points(
         told = {point: check_json(verdict) for point, verdict in made.items()}
         print(dumps(told, indent=2, allow_nan=False))
     else:
-        show_section(section, console())
+        show_section(section, console(), rest=_WHOLE)
     if junit is not None:
         write_text(junit, points_junit(name, made))
     if markdown is not None:

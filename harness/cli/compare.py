@@ -160,7 +160,7 @@ def _end(made: _Compared, address: str, places: list[str | None], *, json: bool)
         print(dumps(made.as_json(), indent=2, allow_nan=False))
     else:
         out = console()
-        show_section(made.summary(), out)
+        show_section(made.summary(), out, rest="in compare.md")
         out.print(f"comparison: {page}", highlight=False, soft_wrap=True)
     again = " ".join(["compare", *map(quote, filter(None, places))])
     raise typer.Exit(made.exit_code or tell_faults(page.faults, again))

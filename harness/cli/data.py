@@ -39,15 +39,18 @@ def data_command(
     from harness.cli.console import console
     from harness.experiment.experiment import Experiment
 
-    told = _facts(Experiment(dataset=file, **settings), settings)
+    most = None if as_json else _COLUMNS
+    told = _facts(Experiment(dataset=file, **settings), settings, most)
     if as_json:
         typer.echo(json.dumps(told, indent=2))
     else:
         _print_facts(told, console())
 
 
-def _facts(experiment: Experiment, settings: dict[str, Any]) -> dict[str, Any]:
-    """What is to be told of a data set.
+def _facts(
+    experiment: Experiment, settings: dict[str, Any], most: int | None = None
+) -> dict[str, Any]:
+    """What is to be told of a data set; ``most``: of so many of its columns one by one.
 
     Where it cannot be trained on as it is, its inputs and oddities are those of the command that can.
     """
@@ -74,20 +77,21 @@ def _facts(experiment: Experiment, settings: dict[str, Any]) -> dict[str, Any]:
         "samples": len(survey.parts[0].frame),
         "test_samples": sum(len(part.frame) for part in survey.parts[1:]),
         "decisions": survey.decisions,
-        "columns": _columns(survey, helped),
+        "number_of_columns": len(survey.columns),
+        "columns": _columns(survey, helped, most),
         "inputs": sum(len(column.values) or 1 for column in helped.features),
         "classes": _class_counts(survey, experiment),
-        "first_rows": _first_rows(survey.parts[0].frame),
+        "first_rows": _first_rows(survey.parts[0].frame.iloc[:, :most]),
         "warnings": warnings,
         "in_the_way": [refusal.words for refusal in survey.refusals],
         "command": _command(experiment.dataset, needed),
     }
 
 
-def _columns(survey: Survey, helped: Survey) -> list[dict[str, Any]]:
+def _columns(survey: Survey, helped: Survey, most: int | None) -> list[dict[str, Any]]:
     frame, use = survey.parts[0].frame, {column.name: column for column in helped.columns}
     told = []
-    for column in survey.columns:
+    for column in survey.columns[:most]:
         values = frame[column.name]
         becomes = use.get(column.name, column)
         told.append(
@@ -130,7 +134,7 @@ def _first_rows(frame: pd.DataFrame) -> list[dict[str, str | None]]:
 
 
 def _command(dataset: str, settings: dict[str, Any]) -> str:
-    words = ["python -m harness run --dataset", quote(dataset)]
+    words = [f"python -m harness run --dataset {quote(dataset)}"]
     for name, value in settings.items():
         flag = name.replace("_", "-")
         if isinstance(value, bool) or value in ("True", "False"):
@@ -149,7 +153,7 @@ def _print_facts(told: dict[str, Any], out: Console) -> None:
 
     test = f", {told['test_samples']:,} test samples" if told["test_samples"] else ""
     out.print(
-        f"{told['name']}: {told['samples']:,} samples{test}, {len(told['columns'])} columns, "
+        f"{told['name']}: {told['samples']:,} samples{test}, {told['number_of_columns']} columns, "
         f"inputs of a network: {told['inputs']}",
         style="bold",
         highlight=False,
@@ -159,7 +163,7 @@ def _print_facts(told: dict[str, Any], out: Console) -> None:
     table = Table()
     for name in ("column", "kind", "missing", "distinct", "becomes"):
         table.add_column(name, justify="right" if name in ("missing", "distinct") else "left")
-    for column in told["columns"][:_COLUMNS]:
+    for column in told["columns"]:
         table.add_row(
             column["name"],
             column["kind"],
@@ -168,8 +172,8 @@ def _print_facts(told: dict[str, Any], out: Console) -> None:
             _becomes(column),
         )
     out.print(table)
-    if len(told["columns"]) > _COLUMNS:
-        out.print(f"and {len(told['columns']) - _COLUMNS} columns more (all with --json)")
+    if left := told["number_of_columns"] - len(told["columns"]):
+        out.print(f"and {left} columns more (all with --json)")
     rows, shown = told["first_rows"], [c["name"] for c in told["columns"][:_WIDTH]]
     if rows:
         table = Table(title="First rows", title_justify="left")

@@ -106,10 +106,11 @@ def _seconds(work: Work, loads: Mapping[str, _Load]) -> float:
 
 def time_words(seconds: float, jobs: int) -> str:
     """How long training will take, in words."""
-    from harness.cli.progress import duration
+    from harness.report.run_tally import duration
 
     quick, slow = (duration(k * seconds / jobs) for k in (1, _SLOWER))
+    span = quick if quick == slow else f"{quick} to {slow}"
     return (
-        f"estimated from the work and the speed of a usual core, nothing was measured: {quick} to {slow} of "
+        f"estimated from the work and the speed of a usual core, nothing was measured: {span} of "
         "training, beside loading the libraries and the report"
     )

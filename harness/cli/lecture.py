@@ -29,9 +29,10 @@ def lecture_command(
     Activation functions, the first digits, the training that fails, universal approximation,
     back-propagation checked, vanishing gradients, dying ReLU, mismatched test sets, other methods.
     """
-    from backends.frameworks import set_threads
+    from backends.frameworks import set_device, set_threads
 
     set_threads(threads)
+    set_device("cpu")
     from harness.cli.console import console
     from harness.cli.progress import Steps
     from harness.lecture.gallery import EXHIBITS, gallery

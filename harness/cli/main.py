@@ -35,7 +35,7 @@ from harness.cli import (
 from harness.cli.interruption import tell_stopped
 from harness.cli.options import EachFlagOnce, Verbs, with_flags
 from harness.document.foreign_text import visible
-from harness.errors import ExitCode, InputError
+from harness.errors import ExitCode, InputError, Unfinished
 
 VERBS: dict[str, Callable[..., None]] = {
     "run": run.run_command,
@@ -128,6 +128,9 @@ def _in_one_line(given: Sequence[str]) -> int:
         return _refused(str(error))
     except typer.TyperException as error:
         return _refused(_usage(error, given))
+    except Unfinished as error:
+        print(f"unfinished: {visible(str(error))}", file=sys.stderr)
+        return ExitCode.UNFINISHED
     except KeyboardInterrupt:
         tell_stopped()
         return ExitCode.UNFINISHED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from harness.cli.interruption import tell_stopped
+from harness.report.run_tally import RunTally, about_duration
 
 if TYPE_CHECKING:
     from harness.experiment.experiment import Experiment
@@ -36,32 +36,12 @@ _SHOWN = 10  # values of an axis
 _EVERYTHING = "all"  # the row of all backends together
 
 
-class Silent:
+class Silent(RunTally):
     """Says nothing but that a run was stopped."""
 
     def __init__(self, out: Console, jobs: int = 1) -> None:
-        self.out, self.jobs = out, jobs
-        self.done: Counter[str] = Counter()
-        self.total: Counter[str] = Counter()
-        self.began: float | None = None  # when training did, and when it ended
-        self.ended: float | None = None
-        self.seconds: dict[str, float] = {}  # of a network, by backend, once one is known
-
-    def begin(self, work: Work, folder: RunFolder) -> None:
-        self.done, self.total = Counter(), Counter()  # a check that goes on begins more than once
-        for unit in work.units:
-            self.total[unit.backend] += unit.size
-            self.done[unit.backend] += unit.size if unit in work.done else 0
-        self.at_first = self.done.total()
-        self.began = self.ended = time.perf_counter()
-
-    def finished(self, outcome: UnitOutcome) -> None:
-        unit, took = outcome.unit, outcome.timings
-        self.ended = time.perf_counter()
-        self.done[unit.backend] += unit.size
-        if took:
-            work = took["train_seconds"] + took["evaluate_seconds"]
-            self.seconds[unit.backend] = work / unit.size
+        super().__init__(jobs)
+        self.out = out
 
     def interrupted(self) -> None:
         if not self.total:
@@ -72,33 +52,6 @@ class Silent:
             "the same command goes on from there",
             sys.stdout,
         )
-
-    def left(self) -> str:
-        """An estimate of the time left, from what networks of each backend have taken so far.
-
-        A backend that none is known of is taken to be as fast as the others are on average.
-        """
-        missing = self.total - self.done
-        if not self.seconds or not missing:
-            return ""
-        typical = sum(self.seconds.values()) / len(self.seconds)
-        work = sum(n * self.seconds.get(name, typical) for name, n in missing.items())
-        return f"{_about(work / self.jobs)} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds, or minutes, hours, days, years where there are many."""
-    if seconds < 1:
-        return "less than 1 s"
-    units = (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48), ("days", 86400, 730))
-    for unit, size, most in units:
-        if seconds / size < most:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds / (365 * 86400):,.0f} years"
-
-
-def _about(seconds: float) -> str:
-    return duration(seconds) if seconds < 1 else f"about {duration(seconds)}"
 
 
 def grid_words(experiment: Experiment) -> str:
@@ -133,7 +86,7 @@ class Steps:
         done, left = self.begun - 1 - self.loading, ""
         if done > 0:
             took = time.perf_counter() - self.first
-            left = f", {_about(took / done * (self.total - self.begun + 1))} left"
+            left = f", {about_duration(took / done * (self.total - self.begun + 1))} left"
         return f"{what} ({self.begun} of {self.total}{left})"
 
 

@@ -19,24 +19,36 @@ def show_table(
     numeric: Sequence[bool],
     title: str = "",
 ) -> None:
-    """Print a table; where it is too wide in several, each with the first columns, which name the rows.
+    """Print a table; where it is too wide in several, each with the first columns, which name the rows."""
+    for part in fitted_tables(header, rows, numeric, title, out.width):
+        out.print(part)
+
+
+def fitted_tables(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str | Text]],
+    numeric: Sequence[bool],
+    title: str,
+    width: int,
+) -> list[Table]:
+    """A table for rich, as several where it is wider than ``width``; the first has the title.
 
     Words are broken between them, numbers never. ``numeric`` says which columns go to the right.
     """
+    made = []
     columns = [[header[k], *(str(row[k]) for row in rows)] for k in range(len(header))]
     names = next((k for k, right in enumerate(numeric) if right), 1) if len(header) > 1 else 1
     names = max(1, min(names, 3))
-    for part in _parts(columns, numeric, names, out.width):
-        widths = _widths([columns[k] for k in part], [numeric[k] for k in part], out.width)
+    for part in _parts(columns, numeric, names, width):
+        widths = _widths([columns[k] for k in part], [numeric[k] for k in part], width)
         shown = Table(title=title or None, title_justify="left", title_style="bold")
-        for k, width in zip(part, widths, strict=True):
-            shown.add_column(
-                Text(header[k]), justify="right" if numeric[k] else "left", width=width
-            )
+        for k, wide in zip(part, widths, strict=True):
+            shown.add_column(Text(header[k]), justify="right" if numeric[k] else "left", width=wide)
         for row in rows:
             shown.add_row(*(_plain(row[k]) for k in part))
-        out.print(shown)
+        made.append(shown)
         title = ""
+    return made
 
 
 def _plain(entry: str | Text) -> Text:

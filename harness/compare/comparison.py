@@ -45,7 +45,8 @@ APART = ("chaotic", "diverged", "not run")
 class Comparison:
     """Pairs of sides, compared cell by cell.
 
-    cells: a row for every pair and cell. Columns: left, right, eta, lmbd, repeats, verdict; those of
+    cells: a row for every pair and cell. Columns: left, right, backend (of both sides, empty if they have
+    two), eta, lmbd, verdict; those of
     :func:`harness.stats.differences.paired`; holm_equivalent and holm_beyond, its p values under
     Holm's correction over all cells and pairs that are tested; q, p_difference (with a single repeat
     p_mcnemar) under false-discovery control; needed (repeats that would decide an undecided cell, 0
@@ -205,6 +206,7 @@ def _cells(
     frame = pd.DataFrame(left.cells, columns=["eta", "lmbd"])
     frame.insert(0, "left", left.label)
     frame.insert(1, "right", right.label)
+    frame.insert(2, "backend", left.backend if left.backend == right.backend else "")
     frame = frame.join(paired(left.scores, right.scores, margin, quantum=_quantum(left)))
     statuses = [grid.statuses.reshape(len(frame), -1) for grid in (left, right)]
     lost = [np.isin(status, NOT_TRAINED).any(axis=1) for status in statuses]
@@ -218,7 +220,7 @@ def _cells(
     verdict[gone[0].all(axis=1) & gone[1].all(axis=1)] = "diverged"
     verdict[_chaotic(chaos, left) | _chaotic(chaos, right)] = "chaotic"
     verdict[lost[0] | lost[1]] = "not run"
-    frame.insert(4, "verdict", verdict)
+    frame.insert(5, "verdict", verdict)
     return frame
 
 

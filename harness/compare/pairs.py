@@ -28,7 +28,7 @@ def grid_pairs(first: Result, second: Result | None = None) -> list[Pair]:
             )
         return list(combinations(grids.values(), 2))
     _same_task(first, second)
-    names = (first.name, second.name) if first.name != second.name else ("first", "second")
+    names = told_apart(first.name, second.name)
     left, right = (_measured_grids(r, name) for r, name in zip((first, second), names, strict=True))
     shared = [(left[backend], right[backend]) for backend in left if backend in right]
     if not shared and len(left) == len(right) == 1:
@@ -45,6 +45,11 @@ def grid_pairs(first: Result, second: Result | None = None) -> list[Pair]:
             "allowed: runs with a common eta and lmbd"
         )
     return pairs
+
+
+def told_apart(first: str, second: str) -> tuple[str, str]:
+    """What two runs are called beside each other: their names, if those differ."""
+    return (first, second) if first != second else ("first", "second")
 
 
 def _measured_grids(result: Result, run: str) -> dict[str, BackendGrid]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from harness.compare.comparison import AGAINST, AGREEING, APART, VERDICTS, Comparison
+from harness.compare.pairs import told_apart
 from harness.document import number_words
 from harness.document.heatmaps import ANNOTATED, Map, Scale, figure_of
 from harness.document.section import NOTHING, Picture, Section, Table
@@ -21,9 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SENTENCES = "compare/sentences.jinja"
-_LISTED = 12  # cells that a listing names
-_POINTS, _ROWS = 6, 5  # sentences and rows on a terminal
-_ON_A_TERMINAL = ("pair", "cell", "verdict", "difference", "more repeats")
+_LISTED = 50  # cells that the page names
+_CELLS_FILE = "compare.csv"  # has them all
+_ON_A_TERMINAL = ("pair", "backend", "cell", "verdict", "difference", "more repeats")
 _SIGNS = {"different": "≠", "undecided": "?"}
 _DRAWN_APART = (*APART, "bimodal", "one diverged")
 
@@ -48,36 +50,40 @@ def comparison_section(comparison: Comparison) -> Section:
 
 
 def comparison_summary(comparison: Comparison) -> Section:
-    """The comparison on one screen of a terminal: pairs of which the same is known share a line."""
-    alike: dict[str, list[str]] = {}
+    """The comparison for a terminal: pairs of which the same is known share a line."""
+    alike: dict[str, list[tuple[str, str]]] = {}
     for left, right in comparison.pairs:
-        who = f"{left} and {right}"
-        known = pair_words(comparison, left, right).removeprefix(who).strip()
-        alike.setdefault(known, []).append(who)
+        known = pair_words(comparison, left, right).removeprefix(f"{left} and {right}").strip()
+        alike.setdefault(known, []).append((left, right))
     points = [
-        f"{' '.join(pairs)} {known}." if len(pairs) == 1 else f"{_of_pairs(pairs)}: {known}."
+        f"{pairs[0][0]} and {pairs[0][1]} {known}."
+        if len(pairs) == 1
+        else f"{pair_names(pairs, ' and ')}: {known}."
         for known, pairs in alike.items()
     ]
-    more = len(points) - _POINTS
-    if more > 0:
-        points = [*points[:_POINTS], f"{more} more, on the page"]
-    shown = _cells(comparison).head(_ROWS)
-    rest = len(notable_cells(comparison)) - len(shown)
-    caption = "Cells that differ or are open" + (f" ({rest} more on the page)" if rest else "")
-    tables = [Table(shown[[c for c in shown if c in _ON_A_TERMINAL]], caption)]
+    cells = _cells(comparison)
+    shown = cells.frame[[c for c in cells.frame if c in _ON_A_TERMINAL]]
+    tables = [replace(cells, frame=shown.dropna(axis="columns", how="all"))]
     if len(comparison.pairs) == 1:
         tables.append(Table(_chosen(comparison).drop(columns="pair"), "Each side's chosen cell"))
     return Section(
         "Agreement",
         text=[f"{comparison_headline(comparison)}."],
-        points=[*points, *difference_words(comparison)[:_POINTS]],
+        points=[*points, *difference_words(comparison)],
         tables=[table for table in tables if len(table.frame)],
         kind="verdict",
     )
 
 
-def _of_pairs(pairs: Sequence[str]) -> str:
-    return "; ".join(pairs) if len(pairs) < 4 else f"{pairs[0]}, and {len(pairs) - 1} more pairs"
+def pair_names(pairs: Sequence[tuple[str, str]], between: str = " − ") -> str:
+    """Pairs in few words: those with the same right side share it, ``numpy, sklearn − keras``."""
+    lefts: dict[str, list[str]] = {}
+    for left, right in pairs:
+        lefts.setdefault(right, []).append(left)
+    rights: dict[str, list[str]] = {}
+    for right, own in lefts.items():
+        rights.setdefault(", ".join(own), []).append(right)
+    return "; ".join(f"{own}{between}{', '.join(right)}" for own, right in rights.items())
 
 
 def comparison_headline(comparison: Comparison) -> str:
@@ -225,7 +231,10 @@ def _tables(comparison: Comparison) -> list[Table]:
     made.append(
         Table(_chosen(comparison), "Each side's chosen cell (not corrected for many pairs)")
     )
-    made.append(Table(_cells(comparison), "Cells that differ or are open"))
+    cells = _cells(comparison)
+    more = len(cells.frame) - _LISTED
+    note = f" ({more} more in {cells.file})" if more > 0 else ""
+    made.append(replace(cells.head(_LISTED), caption=cells.caption + note))
     decided = comparison.cochran[comparison.cochran["holm"] < comparison.alpha]
     made.append(Table(decided, "Cells where Cochran's Q sees a difference between backends (Holm)"))
     return made
@@ -257,24 +266,33 @@ def _chosen(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _cells(comparison: Comparison) -> pd.DataFrame:
+def _cells(comparison: Comparison) -> Table:
+    """The notable cells; pairs that are alike in one share a row."""
     p_name = "p (McNemar)" if comparison.repeats == 1 else "p (permutation)"
     p_column = "p_mcnemar" if comparison.repeats == 1 else "p_permutation"
-    rows = []
-    for row in notable_cells(comparison).head(_LISTED).to_dict("records"):
+    caption = "Cells that differ or are open"
+    of_one = bool((comparison.cells["backend"] != "").all())  # two runs, backend by backend
+    if of_one:
+        caption += f", {' − '.join(told_apart(*comparison.names))}"
+    alike: dict[tuple[Any, ...], list[dict[Hashable, Any]]] = {}
+    for row in notable_cells(comparison).to_dict("records"):
         needed = row["needed"] - row["n"]
-        rows.append(
-            {
-                "pair": f"{row['left']} − {row['right']}",
-                "cell": number_words.cell(row["eta"], row["lmbd"]),
-                "verdict": row["verdict"],
-                "difference": _interval(row, comparison.metric),
-                p_name: row.get(p_column, np.nan),
-                "q": row["q"],
-                "more repeats": max(1, needed) if row["needed"] > 0 else None,
-            }
-        )
-    return pd.DataFrame(rows).astype(object)
+        shown = {
+            "cell": number_words.cell(row["eta"], row["lmbd"]),
+            "verdict": row["verdict"],
+            "difference": _interval(row, comparison.metric),
+            p_name: row.get(p_column, np.nan),
+            "q": row["q"],
+            "more repeats": max(1, needed) if row["needed"] > 0 else None,
+        }
+        alike.setdefault(tuple(map(str, shown.values())), []).append(row | shown)
+    rows = []
+    for same in alike.values():
+        pairs = [(row["left"], row["right"]) for row in same]
+        who = ", ".join(row["backend"] for row in same) if of_one else pair_names(pairs)
+        name = {"backend" if of_one else "pair": who}
+        rows.append(name | {key: same[0][key] for key in shown})
+    return Table(pd.DataFrame(rows).astype(object), caption, file=_CELLS_FILE)
 
 
 def _interval(row: Mapping[Hashable, Any], metric: str) -> str:

@@ -232,8 +232,10 @@ def left_out(table: FileTable, name: Hashable, kind: ColumnKind) -> str:
     numbers that count the rows; in the first column of a table without a header, or in text, values that
     are almost all distinct.
     """
-    column, called = table.frame[name], str(name)
-    first = name == table.frame.columns[0]
+    called = str(name)
+    if table.measured and called not in table.unnamed:
+        return ""
+    column, first = table.frame[name], name == table.frame.columns[0]
     if called in table.unnamed and first:
         return "unnamed first column left out, a row number"
     if table.measured:

@@ -150,6 +150,8 @@ def _comment_lines(content: bytes, head: Sequence[str]) -> set[int]:
     signs = [sign for sign in _COMMENTS if starts.count(sign) <= len(starts) // 2]
     found = {0} if content[:1].decode("latin-1") in signs else set()
     for sign in signs:
+        if sign.encode() not in content:  # found sooner than a line end before it
+            continue
         at = content.find(f"\n{sign}".encode()) + 1
         while at:
             found.add(content.count(b"\n", 0, at))

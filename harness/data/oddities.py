@@ -41,7 +41,7 @@ def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
                 "so a network that always says so has that accuracy"
             )
     numbers = [n for n, c in enumerate(survey.features) if c.kind == "number"]
-    low, high = (f(x[:, numbers], axis=0) for f in (np.nanmin, np.nanmax)) if numbers else ((), ())
+    low, high = (f(x, axis=0)[numbers] for f in (np.nanmin, np.nanmax)) if numbers else ((), ())
     width = np.asarray(high, float) - np.asarray(low, float)
     constant = [survey.features[n].name for n, w in zip(numbers, width, strict=True) if w == 0]
     if constant:
@@ -111,8 +111,7 @@ def _leaks(survey: Survey, x: NDArray[Any], y: NDArray[Any]) -> list[str]:
     rows = np.random.default_rng(0).permutation(len(y))[:_LOOKED_AT]
     for number, column in enumerate(features):
         values = x[:, number]
-        whole = ~np.isnan(values.astype(float))
-        if survey.classes and _one_to_one(values[whole], y[whole]):
+        if survey.classes and _one_to_one(values, y):
             told.append(
                 f"{column.name} gives {target} away: one value of it for each class; "
                 f"--drop {quote(column.name)}"
@@ -131,13 +130,15 @@ def _leaks(survey: Survey, x: NDArray[Any], y: NDArray[Any]) -> list[str]:
 
 
 def _one_to_one(values: NDArray[Any], y: NDArray[Any]) -> bool:
-    """Whether there is one value for each class and one class for each value."""
-    if not len(y):
+    """Whether there is one value for each class and one class for each value, what is missing left out."""
+    first = values[:_LOOKED_AT]
+    if (
+        len(np.unique(first[first == first])) > y.max(initial=-1) + 1
+    ):  # sooner than going through all
         return False
-    classes = np.unique(y)
-    if len(np.unique(values[:_LOOKED_AT])) > len(classes):  # sooner than going through all
-        return False
-    distinct = np.unique(values)
+    whole = values == values
+    values, y = values[whole], y[whole]
+    classes, distinct = np.unique(y), np.unique(values)
     if len(classes) < 2 or len(classes) != len(distinct):
         return False
     pairs = np.unique(np.stack([values.astype(float), y.astype(float)]), axis=1)

@@ -196,22 +196,24 @@ def _columns(survey: Survey, table: FileTable, experiment: Experiment) -> list[C
     if both := [str(c) for c in named if c in dropped]:
         raise InputError(f"features: {both[0]!r} is under drop as well; allowed: one of the two")
     columns = []
-    for column in frame.columns:
-        use, kind = "feature", column_kind(frame[column])
+    lacking = frame.iloc[:1].isna().all().to_numpy()  # only these may be empty
+    for number, column in enumerate(frame.columns):
+        own = frame[column]
+        use, kind = "feature", column_kind(own)
         if column == survey.target:
             use = "target"
         elif column in dropped:
             use = "left out, as asked"
         elif named and column not in named:
             use = "left out, not among --features"
-        elif frame[column].isna().all():
+        elif lacking[number] and own.isna().all():
             use = "left out, empty"
         elif not named and not every and (told := left_out(table, column, kind)):
             survey.decisions.append(told)
             use = told[told.index("left out") :]
         values: tuple[str, ...] = ()
         if use == "feature" and kind == "category":
-            values = tuple(sorted(as_texts(frame[column]).dropna().unique()))
+            values = tuple(sorted(as_texts(own).dropna().unique()))
         columns.append(Column(str(column), kind, use, values))
     for use, names in (("as asked", dropped), ("empty", [])):
         names = names or [c.name for c in columns if c.use == f"left out, {use}"]
@@ -454,8 +456,8 @@ def _new_table(x: NDArray[Any] | pd.DataFrame, names: Sequence[str]) -> pd.DataF
 
 def _check_range(survey: Survey, part: Part, x: NDArray[Any]) -> None:
     """Refuse infinite values, and those that float32 cannot hold."""
-    with np.errstate(invalid="ignore"):
-        largest = np.fmax.reduce(np.abs(x), axis=0, initial=0)
+    ends = (f.reduce(x, axis=0, initial=0) for f in (np.fmin, np.fmax))
+    largest = np.max(np.abs([*ends]), axis=0)
     wrong = [c.name for c, top in zip(survey.features, largest, strict=True) if top > _LARGEST]
     if not wrong:
         return

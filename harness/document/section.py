@@ -45,13 +45,19 @@ class Table:
     """A table: the columns of ``frame`` in their order, the first one naming the rows.
 
     The frame's index is not shown. ``folded`` tables are closed at first where the medium can.
-    ``name`` is what an export asks for it by, and needs saying where the caption is long.
+    ``name`` is what an export asks for it by, and needs saying where the caption is long. ``file`` has
+    its rows as well, those that a table of many does not show among them.
     """
 
     frame: pd.DataFrame
     caption: str = ""
     folded: bool = False
     name: str = ""
+    file: str = ""
+
+    def head(self, rows: int) -> Table:
+        """Its first rows."""
+        return replace(self, frame=self.frame.head(rows))
 
     @property
     def header(self) -> list[str]:

@@ -17,9 +17,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from backends.error_words import error_words
-from backends.frameworks import set_threads
+from backends.frameworks import set_device, set_threads
 from harness.data.dataset import Dataset
-from harness.errors import InputError
+from harness.errors import InputError, Unfinished
 from harness.executors.job import Job
 from harness.executors.processes import temporary_folder
 from harness.executors.worker_server import require_main_guard, script_hidden
@@ -36,7 +36,10 @@ _one_at_a_time = (
 
 
 def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
-    """Outcomes as units finish. ``unit_timeout`` does not hold: Dask cannot stop a running task."""
+    """Outcomes as units finish. ``unit_timeout`` does not hold: Dask cannot stop a running task.
+
+    Raises :class:`~harness.errors.Unfinished` when the scheduler is lost.
+    """
     from distributed import KilledWorker, as_completed
 
     with ExitStack() as stack:
@@ -51,10 +54,15 @@ def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
         futures = {}
         for unit in job.units:
             experiment, data = job.given[unit.point]
-            given = (unit, experiment, there[id(data)], job.execution.threads)
+            given = (unit, experiment, there[id(data)], job.execution.threads, job.device)
             futures[client.submit(_work, *given, pure=False)] = unit
         stack.callback(client.cancel, list(futures))
         for future in as_completed(list(futures), loop=client.loop):
+            if future.cancelled():  # by nobody here
+                raise Unfinished(
+                    f"the Dask scheduler {job.execution.scheduler or 'of this run'} was lost; what is "
+                    "finished is kept, and the same command goes on from there, on any scheduler"
+                )
             unit, error = futures[future], future.exception()
             if isinstance(error, KilledWorker):
                 reason = "its worker died, again and again, until Dask gave up"
@@ -69,7 +77,7 @@ def run_on_dask(job: Job) -> Iterator[UnitOutcome]:
 def check_scheduler(address: str | None) -> None:
     """Nothing; :class:`InputError` if Dask is not installed, or no scheduler answers at the address."""
     try:
-        from distributed import Client
+        import distributed  # noqa: F401
     except ImportError:
         raise InputError(
             "executor: dask is not installed; install it with: "
@@ -77,8 +85,15 @@ def check_scheduler(address: str | None) -> None:
         ) from None
     if address is None:
         return
+    _connect(address).close()
+
+
+def _connect(address: str) -> Any:
+    """A client of the scheduler at an address; :class:`InputError` if none answers there."""
+    from distributed import Client
+
     try:
-        Client(address, timeout=CONNECT_SECONDS, set_as_default=False).close()
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
@@ -91,10 +106,12 @@ def _client(job: Job, stack: ExitStack) -> Any:
     """A client of the given scheduler, or of a new cluster with one process for each job."""
     import dask
     from distributed import Client, LocalCluster
+    from distributed.utils import silence_logging_cmgr
 
     address = job.execution.scheduler
     if address is not None:
-        return stack.enter_context(Client(address, timeout=CONNECT_SECONDS, set_as_default=False))
+        stack.enter_context(silence_logging_cmgr(logging.CRITICAL))  # said here, in one line
+        return stack.enter_context(_connect(address))
     temporary = stack.enter_context(temporary_folder())
     settings = {
         "distributed.scheduler.allowed-failures": WORKERS_LOST - 1,
@@ -103,7 +120,7 @@ def _client(job: Job, stack: ExitStack) -> Any:
     stack.enter_context(dask.config.set(settings))
     cluster = stack.enter_context(
         LocalCluster(
-            n_workers=min(job.execution.jobs, len(job.units)),
+            n_workers=job.workers,
             threads_per_worker=1,
             dashboard_address=None,
             memory_limit=0,
@@ -118,8 +135,11 @@ def _give(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def _work(unit: Unit, experiment: Experiment, dataset: Dataset, threads: int) -> UnitOutcome:
+def _work(
+    unit: Unit, experiment: Experiment, dataset: Dataset, threads: int, device: str
+) -> UnitOutcome:
     set_threads(threads)
+    set_device(device)
     from threadpoolctl import threadpool_limits
 
     from harness.training.run_unit import run_unit

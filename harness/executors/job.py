@@ -32,6 +32,18 @@ class Job:
         return self.given[unit.point][0].place(unit.backend)
 
     @property
+    def device(self) -> str:
+        """``gpu`` if any unit is trained on one."""
+        trained = {(unit.point, unit.backend) for unit in self.units}
+        devices = {self.given[point][0].recipe(name).device for point, name in trained}
+        return "gpu" if "gpu" in devices else "cpu"
+
+    @property
+    def workers(self) -> int:
+        """How many there are to be at once; one where there is a GPU to share."""
+        return 1 if self.device == "gpu" else min(self.execution.jobs, len(self.units))
+
+    @property
     def places(self) -> set[str]:
         """What the units' backends are looked up by."""
         return {self.place(unit) for unit in self.units}

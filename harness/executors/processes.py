@@ -17,7 +17,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from tempfile import TemporaryDirectory
 
-from backends.frameworks import collect_less, keep_temporary_files_in, set_threads
+from backends.frameworks import (
+    collect_less,
+    keep_temporary_files_in,
+    set_device,
+    set_threads,
+)
 from backends.registry import UnusableBackend, find
 from harness.data.dataset import Dataset
 from harness.executors.fork import die_with_parent, leave_signals_to_parent
@@ -42,7 +47,7 @@ def run_in_processes(job: Job) -> Iterator[UnitOutcome]:
     tries = dict.fromkeys(job.units, 0)
     with ExitStack() as stack:
         temporary = stack.enter_context(temporary_folder())
-        workers = [_Worker(job, temporary) for _ in range(min(job.execution.jobs, len(job.units)))]
+        workers = [_Worker(job, temporary) for _ in range(job.workers)]
         for worker in workers:
             stack.callback(worker.end)
 
@@ -109,7 +114,7 @@ class _Worker:
     def _start(self) -> None:
         context, job = worker_context(), self.job
         self.connection, end = context.Pipe()
-        given = (end, job.execution.threads, job.log, self.temporary)
+        given = (end, job.execution.threads, job.device, job.log, self.temporary)
         self.process = context.Process(target=_carry_out_units, args=given)  # type: ignore[attr-defined]
         with script_hidden(job.places):
             self.process.start()
@@ -182,13 +187,16 @@ def _modules(place: str) -> tuple[str, ...]:
         return ()
 
 
-def _carry_out_units(connection: Connection, threads: int, log: str | None, temporary: str) -> None:
+def _carry_out_units(
+    connection: Connection, threads: int, device: str, log: str | None, temporary: str
+) -> None:
     """What a worker process does: units as they come, until nobody asks for another.
 
     With a unit of another experiment than the one before come that experiment and its data.
     """
     leave_signals_to_parent()
     set_threads(threads)
+    set_device(device)
     collect_less()
     keep_temporary_files_in(temporary)
     target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

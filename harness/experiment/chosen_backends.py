@@ -7,8 +7,11 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from backends.base import Backend
+from backends.elsewhere import CannotStart, Elsewhere
+from backends.frameworks import gpus_shown
 from backends.registry import UnusableBackend, find, known, taken_by_all, taken_by_every
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
@@ -54,6 +57,40 @@ def resolve(experiment: Experiment) -> tuple[Experiment, dict[str, Backend], dic
     experiment = experiment.model_copy(update={"backends": tuple(names), "variants": variants})
     usable = {_called(name, called): backend for name, backend in usable.items()}
     return experiment, usable, missing
+
+
+def require_gpus(
+    experiment: Experiment, backends: Mapping[str, Backend]
+) -> dict[str, tuple[str, ...]]:
+    """The GPUs that the libraries see, of the backends that are to train on one, by backend.
+
+    They are asked in a process of their own. :class:`~harness.errors.InputError` if one sees none.
+    """
+    found = {}
+    for name, backend in backends.items():
+        if experiment.recipe(name).device == "cpu" or "device" not in backend.heeds:
+            continue
+        found[name] = _gpus_seen(experiment.place(name))
+        if not found[name]:
+            whose = backend.library or name
+            raise InputError(
+                f"device: found gpu for {name}, but {whose} sees none here; allowed: cpu"
+            )
+    return found
+
+
+@cache
+def _gpus_seen(place: str) -> tuple[str, ...]:
+    """What a backend's library sees, from a process that is not this one and ends with the answer."""
+    with gpus_shown():
+        elsewhere = find(place if "@" in place else f"{place}@threads=1")
+        assert isinstance(elsewhere, Elsewhere)
+        try:
+            return elsewhere.gpus()
+        except CannotStart as error:
+            raise InputError(f"device: whether {place} sees a GPU is not known: {error}") from None
+        finally:
+            elsewhere.end()
 
 
 def _names_of_plugins(experiment: Experiment, backends: Mapping[str, Backend]) -> dict[str, str]:

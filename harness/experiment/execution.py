@@ -57,6 +57,14 @@ class Execution(Settings):
         False, "Discard what the folder holds and start again.", EXECUTION, flag="--fresh"
     )
 
+    keep_weights: Switch = setting(
+        False,
+        "Keep every network's final weights in the run folder (weights/*.npz); what was trained without "
+        "is trained again.",
+        EXECUTION,
+        flag="--keep-weights",
+    )
+
     @model_validator(mode="after")
     def _options_fit_the_executor(self) -> Self:
         if self.scheduler is not None and self.executor != "dask":

@@ -61,7 +61,7 @@ def _column_names(value: Any) -> Any:
 _LATER = (
     *("test_file", "features", "drop", "missing", "missing_indicator", "header"),
     *("schedule", "decay", "decay_epochs", "l1"),
-    *("missing_values", "variants"),
+    *("missing_values", "variants", "device"),
 )
 ColumnNames = Annotated[tuple[str, ...], BeforeValidator(_column_names)]
 
@@ -373,6 +373,7 @@ class Experiment(Recipe):
             patience=recipe.patience,
             monitor="training" if recipe.watches_training else "validation",
             tol=recipe.tol,
+            device=recipe.device,
         )
 
     @property

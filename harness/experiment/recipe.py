@@ -11,6 +11,7 @@ from backends.settings import (
     DECAY,
     DECAY_EPOCHS,
     Activation,
+    Device,
     InitialBias,
     InitialWeights,
     Minibatches,
@@ -25,6 +26,7 @@ from backends.settings import (
 from harness.errors import InputError
 from harness.experiment.setting import (
     CONVENTIONS,
+    EXECUTION,
     GRID,
     NETWORK,
     CommaSeparated,
@@ -162,6 +164,11 @@ class Recipe(Settings):
     )
     tol: float = setting(0.0, "What counts as lower, for --patience.", CONVENTIONS, ge=0)
     dtype: Literal["float32", "float64"] = setting("float32", "{choices}.", GRID)
+    device: Device = setting(
+        "cpu",
+        "Where libraries train: {choices}; cpu hides a GPU from all, gpu has one worker at a time.",
+        EXECUTION,
+    )
     shared_stream: Annotated[tuple[Literal["weights", "minibatches"], ...], CommaSeparated] = (
         setting(
             ("weights", "minibatches"),

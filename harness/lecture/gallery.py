@@ -37,8 +37,7 @@ EXHIBITS: dict[str, Callable[[], Section]] = {
 }
 _TITLE = Title(
     "What the lecture shows",
-    "the exhibits of the notes on neural networks, computed anew · "
-    "python -m harness lecture makes this page",
+    "the exhibits of the notes on neural networks, computed anew by python -m harness lecture",
 )
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backends.frameworks import set_threads
+from backends.frameworks import set_device, set_threads
 from backends.settings import rows_of_batch
 from harness.data.dataset import load_dataset
 from harness.data.split import split_rows
@@ -204,5 +204,6 @@ def train_grids(program: str, runs: int) -> pd.DataFrame:
 
 if __name__ == "__main__":
     set_threads(1)
+    set_device("cpu")
     grids = [train_grids(program, int(sys.argv[2])) for program in sys.argv[1].split(",")]
     pd.concat(grids).to_csv(sys.stdout, index=False, float_format="%.6g")

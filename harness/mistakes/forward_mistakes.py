@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.keras_backend import PRODUCTS_IN_FLOAT32, TANH_IN_FLOAT32, engine_with_float32
 from backends.network import Array
 from harness.mistakes.hidden_functions import HIDDEN_FUNCTIONS, IN_SINGLE
 from harness.mistakes.mistake import Change, Kind, Mistake, always, by, in_layer, times_p
@@ -127,36 +128,32 @@ def float32_inside_float64(rules: StepRules, versions: Mapping[str, str]) -> Ite
     NumPy's to the last bit, so that these are right to float32's round-off: of whoever is not known for it
     they would excuse too much.
     """
-    engine = _new_kerass_engine(versions)
+    engine = engine_with_float32(versions)
     if rules.training.dtype != "float64" or not engine:
         return
     if engine == "jax" and "tanh" in map(rules.activation, range(1, rules.network.layers)):
-        words = "tanh is computed in float32, as Keras from 3.12 on does on JAX"
         changes = dict.fromkeys(("a", "slope", "delta"), _where_tanh(_in_single))
         yield Mistake(
-            "tanh in float32", words, "rounding", "a1", changes, kind="rounding", own_digits=True
+            "tanh in float32",
+            TANH_IN_FLOAT32,
+            "rounding",
+            "a1",
+            changes,
+            kind="rounding",
+            own_digits=True,
         )
     if engine != "torch":
         return
-    words = "matrix products are computed in float32, as Keras from 3.12 on does on PyTorch"
     changes = dict.fromkeys(("factor", "z", "dW", "delta"), _in_single)
     yield Mistake(
         "matrix products in float32",
-        words,
+        PRODUCTS_IN_FLOAT32,
         "rounding",
         "z1",
         changes,
         kind="rounding",
         own_digits=True,
     )
-
-
-def _new_kerass_engine(versions: Mapping[str, str]) -> str:
-    """The engine of a Keras of 3.12 or later; empty for another suspect, or if nobody can say."""
-    engines = [name for name in ("tensorflow", "jax", "torch") if name in versions]
-    numbers = versions.get("keras", "").split(".")[:2]
-    new = all(n.isdigit() for n in numbers) and tuple(map(int, numbers)) >= (3, 12)
-    return engines[0] if new and len(engines) == 1 else ""
 
 
 def _in_single(value: Array, here: Any, p: float) -> Array:

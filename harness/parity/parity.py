@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
 
 from backends.base import Backend
+from backends.frameworks import gpus_shown
 from backends.registry import UnusableBackend, import_library, known, usable
 from backends.testing import Outcome, run_check
 from backends.testing.checks import CHECKS
@@ -17,7 +18,7 @@ from harness.data.dataset import load_dataset
 from harness.errors import InputError, unknown
 from harness.executors.fork import beside, forks
 from harness.executors.threads import fewer_threads
-from harness.experiment.chosen_backends import resolve
+from harness.experiment.chosen_backends import require_gpus, resolve
 from harness.experiment.execution import cores
 from harness.experiment.experiment import Experiment
 from harness.parity.comparison import (
@@ -40,7 +41,7 @@ from harness.training.units import even_chunks
 
 _DTYPES = ("float32", "float64")
 WRITTEN_OUT = "the reference"
-CHECK_COLUMNS = ["backend", "check", "verdict", "words", "share", "needed"]
+CHECK_COLUMNS = ["backend", *(field.name for field in fields(Outcome))]
 BLAMED_BY = 3  # backends that agree with each other and not with the reference, if nobody does
 
 
@@ -155,7 +156,8 @@ def parity(
         else:
             experiment = experiment.model_copy(update={"variants": alone.experiment.variants})
             task = replace(task, experiment=experiment, reference=alone.experiment.backends[0])
-    task, missing, comparison = _side_by_side(task, chosen, dtypes)
+    with gpus_shown(bool(require_gpus(experiment, here))):
+        task, missing, comparison = _side_by_side(task, chosen, dtypes)
     comparison, kinks = grant_kinks(task, comparison) if locate else (comparison, [])
     divergences = []
     stopping = {verdict.backend for verdict in comparison.verdicts if verdict.other_stop}
@@ -174,7 +176,12 @@ def parity(
     verdicts = [*explained_verdicts(comparison.verdicts, divergences), *gone]
     order = list(experiment.backends)
     failed = {verdict.backend for verdict in verdicts if verdict.outcome == ParityOutcome.FAILED}
-    to_check = {n: task.backends[n] for n in check if n in task.backends and n not in failed}
+    # the kit is about what trains in a run, also where parity judges stock programs
+    to_check = {
+        name: guarded_backend(here[name])
+        for name in check
+        if name in task.backends and name not in failed
+    }
     return Parity(
         experiment,
         task.reference or WRITTEN_OUT,

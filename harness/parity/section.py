@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from backends.testing import ROUNDED
 from harness.document.section import Picture, Section, Table
 from harness.document.words import render
 from harness.parity.divergence import ONLY_TOGETHER, Divergence
@@ -108,7 +109,9 @@ def parity_section(parity: Parity) -> Section:
 def parity_headline(parity: Parity) -> str:
     """The answer in one sentence."""
     kind, names = _answer(parity)
-    shares = {v.dtype: v.share for v in sorted(parity.agreeing, key=lambda v: v.share)}
+    rounded = parity.of(ParityOutcome.LIBRARY_ROUNDING)
+    exact = [verdict for verdict in parity.agreeing if verdict not in rounded]
+    shares = {v.dtype: v.share for v in sorted(exact, key=lambda v: v.share)}
     return render(
         _SENTENCES,
         "headline",
@@ -118,6 +121,7 @@ def parity_headline(parity: Parity) -> str:
         reference=parity.reference,
         steps=parity.steps[-1] if parity.steps else 0,
         shares=dict(sorted(shares.items())),
+        rounded=[f"{verdict.backend} in {verdict.dtype}" for verdict in rounded],
     )
 
 
@@ -184,8 +188,14 @@ def _check_points(checks: pd.DataFrame) -> list[str]:
     said = []
     for name, own in checks.groupby("backend", sort=False):
         counts = own["verdict"].value_counts()
-        numbers = [f"{counts[v]} {v}" for v in ("passed", "failed", "skipped") if v in counts]
+        verdicts = ("passed", ROUNDED, "failed", "skipped")
+        numbers = [f"{counts[v]} {v}" for v in verdicts if v in counts]
         said.append(f"{name}: of {len(own)} conformance checks {', '.join(numbers)}")
+        for rounding, rounded in own[own["verdict"] == ROUNDED].groupby("rounding", sort=False):
+            said.append(
+                f"{name}: {rounding}; errors of up to {rounded['needed'].max():.1e} in float64, within "
+                "float32's round-off, count as that in the checks"
+            )
         for row in own[own["verdict"] == "failed"].to_dict("records"):
             what = str(row["check"]).replace("_", " ")
             said.append(f"{name} fails the check that {what}: {row['words']}")

@@ -35,6 +35,9 @@ class StockProgram(Backend):
     def program(self) -> type[Backend]:
         return self.backend.program
 
+    def versions(self) -> dict[str, str]:
+        return self.backend.versions()
+
     def load(self) -> None:
         self.backend.load()
 

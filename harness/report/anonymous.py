@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.results.result import Result
 
-_PRIVATE = ("machine", "git_commit", "directory", "environment")
+_PRIVATE = ("machine", "git_commit", "directory", "environment", "xla_flags")
 _STEP = r"[^\s'\":;,()<>|/\\=]+"
 # an absolute path, one below a home folder or above this one, of which the last name is kept
 _PLACE = re.compile(rf"(?<![\w./:\\~])(?:~\w*|[A-Za-z]:|\.\.)?[/\\](?:{_STEP}[/\\])*({_STEP})?")
@@ -23,6 +23,10 @@ def anonymous_result(result: Result) -> Result:
     Its own address as well: who writes a report on it says where.
     """
     manifest = {k: v for k, v in result.manifest.items() if k not in _PRIVATE}
+    manifest["backends"] = {
+        name: {key: value for key, value in about.items() if key != "gpus"}
+        for name, about in manifest.get("backends", {}).items()
+    }
     settings = {
         name: getattr(result.experiment, name) for name in type(result.experiment).model_fields
     }

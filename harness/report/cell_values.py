@@ -6,7 +6,7 @@ What would be too large is left out by a rule, and ``notes`` say so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -28,7 +28,7 @@ from harness.results.backend_grid import BackendGrid, common_grid, same_samples
 from harness.results.result import Result
 from harness.roundoff.disputed_cells import kinds
 from harness.roundoff.trial import recipes
-from harness.training.evaluate import PARTS
+from harness.training.evaluate import CERTAINTY, PARTS
 from harness.training.status import Status
 
 _CURVE_DIGITS = 4
@@ -36,6 +36,7 @@ _MOST_CURVES = (
     120_000  # rows of learning curves that are kept one by one; of more the mean over repeats
 )
 _MOST_LABELS = 1_500_000  # predicted labels that are kept
+_MOST_CERTAINTIES = 120_000  # numbers on how sure networks are of samples
 _MOST_REPEATED = 50_000  # networks whose scores are kept repeat by repeat
 _MOST_PAIRED = 8  # sides of which every pair is compared; of more each with its reference
 _MOST_PICTURES = 300
@@ -61,6 +62,7 @@ def cell_values(material: Material) -> dict[str, Any]:
     compared = _compared(material)
     curves = _curves(sides, places, shown, cells, notes)
     labels = _labels(material, places, shown, compared, notes)
+    _certainties(material, places, shown, labels["texts"], notes)
     remarkable = _remarkable(material, places, shown, compared)
     regions = add_decision_regions(sides, places, shown, remarkable, notes)
     return {
@@ -356,6 +358,71 @@ def _labels(
         "true": [own and own[0] for own in targets],
         "rows": [own and own[1] for own in targets],
     }
+
+
+def _certainties(
+    material: Material,
+    places: Sequence[NDArray[np.int64]],
+    shown: list[dict[str, Any]],
+    texts: Sequence[str],
+    notes: list[str],
+) -> None:
+    """Give each side, cell by cell and repeat by repeat, how sure it is of samples that sides label apart.
+
+    That is a list of samples, and one each of the probabilities of their labels and of the leads over the
+    class that came next.
+    """
+    room, signs = _MOST_CERTAINTIES, [np.frombuffer(text.encode(), np.uint8) for text in texts]
+    for run in range(len(material.results)):
+        own = [k for k, side in enumerate(shown) if side["run"] == run and "labels" in side]
+        kept = {
+            k: [
+                part
+                for name in CERTAINTY
+                if (part := material.sides[k].certainty(name)) is not None
+            ]
+            for k in own
+        }
+        own = [k for k in own if kept[k]]
+        numbers = {k: {int(c): n for n, c in enumerate(places[k])} for k in own}
+        for k in own:
+            shown[k]["sure"] = [None] * len(shown[k]["labels"])
+        for cell in range(len(shown[own[0]]["labels"])) if len(own) > 1 else ():
+            there = [k for k in own if shown[k]["labels"][cell]]
+            apart = [
+                np.flatnonzero((labels != labels[0]).any(axis=0))
+                for labels in _labels_of(there, shown, cell, signs)
+            ]
+            room -= 2 * len(there) * sum(map(len, apart))
+            if room < 0:
+                notes.append(
+                    "How sure backends are of samples is left out of some cells: it is much."
+                )
+                return
+            for k in there:
+                of_repeats = []
+                for repeat, samples in enumerate(apart):
+                    place = (*divmod(numbers[k][cell], len(material.sides[k].lmbd)), repeat)
+                    values = [part[place] for part in kept[k]]
+                    whole = all(len(v) > samples.max(initial=-1) for v in values)
+                    of_repeats.append(
+                        [samples.tolist(), *(rounded(v[samples], 3) for v in values)]
+                        if whole
+                        else [[], [], []]
+                    )
+                shown[k]["sure"][cell] = of_repeats
+
+
+def _labels_of(
+    sides: Sequence[int],
+    shown: Sequence[dict[str, Any]],
+    cell: int,
+    signs: Sequence[NDArray[np.uint8]],
+) -> Iterator[NDArray[np.uint8]]:
+    """The labels that some sides give in a cell, (sides, samples), repeat by repeat; those that have any."""
+    for of_repeat in zip(*(shown[k]["labels"][cell] for k in sides), strict=False):
+        given = [signs[number] for number in of_repeat if len(signs[number])]
+        yield np.array(given) if given else np.zeros((1, 0), np.uint8)
 
 
 def _targets(result: Result) -> tuple[list[str], list[list[int]]] | None:

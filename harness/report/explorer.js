@@ -576,7 +576,7 @@
       if (own.length < 2 || !D.labels.true[r]) return;
       const rows = D.labels.rows[r];
       for (let repeat = 0; repeat < own[0][1].length; repeat++) for (let i = 0; i < own[0][1][repeat].length; i++) {
-        const given = own.map(([side, labels]) => [side.label, labels[repeat]?.[i]]);
+        const given = own.map(([side, labels]) => [side.label, labels[repeat]?.[i], sureness(side, cell, repeat, i)]);
         if (new Set(given.map(([, sign]) => sign)).size < 2) continue;
         made.push({ r, repeat, row: rows[Math.min(repeat, rows.length - 1)][i], true: D.labels.true[r][repeat][i], given });
       }
@@ -586,12 +586,29 @@
     const add = (some) => box.append(...some.map(sample));
     add(made.slice(0, 48));
     const rest = made.length > 48 ? button(`Show all ${made.length}`, (e) => { add(made.slice(48)); e.target.remove(); }) : "";
+    const known = made.some((one) => one.given.some(([, , numbers]) => numbers));
     return h("section", { class: "part", "aria-label": "Samples labelled differently" },
-      h("h4", {}, `${made.length} test ${made.length === 1 ? "sample is" : "samples are"} labelled differently`), box, rest);
+      h("h4", {}, `${made.length} test ${made.length === 1 ? "sample is" : "samples are"} labelled differently`),
+      known ? h("p", { class: "note" }, `Behind a backend is the probability that it gives its label, and in brackets by how many points that leads the class next to it.${nearest(made)}`) : "", box, rest);
+  }
+  function nearest(made) { // the sample that the least would turn
+    let best = null;
+    for (const one of made) for (const [label, , numbers] of one.given) if (numbers && (!best || numbers[1] < best[2])) best = [one.row, label, numbers[1], sure(numbers)];
+    return best ? ` The nearest miss is row ${best[0]}: ${best[1]}${best[3]}.` : "";
+  }
+  function sureness(side, cell, repeat, sample) { // [probability of the label, lead over the next class], or null
+    const [at, probability, lead] = side.sure?.[cell]?.[repeat] || [[]];
+    const k = at.indexOf(sample);
+    return k < 0 ? null : [probability[k], lead[k]];
+  }
+  function sure(numbers) { // the smaller the lead, the more digits it has
+    if (!numbers || numbers[0] == null) return "";
+    const lead = 100 * numbers[1], shown = lead >= 0.1 || lead === 0 ? lead.toFixed(1) : minus(lead.toExponential(0));
+    return ` ${(100 * numbers[0]).toFixed(1)} % (+${shown})`;
   }
   function sample(one) {
     const names = D.runs[one.r].classes, name = (sign) => names[ALPHABET.indexOf(sign)], groups = new Map();
-    for (const [label, sign] of one.given) groups.set(sign, [...(groups.get(sign) || []), label]);
+    for (const [label, sign, numbers] of one.given) groups.set(sign, [...(groups.get(sign) || []), `${label}${sure(numbers)}`]);
     return h("figure", {}, drawing(one),
       h("figcaption", {}, h("b", {}, `row ${one.row}`), ` true ${name(one.true)}${D.runs[one.r].repeats > 1 ? `, repeat ${one.repeat + 1}` : ""}`,
         [...groups].map(([sign, labels]) => h("div", {}, h("span", { class: sign === one.true ? "right" : "wrong" }, `${name(sign)} ${sign === one.true ? "✓" : "✗"}`), ` ${labels.join(", ")}`))));

@@ -172,7 +172,7 @@ def flipped_samples(
 def weights(
     result: Result, backend: str, eta: float, lmbd: float, repeat: int = 0
 ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    """Weights (inputs, outputs) and biases of every layer of one network, trained again as in the run."""
+    """Weights (inputs, outputs) and biases of every layer of one network, kept or trained again."""
     return trained_network(result, backend, eta, lmbd, repeat).layers
 
 

@@ -137,6 +137,13 @@ def _machine(manifest: dict[str, Any]) -> dict[str, Any]:
         "CPU": machine.get("cpu"),
         "cores": machine.get("cores"),
         "threads a worker": manifest.get("execution", {}).get("threads"),
+        "BLAS": machine.get("blas"),
+        "SIMD": machine.get("simd"),
+        "XLA": manifest.get("xla_flags") or None,
+        "variables that change bits": " ".join(
+            f"{name}={value}" for name, value in sorted(manifest.get("environment", {}).items())
+        )
+        or None,
         "memory": number_words.size(machine.get("memory_bytes")),
         "platform": machine.get("platform"),
         "begun": manifest.get("created"),

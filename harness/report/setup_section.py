@@ -231,6 +231,7 @@ def networks_section(material: Material) -> Section:
                 "library": about.get("library"),
                 "version": about.get("version"),
                 "trains cells": None if stacks is None else ("stacked" if stacks else "one by one"),
+                **({"on": about["gpus"][0]} if about.get("gpus") else {}),
             }
         )
         if side.result is material.results[0]:

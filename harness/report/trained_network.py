@@ -1,7 +1,8 @@
-"""The network of one record, trained again on demand: its weights, and what it says of samples.
+"""The network of one record: its weights, as the run kept them or trained again, and what it says of samples.
 
-Run folders hold no weights. What is needed to have them again is in the plan: the unit that the record came
-from is trained as in the run, whose labels tell whether that gave the same network.
+Run folders hold no weights unless asked to (``run --keep-weights``). What is needed to have them again is in
+the plan: the unit that the record came from is trained as in the run, whose labels tell whether that gave the
+same network.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from harness.data.survey import samples_like
 from harness.errors import InputError
 from harness.executors.shared_data import shared
 from harness.experiment.experiment import Experiment
+from harness.results.kept_weights import kept_weights
 from harness.results.result import Result
 from harness.training.prepare import Prepared, prepare
 from harness.training.run_unit import unit_weights
@@ -35,7 +37,7 @@ _KEPT = 4  # units whose weights are kept in memory
 
 
 class TrainedNetwork(NamedTuple):
-    """A network trained again; ``weights`` are a stack of one, ``exact``: labels as in the run."""
+    """A network kept or trained again; ``weights`` are a stack of one, ``exact``: labels as in the run."""
 
     backend: Backend
     network: Network
@@ -53,21 +55,27 @@ class TrainedNetwork(NamedTuple):
 def trained_network(
     result: Result, backend: str, eta: float, lmbd: float, repeat: int = 0
 ) -> TrainedNetwork:
-    """The network of one record, trained again as in the run; logs where it labels otherwise than there."""
+    """The network of one record, as kept or trained again; logs where it labels otherwise than in the run."""
     experiment, backend = result.experiment, result.called(backend)
     cell = cell_number(result, backend, eta, lmbd, repeat)
-    unit = _unit_of(experiment, result.manifest["dataset"]["sha256"], backend, cell, repeat)
-    prepared, weights, trainer = _trained(unit, experiment, result.manifest["dataset"]["sha256"])
-    place = unit.repeats.index(repeat) * (unit.last - unit.first) + cell - unit.first
-    own = weights[place]
+    data = result.manifest["dataset"]["sha256"]
+    found = kept_weights(result, backend, *experiment.cells[cell], repeat)
+    if found is not None:
+        own, trainer = found, usable(experiment.place(backend))
+        prepared = prepare(experiment, _dataset(experiment, data), backend, (repeat,))
+    else:
+        unit = _unit_of(experiment, data, backend, cell, repeat)
+        prepared, weights, trainer = _trained(unit, experiment, data)
+        own = weights[unit.repeats.index(repeat) * (unit.last - unit.first) + cell - unit.first]
     kept = result.predicted(backend, *experiment.cells[cell], repeat)
     now = _answers(trainer, prepared, own, prepared.x[prepared.split.test])[0]
     exact = len(kept) > 0 and bool(np.array_equal(kept, now.astype(kept.dtype)))
     if len(kept) and not exact:
         _log.warning(
-            "%s, eta %g, lmbd %g, repeat %d: trained again, %d of %d test samples come out otherwise than in "
+            "%s, eta %g, lmbd %g, repeat %d: %s, %d of %d test samples come out otherwise than in "
             "the run, which had other versions, threads or another processor",
-            *(backend, eta, lmbd, repeat, int((kept != now.astype(kept.dtype)).sum()), len(kept)),
+            *(backend, eta, lmbd, repeat, "trained again" if found is None else "as kept"),
+            *(int((kept != now.astype(kept.dtype)).sum()), len(kept)),
         )
     return TrainedNetwork(trainer, prepared.network, own, prepared, exact)
 

@@ -135,6 +135,17 @@ class BackendGrid:
             whole[place] = np.asarray(labels, dtype=np.int64)
         return whole
 
+    def certainty(self, name: str) -> NDArray[np.object_] | None:
+        """How sure the networks are of the test samples, an array in each of (eta, lmbd, repeat).
+
+        name: ``probability`` of the predicted class, or ``lead`` over the next. Empty where it was not kept,
+        because it is much; None for a run from before it was.
+        """
+        p = self.result.predictions
+        if name not in p:
+            return None
+        return self._on_grid(self._looked_at(p[p["backend"] == self.backend])[name])
+
     @cached_property
     def labels(self) -> NDArray[np.int32]:
         """The predicted classes, (cells, repeats, samples); ``NO_LABEL`` where there is none.

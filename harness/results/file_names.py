@@ -21,6 +21,11 @@ def folder_name(what: str, name: str) -> str:
     return name
 
 
+def data_name(dataset: str) -> str:
+    """What a folder is called by these data: their name, or that of their file, without folders or ending."""
+    return re.split(r"[/\\]", dataset.replace(":", "-"))[-1].rsplit(".", 1)[0]
+
+
 def file_name(text: str) -> str:
     """A name that came from elsewhere (a backend's, say) as the name of one file or folder.
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 import psutil
+from threadpoolctl import threadpool_info
 
 from backends.base import Backend, installed_version
+from backends.frameworks import xla_flags
 from backends.network import Network
 from backends.registry import version
 from harness.data.dataset import Dataset
@@ -45,12 +47,14 @@ def begin_manifest(
     dataset: Dataset,
     split: Split,
     backends: Mapping[str, Backend],
+    gpus: Mapping[str, Sequence[str]],
     missing: Mapping[str, str],
     created: str,
 ) -> dict[str, Any]:
     """The manifest of a run begun at ``created``; :mod:`harness.runner` adds how it went.
 
-    ``missing``: why backends of the experiment are not among ``backends``.
+    ``missing``: why backends of the experiment are not among ``backends``; ``gpus``: what those see that
+    train on one.
     """
     inputs, classes = encoded(dataset, split, experiment)[1], len(dataset.classes)
     return {
@@ -60,8 +64,11 @@ def begin_manifest(
         "git_commit": git_commit(),
         "versions": versions(list(backends.values())),
         "machine": machine(),
-        "environment": bit_environment(),
-        "execution": execution.model_dump(mode="json", exclude={"fresh", "name", "output"}),
+        "environment": bit_environment("gpu" if gpus else "cpu"),
+        "xla_flags": xla_flags(execution.threads),
+        "execution": execution.model_dump(
+            mode="json", exclude={"fresh", "keep_weights", "name", "output"}
+        ),
         "dataset": _dataset(dataset, split, len(inputs)),
         "backends": {
             name: {"unavailable": missing[name]}
@@ -69,10 +76,12 @@ def begin_manifest(
             else _backend(
                 name, backends[name], experiment, experiment.network(name, len(inputs), classes)
             )
+            | ({"gpus": list(gpus[name])} if name in gpus else {})
             for name in experiment.backends
         },
         "notes": [
             *setting_notes(experiment, experiment.backends, len(split.train)),
+            *gpu_notes(gpus),
             *dataset.warnings,
         ],
     }
@@ -123,10 +132,12 @@ def versions(backends: Sequence[Backend] = ()) -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Platform, processor, cores this process may use, and memory in bytes."""
+    """Platform, processor, NumPy's kernels, cores this process may use, and memory in bytes."""
     return {
         "platform": platform.platform(),
         "cpu": _cpu(),
+        "blas": _blas(),
+        "simd": _simd(),
         "cores": cores(),
         "memory_bytes": psutil.virtual_memory().total,
     }
@@ -140,6 +151,22 @@ def _cpu() -> str:
         )
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def _blas() -> str | None:
+    """NumPy's linear algebra, its version, and for which processor the kernel is that it has chosen."""
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    # another library, such as SciPy, may have loaded one of its own
+    own = [pool for pool in pools if "numpy" in Path(pool["filepath"]).parent.name] or pools
+    told = (own[0].get(key) for key in ("internal_api", "version", "architecture")) if own else ()
+    return " ".join(filter(None, told)) or None
+
+
+def _simd() -> str | None:
+    """The instruction sets that NumPy's loops use here."""
+    told: Any = np.show_config(mode="dicts")
+    sets = told.get("SIMD Extensions", {})
+    return " ".join([*sets.get("baseline", []), *sets.get("found", [])]) or None
 
 
 def _dataset(dataset: Dataset, split: Split, inputs: int) -> dict[str, Any]:
@@ -185,6 +212,14 @@ def _backend(
         "conventions": [asdict(convention) for convention in backend.conventions],
         "recipe": experiment.recipe(name).model_dump(mode="json"),
     }
+
+
+def gpu_notes(gpus: Mapping[str, Sequence[str]]) -> list[str]:
+    """Which backends train on which GPU, and what that means."""
+    return [
+        f"device: {name} trains on a GPU, one worker at a time; the harness is untried on one"
+        for name in gpus
+    ]
 
 
 def setting_notes(experiment: Experiment, backends: Sequence[str], samples: int) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from harness.data.dataset import Dataset
 from harness.experiment.experiment import Experiment
+from harness.results.kept_weights import WEIGHTS, weights_bytes
 from harness.results.manifest import now
 from harness.results.run_folder import (
     DAMAGE,
@@ -29,7 +30,7 @@ from harness.results.run_folder import (
     parquet_metadata,
 )
 from harness.training.unit_rows import check_rows
-from harness.training.units import Unit, UnitOutcome
+from harness.training.units import Unit, UnitOutcome, unit_keys
 
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"(?P<unit>[0-9a-f]{20})(\.(?P<content>[0-9a-f]{16}))?\.parquet")
@@ -49,11 +50,14 @@ class Parts:
     dataset: Dataset
     digests: Mapping[Unit, str]
     surroundings: Mapping[str, dict[str, str]]
+    keep_weights: bool = False
 
     @property
     def complete(self) -> bool:
-        """Whether there is a part of every unit, whole or not."""
+        """Whether there is a part of every unit, whole or not, and the weights that are to be kept."""
         present = {name.partition(".")[0] for name in self._names() if name.count(".") == 2}
+        if self.keep_weights:
+            present &= self._weights().keys()
         return present.issuperset(self.digests.values())
 
     def finished(self) -> dict[Unit, UnitOutcome]:
@@ -63,7 +67,10 @@ class Parts:
             if name.count(".") == 2:
                 present.setdefault(name.partition(".")[0], []).append(name)
         outcomes = {}
+        kept = self._weights() if self.keep_weights else {}
         for unit, digest in self.digests.items():
+            if self.keep_weights and not self._has_weights(digest, kept):
+                continue
             for name in present.get(digest, []):
                 if outcome := self._read(unit, name):
                     outcomes[unit] = outcome
@@ -73,6 +80,9 @@ class Parts:
         """Put a unit's rows on disk; its outcome with the time."""
         assert outcome.rows is not None
         unit, finished = outcome.unit, now()
+        if outcome.weights is not None:
+            kept = weights_bytes(outcome.weights, unit_keys(unit, self.experiment))
+            self.folder.write(f"{WEIGHTS}/{self.digests[unit]}.{_short(kept)}.npz", kept)
         about = {
             "backend": unit.backend,
             "finished": finished,
@@ -80,8 +90,41 @@ class Parts:
             "timings": outcome.timings,
         }
         content = parquet_bytes(outcome.rows, about)
-        self.folder.write(f"parts/{self.digests[unit]}.{_short(content)}.parquet", content)
-        return replace(outcome, finished=finished)
+        name = f"{self.digests[unit]}.{_short(content)}.parquet"
+        self.folder.write(f"parts/{name}", content)
+        if outcome.weights is not None:  # it may have been trained before, without them
+            for other in self._names():
+                if other.partition(".")[0] == self.digests[unit] and other != name:
+                    self.folder.remove(f"parts/{other}")
+        return replace(outcome, finished=finished, weights=None)
+
+    def weights(self) -> list[dict[str, str]]:
+        """The files of kept weights of this run's units, for its manifest."""
+        kept = self._weights()
+        return [
+            {
+                "backend": unit.backend,
+                "file": f"{WEIGHTS}/{kept[digest]}",
+                "sha256": content_hash(self.folder.read(f"{WEIGHTS}/{kept[digest]}")),
+            }
+            for unit, digest in self.digests.items()
+            if digest in kept
+        ]
+
+    def _weights(self) -> dict[str, str]:
+        """The names of the files of weights by their units' digests."""
+        return {n.partition(".")[0]: n for n in self.folder.names(WEIGHTS) if n.endswith(".npz")}
+
+    def _has_weights(self, digest: str, kept: Mapping[str, str]) -> bool:
+        """Whether a unit's weights are there and whole; if they are not whole they are removed, and said."""
+        name = kept.get(digest, "")
+        if not name:
+            return False
+        whole = _short(self.folder.read(f"{WEIGHTS}/{name}")) == name.split(".")[1]
+        if not whole:
+            _log.warning("%s/%s is damaged: its networks are trained again", WEIGHTS, name)
+            self.folder.remove(f"{WEIGHTS}/{name}")
+        return whole
 
     def changes(self) -> dict[str, list[str]]:
         """What is not as it was when a backend's stale parts were made, by backend, for a person."""
@@ -106,6 +149,10 @@ class Parts:
         stale = self._stale()
         for name in stale:
             self.folder.remove(f"parts/{name}")
+        wanted = set(self.digests.values())
+        for digest, name in self._weights().items():
+            if digest not in wanted:
+                self.folder.remove(f"{WEIGHTS}/{name}")
         return len(stale)
 
     def _names(self) -> list[str]:

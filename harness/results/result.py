@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from harness.data.survey import IMBALANCED
 from harness.errors import InputError, unknown
 from harness.experiment.config import data_place
 from harness.experiment.experiment import SCORES, Experiment
-from harness.results.run_folder import DAMAGE, RunFolder, as_sealed, content_hash
+from harness.results.run_folder import DAMAGE, RunFolder, as_sealed, content_hash, rerun_command
 
 _log = logging.getLogger(__name__)
 CELL = ["backend", "eta", "lmbd"]
@@ -45,7 +44,9 @@ class Result:
         measured is NaN.
     predictions : DataFrame
         The key columns and ``predicted``: for each record an array of the test samples' predicted
-        class numbers (values, for regression), in the order of ``targets``; empty if not ok.
+        class numbers (values, for regression), in the order of ``targets``; empty if not ok. Of classes
+        also ``probability``, of the predicted one, and ``lead``, over the one that came next; both empty
+        in runs so large that they are not kept.
     targets : DataFrame
         ``repeat, row, target``: the test samples of each repeat; repeat -1 stands for all.
     curves : DataFrame
@@ -229,7 +230,7 @@ def load_result(address: str) -> Result:
         if not busy:
             raise InputError(
                 f"run: {address!r} is not a finished run folder; allowed: a folder that "
-                "'harness run' wrote, such as results/NAME"
+                "'python -m harness run' wrote, such as results/NAME"
             ) from None
     except InputError:
         if not busy:
@@ -310,7 +311,4 @@ def _not_written(folder: RunFolder, name: str, why: str = "") -> InputError:
 
 def _mend(folder: RunFolder) -> str:
     """The command that finishes a run, and puts its tables right from its parts."""
-    above, _, name = folder.address.rstrip("/").rpartition("/")
-    config = quote(f"{folder.address.rstrip('/')}/experiment.toml")
-    command = f"python -m harness run --config {config} --output {quote(above or '.')} --name {quote(name)}"
-    return f"the same command again mends it, or: {command}"
+    return f"the same command again mends it, or: {rerun_command(folder.address)}"

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from harness.results.manifest import LIBRARIES
 from harness.results.result import Result
 
-DifferenceKind = Literal["data", "split", "setting", "version", "machine", "threads"]
+DifferenceKind = Literal["data", "split", "setting", "version", "machine", "threads", "variable"]
 # settings that only say how much of the same thing was run, or by whom
 EXTENT = frozenset({"preset", "backends", "variants", "repeats", "eta", "lmbd", "dataset"})
-MACHINE = ("platform", "cpu")
+MACHINE = ("platform", "cpu", "blas", "simd")
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ def run_differences(
 ) -> list[RunDifference]:
     """Everything that two runs do not have in common and that can change a result, gravest first.
 
-    Data and split by their hashes; settings but those to ``ignore``; versions, machine and threads only
-    where both runs recorded them.
+    Data and split by their hashes; settings but those to ``ignore``; versions, machine, threads and
+    environment variables only where both runs recorded them.
     """
     return [*_held_out(first, second), *_settings(first, second, ignore), *_around(first, second)]
 
@@ -66,3 +66,9 @@ def _around(first: Result, second: Result) -> Iterator[RunDifference]:
         for name in names:
             if name in one and name in two and one[name] != two[name]:
                 yield RunDifference(kind, name, one[name], two[name])
+    if all("environment" in run.manifest for run in (first, second)):
+        one, two = (run.manifest["environment"] for run in (first, second))
+        for name in sorted({*one, *two}):
+            if one.get(name) != two.get(name):
+                values = (one.get(name, "not set"), two.get(name, "not set"))
+                yield RunDifference("variable", name, *values)

@@ -24,6 +24,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
+from shlex import quote
 from typing import Any
 
 import fsspec
@@ -74,7 +75,17 @@ DAMAGE = (
 _METADATA = b"timings"
 _HALF_WRITTEN = re.compile(r"\.[0-9a-f]{32}\.tmp$")
 _PART = re.compile(r"[0-9a-f]{20}(\.[0-9a-f]{16})?\.parquet$")
+_WEIGHTS = re.compile(r"[0-9a-f]{20}\.[0-9a-f]{16}\.npz$")
 _LOCK_SECONDS = 0.5  # a reader that looks whether a run is at work holds the lock for a moment
+
+
+def rerun_command(address: str, file: str = "experiment.toml") -> str:
+    """The command that runs what a folder's file says, again and into that folder."""
+    place = address.rstrip("/")
+    above, _, name = place.rpartition("/")
+    above = above or ("/" if place.startswith("/") else ".")
+    config = quote(f"{place}/{file}")
+    return f"python -m harness run --config {config} --output {quote(above)} --name {quote(name)}"
 
 
 class RunFolder:
@@ -86,7 +97,7 @@ class RunFolder:
     def __init__(self, address: str) -> None:
         if not address.strip():
             raise InputError(f"output: found {address!r}; allowed: a path or an fsspec address")
-        self.address = address
+        self.address = address.replace(os.sep, "/")
         try:
             self.fs, self.root = fsspec.url_to_fs(address)
         except (ValueError, ImportError) as error:
@@ -215,7 +226,7 @@ class RunFolder:
 
     def remove_half_written(self) -> None:
         """Remove what a run that was killed had not written whole; only for who holds the lock."""
-        for folder in ("", "parts/", "figures/"):
+        for folder in ("", "parts/", "weights/", "figures/"):
             for name in self.names(folder):
                 if _HALF_WRITTEN.search(name):
                     self.remove(f"{folder}{name}")
@@ -226,11 +237,12 @@ class RunFolder:
             if self.names(inner):
                 RunFolder(f"{self.address.rstrip('/')}/{inner}").clear_contents()
         parts = [f"parts/{name}" for name in self.names("parts") if _PART.match(name)]
-        for name in [*self._ours(), *parts]:
+        kept = [f"weights/{name}" for name in self.names("weights") if _WEIGHTS.match(name)]
+        for name in [*self._ours(), *parts, *kept]:
             with suppress(FileNotFoundError):
                 self.remove(name)
         stays = [name for name in self.names("") if name not in (MARK, ".lock")]
-        for inner in ("figures", "parts", "compare", "parity"):
+        for inner in ("figures", "parts", "weights", "compare", "parity"):
             if inner in stays and set(self.names(inner)) <= {MARK}:
                 self.fs.rm(self.path(inner), recursive=True)
                 stays.remove(inner)

@@ -21,7 +21,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +54,7 @@ class Noise(Rounding):
     """Monte Carlo arithmetic: perturbs a result, in place, in its last place."""
 
     def __init__(self, seed: int, dtype: str) -> None:
-        rng = np.random.default_rng([seed, 1])
-        moves = rng.choice([-1, 0, 1], POOL, p=[PERTURBED, 1 - 2 * PERTURBED, PERTURBED])
-        unit = np.finfo(dtype).eps
-        self._factors = {n: (1 + n * unit * moves).astype(dtype) for n in (1, ELEMENTARY)}
+        self._factors = dict(_perturbations(seed, dtype))
         self._starts = random.Random(seed)
 
     def __call__(self, result: Array, units: int = 1) -> Array:
@@ -67,6 +64,15 @@ class Noise(Rounding):
         start = self._starts.randrange(len(factors) - result.size)
         result *= factors[start : start + result.size].reshape(result.shape)
         return result
+
+
+@lru_cache(maxsize=4)  # they cost as much as a short training, and small trials have many
+def _perturbations(seed: int, dtype: str) -> tuple[tuple[int, Array], ...]:
+    """Factors of 1 and its neighbours, ``POOL`` of them, for each number of units that results may be off."""
+    rng = np.random.default_rng([seed, 1])
+    moves = rng.choice([-1, 0, 1], POOL, p=[PERTURBED, 1 - 2 * PERTURBED, PERTURBED])
+    unit = np.finfo(dtype).eps
+    return tuple((n, (1 + n * unit * moves).astype(dtype)) for n in (1, ELEMENTARY))
 
 
 EXACT = Rounding()

@@ -75,7 +75,8 @@ def round_off(
     is given, that of a trial in float32 is a twin as well: what every library loses there alike (updates
     below half a unit in the last place, say) random perturbations may well bring back.
     """
-    others = [beside(partial(twin_path, trial, seed)) for seed in seeds]
+    tasks = [partial(twin_path, trial, seed) for seed in seeds]
+    others = list(map(beside, tasks)) if trial.is_long else tasks
     if path is None:
         return RoundOff(trial, reference_path(trial), tuple(other() for other in others))
     alike = [reference_path(trial)] if trial.dtype == "float32" else []

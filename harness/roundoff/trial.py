@@ -20,6 +20,8 @@ from harness.training.units import even_chunks
 
 _LOOKED_AT = (1, 10, 100, 1000)
 TOGETHER = 98  # cells trained at a time, at most
+_STEP = 5000  # weights whose update costs as much as a step does whatever its size
+_LONG = 1e6  # updates of a weight
 _BY_ITSELF = {"patience", "tol", "monitor"}  # of no effect where it is scikit-learn's own rule
 OF_NO_EFFECT = {"dtype", "shared_stream", "drawn_before"}
 
@@ -46,6 +48,14 @@ class Trial:
     @property
     def checkpoints(self) -> tuple[int, ...]:
         return self.plan.checkpoints
+
+    @property
+    def is_long(self) -> bool:
+        """Whether training it takes longer than starting a process does (a few hundredths of a second)."""
+        weights = len(self.cells) * sum(
+            t[0].size for t in (*self.plan.initial.W, *self.plan.initial.b)
+        )
+        return self.plan.steps * (weights + _STEP) > _LONG
 
     def of(self, cells: NDArray[np.integer] | slice) -> Trial:
         """The same for some of the cells."""

@@ -31,7 +31,6 @@ from harness.roundoff.stable_cells import by_backend, chaos_maps
 from harness.study.study import StudyResult, column_of
 
 _SENTENCES = "study/sentences.jinja"
-_ROWS = 12  # of a table on a terminal
 _LISTED = 50  # cells that the page names
 
 
@@ -176,16 +175,18 @@ def study_comparison_section(comparison: StudyComparison, *, short: bool = False
     shown["largest"] = [number_words.span(v, comparison.metric) for v in against["largest"]]
     listed = cells[~verdicts.isin([*AGREEING, *APART])]
     order = listed["difference"].abs().sort_values(ascending=False, na_position="first").index
-    listed = listed.loc[order].head(_LISTED)
-    named = listed[[*comparison.columns, "left", "right"]].copy()
-    named["cell"] = [number_words.cell(*c) for c in zip(listed["eta"], listed["lmbd"], strict=True)]
-    named["verdict"] = listed["verdict"]
+    first = listed.loc[order].head(_LISTED)
+    named = first[[*comparison.columns, "left", "right"]].copy()
+    named["cell"] = [number_words.cell(*c) for c in zip(first["eta"], first["lmbd"], strict=True)]
+    named["verdict"] = first["verdict"]
     named["difference"] = [
-        number_words.difference(v, comparison.metric) for v in listed["difference"]
+        number_words.difference(v, comparison.metric) for v in first["difference"]
     ]
-    tables = [Table(shown.head(_ROWS) if short else shown, "Points that differ or are open")]
+    tables = [Table(shown, "Points that differ or are open")]
     if not short:
-        tables.append(Table(named, "Cells that differ or are open, the largest difference first"))
+        more = f" ({left} more in compare.csv)" if (left := len(listed) - len(named)) else ""
+        caption = f"Cells that differ or are open, the largest difference first{more}"
+        tables.append(Table(named, caption))
     return Section(
         "Comparison",
         text=paragraphs(

@@ -19,6 +19,7 @@ from harness.document.heatmaps import CHOSEN
 from harness.document.section import NOTHING, Link, Picture, Section, Table, Title
 from harness.document.words import paragraphs, render
 from harness.results.result import cell_means
+from harness.results.run_folder import rerun_command
 from harness.study.effects import REST, AxisRanking, axis_rankings, axis_shares
 from harness.study.maps import MOST_MAPS, StudyTable, default_pairs, study_map
 from harness.study.study import StudyResult, column_of
@@ -297,7 +298,7 @@ def _points_section(result: StudyResult) -> Section:
     return Section(
         "Points",
         text=paragraphs(_SENTENCES, "points", left=max(0, len(shown) - _MOST_POINTS_SHOWN)),
-        code=_point_command(result, example),
+        code=rerun_command(f"{result.address.rstrip('/')}/{example}"),
         tables=tables,
         summary=f"{number_words.count(len(result.points), 'point')}, their chosen cells, and how to run one",
     )
@@ -318,16 +319,6 @@ def _page_of(folder: str) -> str:
     return url_quote(f"{folder}/report.html")
 
 
-def _point_command(result: StudyResult, folder: str) -> str:
-    """The command that makes a point's own page, with its second looks."""
-    place = f"{result.address.rstrip('/')}/{folder}"
-    above, _, name = place.rpartition("/")
-    return (
-        f"python -m harness run --config {quote(place + '/experiment.toml')} --output {quote(above)} "
-        f"--name {quote(name)}"
-    )
-
-
 def _reproduction(result: StudyResult) -> Section:
     facts = result.facts
     about: dict[str, Any] = {
@@ -340,8 +331,6 @@ def _reproduction(result: StudyResult) -> Section:
         **{name: v for name, v in facts["versions"].items() if name in ("python", "numpy")},
     }
     frame = pd.DataFrame({"what": list(about), "value": [str(v) for v in about.values()]})
-    above, _, name = result.address.rstrip("/").rpartition("/")
-    config = quote(f"{result.address.rstrip('/')}/study.toml")
-    command = f"python -m harness run --config {config} --output {quote(above or '.')} --name {quote(name)}"
+    command = rerun_command(result.address, "study.toml")
     summary = "command, machine and versions"
     return Section("Reproduction", code=command, tables=[Table(frame)], summary=summary)

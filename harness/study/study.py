@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -26,7 +25,7 @@ from harness.executors.by_name import check_executor
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import SCORES
 from harness.experiment.study import Study
-from harness.results.file_names import file_name, folder_name
+from harness.results.file_names import data_name, file_name, folder_name
 from harness.results.manifest import command, git_commit, machine, now, sealed, versions
 from harness.results.result import chosen_cells
 from harness.results.run_folder import (
@@ -35,6 +34,7 @@ from harness.results.run_folder import (
     RunFolder,
     as_sealed,
     content_hash,
+    rerun_command,
 )
 from harness.runner import (
     OpenRun,
@@ -157,8 +157,7 @@ def plan_study(study: Study) -> StudyPlan:
 def study_address(study: Study, execution: Execution) -> str:
     """The study's folder: named by what all points share, so that more values of an axis add to it."""
     base = study.base
-    data = base.dataset.replace(":", "-").rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    stem = "study" if "dataset" in study.axes else f"study-{data}"
+    stem = "study" if "dataset" in study.axes else f"study-{data_name(base.dataset)}"
     name = execution.name or f"{stem}-{base.preset}-{study.digest()}"
     folder_name("name", name)
     return f"{execution.output.rstrip('/')}/{name}"
@@ -428,8 +427,7 @@ def _facts_there(folder: RunFolder) -> dict[str, Any]:
 def load_study(address: str) -> StudyResult:
     """The study in a folder; :class:`InputError` if there is none, or what is there is not whole."""
     folder = RunFolder(address)
-    mend = "the same command again mends it, or: python -m harness run --config "
-    mend += f"{Path(address) / 'study.toml'}"
+    mend = f"the same command again mends it, or: {rerun_command(address, 'study.toml')}"
     try:
         facts = folder.read_json("study.json")
         content = folder.read("records.parquet")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -112,8 +112,21 @@ class _Guarded(Backend):
     def program(self) -> type[Backend]:
         return self.backend.program
 
+    def needs(self) -> tuple[str, ...]:
+        return self.backend.needs()
+
+    def versions(self) -> dict[str, str]:
+        return self.backend.versions()
+
     def load(self) -> None:
         self.backend.load()
+
+    def float32_inside(self, network: Network, versions: Mapping[str, str]) -> str:
+        words = self._call(lambda: self.backend.float32_inside(network, versions))
+        if not isinstance(words, str):
+            kind = type(words).__name__
+            raise BackendFault(f"float32_inside gave a value of type {kind}; it must be a string")
+        return one_line(words)
 
     def unsupported(self, network: Network, training: Training) -> str | None:
         try:

@@ -27,6 +27,7 @@ CURVE_POINTS = 12  # checkpoints of a learning curve
 LARGE = 10_000  # training samples from which on a part's curve is that of a sample
 CURVE_SAMPLES = 2_000  # of each part, where the training part is large
 EVALUATION_BUDGET = 32 * 2**20  # bytes of activations held while evaluating
+_MOST_CERTAINTIES = 2_000_000  # predicted labels of a run of which is kept how sure a network was
 _ROWS_AT_ONCE = 1024  # of large data: their activations stay in the cache
 PARTS = ("train", "validation", "test")
 
@@ -39,6 +40,15 @@ def curve_epochs(epochs: int) -> list[int]:
 def curve_samples(part: int, train: int) -> int:
     """How many samples of a part its learning curve is made of, by the size of the training part."""
     return min(part, CURVE_SAMPLES) if train > LARGE else part
+
+
+CERTAINTY = ("probability", "lead")  # of the predicted class, and over the runner-up
+
+
+def keeps_certainty(experiment: Experiment, classes: int, samples: int) -> bool:
+    """Whether it is kept how sure every network is of so many test samples: not where that is much."""
+    networks = len(experiment.backends) * len(experiment.cells) * experiment.repeats
+    return classes > 0 and networks * samples <= _MOST_CERTAINTIES
 
 
 def is_large(prepared: Prepared) -> bool:
@@ -58,6 +68,7 @@ def evaluate_final(
         for name in (*names, "loss")
     }
     predicted: list[NDArray[Any]] = []
+    certain: list[NDArray[np.float16]] = []  # (2, samples) each
     true = prepared.y if network.classes else prepared.in_units(prepared.y)
     for block in _blocks(prepared, len(weights)):
         seen = _answers(backend, prepared, weights[block])
@@ -68,9 +79,16 @@ def evaluate_final(
             for name, values in scores(names, seen.answers[:, rows], true[rows], rank).items():
                 measured[f"{part}_{name}"][block] = values
         predicted.extend(seen.answers[:, prepared.split.test])
+        certain.extend(seen.certainty.swapaxes(0, 1))
     for values in measured.values():
         values[~finite] = np.nan
     kind = predicted_dtype(experiment)
+    kept = keeps_certainty(experiment, network.classes, len(prepared.split.test))
+    nothing = np.empty(0, np.float16)
+    sure = {
+        name: [c[k] if ok and kept else nothing for c, ok in zip(certain, finite, strict=True)]
+        for k, name in enumerate(CERTAINTY)
+    }
     return {
         "status": np.where(finite, str(Status.OK), str(Status.DIVERGED)),
         "reason": np.where(finite, "", "weights or outputs are not finite"),
@@ -79,6 +97,7 @@ def evaluate_final(
             p.astype(kind) if ok else np.empty(0, kind)
             for p, ok in zip(predicted, finite, strict=True)
         ],
+        **(sure if network.classes else {}),
     }
 
 
@@ -87,13 +106,15 @@ class _Answers:
     """What some cells make of every sample, all of shape (cells, samples) but ``finite``, (cells,).
 
     answers: class numbers, or values in the units of the data. rank: for two classes, the probability
-    of the second. losses: by the formulas.
+    of the second. losses: by the formulas. certainty: ``CERTAINTY`` of each test sample in the split's
+    order, (2, cells, test samples), for classes alone.
     """
 
     answers: NDArray[Any]
     rank: Array | None
     losses: NDArray[np.float64]
     finite: NDArray[np.bool_]
+    certainty: NDArray[np.float16]
 
 
 def _answers(backend: Backend, prepared: Prepared, weights: Weights) -> _Answers:
@@ -104,6 +125,9 @@ def _answers(backend: Backend, prepared: Prepared, weights: Weights) -> _Answers
     rank = np.empty(shape) if network.classes == 2 else None
     losses = np.empty(shape)
     finite = np.ones(cells, bool)
+    certainty = np.zeros((2, cells, len(p.split.test)), np.float16)
+    places = np.full(len(p.x), -1)  # of each row among the test samples
+    places[p.split.test] = np.arange(len(p.split.test))
     for rows in _stretches(p):
         z = _logits(p.x[rows], network, weights)
         losses[:, rows] = _costs(z, p.y[rows], network)
@@ -119,7 +143,17 @@ def _answers(backend: Backend, prepared: Prepared, weights: Weights) -> _Answers
         answers[:, own] = outputs.argmax(axis=2) if network.classes else p.in_units(outputs[..., 0])
         if rank is not None:
             rank[:, own] = outputs[..., 1]
-    return _Answers(answers, rank, losses, finite)
+        if network.classes:
+            tested = places[own] >= 0
+            with np.errstate(over="ignore", invalid="ignore"):
+                certainty[:, :, places[own][tested]] = _certainty(outputs[:, tested])
+    return _Answers(answers, rank, losses, finite, certainty)
+
+
+def _certainty(outputs: Array) -> Array:
+    """The largest of the outputs (cells, samples, classes), and by how much; (2, cells, samples)."""
+    best = np.partition(outputs, -2, axis=-1)
+    return np.stack([best[..., -1], best[..., -1] - best[..., -2]])
 
 
 def predicted_dtype(experiment: Experiment) -> type[np.generic]:

@@ -14,6 +14,7 @@ import psutil
 
 from backends.base import Backend, UnsupportedPlan
 from backends.error_words import error_words, one_line, whole_error
+from backends.frameworks import gpus_shown
 from backends.network import Cells, Fit, Weights
 from backends.registry import UnusableBackend, usable
 from harness.data.dataset import Dataset
@@ -21,6 +22,7 @@ from harness.data.notebook_stream import NotebookStream, draws_in_turn, train_in
 from harness.experiment.experiment import Experiment
 from harness.training.contract import check_fit, fingerprint, undisturbed_process
 from harness.training.evaluate import (
+    CERTAINTY,
     PARTS,
     curve_columns,
     curve_epochs,
@@ -42,7 +44,7 @@ def run_unit(
     The process is left as it was. The whole of an error goes to the file ``log``.
     """
     try:
-        with undisturbed_process():
+        with undisturbed_process(), gpus_shown(experiment.recipe(unit.backend).device == "gpu"):
             return _trained_unit(unit, experiment, dataset)
     except BaseException as error:  # noqa: BLE001 (whatever a backend raises is its unit's alone)
         if log is not None:
@@ -94,7 +96,8 @@ def _run_loaded(
         "evaluate_seconds": time.perf_counter() - trained,
         "peak_memory_bytes": float(peak_memory()),
     }
-    return UnitOutcome(unit, "done", rows=frame, timings=timings)
+    weights = fit.weights if unit.keep_weights else None
+    return UnitOutcome(unit, "done", rows=frame, timings=timings, weights=weights)
 
 
 def _fitted(
@@ -132,7 +135,7 @@ def unit_weights(
     unit: Unit, experiment: Experiment, dataset: Dataset
 ) -> tuple[Prepared, Weights, Backend]:
     """A unit trained as in a run: what it was given, its networks' last weights, and who trained them."""
-    with undisturbed_process():
+    with undisturbed_process(), gpus_shown(experiment.recipe(unit.backend).device == "gpu"):
         backend = usable(experiment.place(unit.backend))
         prepared, fit, _ = _fitted(unit, experiment, dataset, backend)
         return prepared, fit.weights, backend
@@ -156,6 +159,8 @@ def without_result(unit: Unit, experiment: Experiment, status: Status, reason: s
     for part in PARTS:
         rows |= {f"{part}_{metric}": np.nan for metric in (*experiment.metrics, "loss")}
     rows["predicted"] = [np.empty(0, predicted_dtype(experiment))] * unit.size
+    if experiment.metrics[0] == "accuracy":
+        rows |= {name: [np.empty(0, np.float16)] * unit.size for name in CERTAINTY}
     for column in ("epoch", *curve_columns(experiment)):
         rows[column] = [np.empty(0)] * unit.size
     return pd.DataFrame(rows | {"seconds": np.nan})

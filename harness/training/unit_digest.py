@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backends.base import Backend, installed_version
-from backends.frameworks import FRAMEWORK_VARIABLES
+from backends.frameworks import FRAMEWORK_VARIABLES, device_variables
 from harness.experiment.experiment import Experiment
 from harness.experiment.recipe import Recipe
 from harness.training.units import Unit
@@ -62,9 +62,15 @@ BIT_VARIABLES = (
 )
 
 
-def bit_environment() -> dict[str, str]:
-    """The variables of ``BIT_VARIABLES`` that are set, or that the frameworks are loaded with."""
+def bit_environment(device: str = "cpu") -> dict[str, str]:
+    """The variables of ``BIT_VARIABLES`` that are set, or that the frameworks are loaded with.
+
+    ``device``: what a run trains on, whose own variables count for a GPU alone: on the processor they only
+    hide what is not to be seen.
+    """
     values = FRAMEWORK_VARIABLES | os.environ
+    if device == "gpu":
+        values |= device_variables(device)
     return {v.name: values[v.name] for v in BIT_VARIABLES if v.name in values}
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from harness.data.dataset import Dataset
 from harness.data.split import split_rows
 from harness.experiment.experiment import Experiment
-from harness.training.evaluate import PARTS, curve_columns
+from harness.training.evaluate import CERTAINTY, PARTS, curve_columns
 from harness.training.status import SETTLED, Status
 from harness.training.units import Unit, unit_keys, varies_split
 
@@ -52,6 +52,10 @@ def check_rows(rows: pd.DataFrame, unit: Unit, experiment: Experiment, dataset: 
         ).test
         if any(len(labels) != len(test) for labels in own["predicted"]):
             raise ValueError(f"it has not a prediction for each of the {len(test)} test samples")
+        for column in (name for name in CERTAINTY if name in rows):
+            for values in own[column]:
+                if len(values) not in (0, len(test)):
+                    raise ValueError(f"its {column} is not one of each of the {len(test)} samples")
         if experiment.metrics[0] == "accuracy":
             right = [float((labels == dataset.y[test]).mean()) for labels in own["predicted"]]
             if right != list(own["test_accuracy"]):

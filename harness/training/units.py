@@ -16,7 +16,7 @@ import pandas as pd
 
 from backends.base import Backend
 from backends.memory import NotEnoughMemory, require_memory, require_training_memory
-from backends.network import Network
+from backends.network import Network, Weights
 from backends.settings import rows_of_batch
 from harness.data.notebook_stream import draws_in_turn
 from harness.errors import InputError
@@ -34,7 +34,8 @@ COPIES = 8  # arrays of the size of weights and of activations that training hol
 class Unit:
     """Cells ``first`` .. ``last - 1`` of the grid, for these repeats, on one backend.
 
-    ``point`` is the number of its experiment, where several are carried out together.
+    ``point`` is the number of its experiment, where several are carried out together. ``keep_weights``:
+    its outcome is to have the final weights; to nobody it is another unit for that.
     """
 
     backend: str
@@ -42,6 +43,7 @@ class Unit:
     first: int
     last: int
     point: int = 0
+    keep_weights: bool = field(default=False, compare=False)
 
     @property
     def size(self) -> int:
@@ -58,7 +60,7 @@ class UnitOutcome:
     """What became of a unit: ``done`` with its rows and timings, or a status with a reason.
 
     ``rows`` are one for each repeat and cell, ``timings`` in seconds and bytes; ``finished`` is the time
-    in UTC at which the rows were on disk.
+    in UTC at which the rows were on disk. ``weights``: the networks' last ones, if they are to be kept.
     """
 
     unit: Unit
@@ -67,6 +69,7 @@ class UnitOutcome:
     rows: pd.DataFrame | None = None
     timings: dict[str, float] = field(default_factory=dict)
     finished: str = ""
+    weights: Weights | None = None
 
 
 def unit_keys(unit: Unit, experiment: Experiment) -> dict[str, Any]:
