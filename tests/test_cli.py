@@ -243,6 +243,7 @@ GIVEN: dict[str, tuple[list[str], Any, dict[str, Any]]] = {
     "l1": (["0.01"], 0.01, {}),
     "tol": (["0.1"], 0.1, {"patience": 3}),
     "monitor": (["training"], "training", {"patience": 3}),
+    "device": (["gpu"], "gpu", {}),
     "shared_stream": (["weights"], ("weights",), {}),
     "drawn_before": (["numpy weights"], ("numpy weights",), {"draws": "notebook"}),
     "choose_by": (["macro_f1"], "macro_f1", {}),
