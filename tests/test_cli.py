@@ -267,6 +267,7 @@ GIVEN: dict[str, tuple[list[str], Any, dict[str, Any]]] = {
     "output": (["elsewhere"], "elsewhere", {}),
     "name": (["mine"], "mine", {}),
     "fresh": ([], True, {}),
+    "keep_weights": ([], True, {}),
 }
 
 
