@@ -79,7 +79,7 @@ def _of_backends(result: Result) -> list[str]:
                 _SENTENCES,
                 "answer",
                 kind=kind,
-                who=f"all {len(names)} backends"
+                who=f"{'both' if len(names) == 2 else f'all {len(names)}'} backends"
                 if names == trained
                 else number_words.listed(names),
                 labels=result.metric == "accuracy",
