@@ -32,7 +32,7 @@ from harness.check.learning_curves import curve_words, few_cells
 from harness.check.power_table import chances, power_section
 from harness.check.reference_path import FirstSigns, first_steps, reference_paths
 from harness.check.section import check_headline, check_points, check_section
-from harness.check.verdict import judge_run
+from harness.check.verdict import judge_run, obstacles
 from harness.cli.sections import show_section
 from harness.document.section import Section
 from harness.errors import InputError
@@ -526,6 +526,14 @@ def test_another_experiment_is_not_comparable(saved, home, settings, why):
     verdict = judge_run(held, other, backends=backends)
     assert (verdict.outcome, verdict.exit_code) == ("not comparable", 3)
     assert any(why in obstacle for obstacle in verdict.obstacles)
+
+
+def test_other_test_samples_of_all_repeats_are_said_to_be_no_repeats(saved):
+    held, result = saved
+    targets = result.targets.assign(target=result.targets["target"] + 1)
+    other = dataclasses.replace(result, targets=targets)
+    found = obstacles(held, other, [], ["numpy"])
+    assert found == ["other test samples"]
 
 
 def test_more_cells_and_repeats_do_no_harm(saved, home):

@@ -167,7 +167,9 @@ def obstacles(
         own = test_part_hashes(run)
         parts = baseline.facts["held_out"].items()
         if changed := [repeat for repeat, digest in parts if own.get(repeat, digest) != digest]:
-            found.append(f"other test samples in repeat {', '.join(changed)}")
+            of_all = changed == ["-1"]
+            where = "" if of_all else f" in {plural(len(changed), 'repeat')} {', '.join(changed)}"
+            found.append(f"other test samples{where}")
     found += _settings(baseline, run, differences, backends)
     missing = sorted(set(baseline.experiment.cells) - set(run.experiment.cells))
     if missing:
