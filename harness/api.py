@@ -139,7 +139,7 @@ def write_report(
 
     Several results are set side by side in one report. It goes into the folder at ``address``, by
     default into the first result's, where no run may write meanwhile; ``held``: the caller sees to that.
-    ``extra`` sections stand after the results; the report on one run has its preset's own before them.
+    ``extra`` sections stand after the results; in the report on one run its preset's own follow the answer.
     ``anonymous``: it does not say on which machine, of which commit and in which folders that was.
     """
     several = [results] if isinstance(results, Result) else list(results)
@@ -147,7 +147,7 @@ def write_report(
 
     def write() -> PageAddress:
         told = [anonymous_result(result) for result in several] if anonymous else several
-        return write_results(told, place, [*_preset_sections(several), *extra])
+        return write_results(told, place, extra, _preset_sections(several))
 
     if held or not several:
         return write()
@@ -160,7 +160,7 @@ def write_report(
 def report_content(results: Sequence[Result], *, anonymous: bool = False) -> list[Section]:
     """The sections of the report on one run or several, as :func:`write_report` writes them."""
     told = [anonymous_result(result) for result in results] if anonymous else results
-    return report_sections(told, _preset_sections(results))
+    return report_sections(told, of_preset=_preset_sections(results))
 
 
 def _preset_sections(results: Sequence[Result]) -> list[Section]:

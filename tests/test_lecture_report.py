@@ -87,7 +87,8 @@ def test_the_report_has_the_programs_the_effects_and_the_slips(small):
     ]
     with open(write_report(small), encoding="utf-8") as page:
         text = page.read()
-    assert all(title in text for title in titles)
+    places = [text.index(f">{title}</h2>") for title in ("Answer", *titles, "Verdict")]
+    assert places == sorted(places)
     assert "where the fixed hyperparameters above depart from them, those hold" in text
 
 

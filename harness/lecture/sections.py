@@ -28,10 +28,10 @@ def lecture_sections(result: Result) -> list[Section]:
         return [conventions_section(result)]
     dataset = load_dataset(result.experiment)
     sections = [
-        printed_accuracies_section(result),
-        unseeded_section(result),
         conventions_section(result),
         ablation_section(result, dataset),
+        printed_accuracies_section(result),
+        unseeded_section(result),
         slips_section(result.experiment, dataset),
     ]
     return [section for section in sections if section is not None]

@@ -44,10 +44,10 @@ _SUMMARIES = {
     "Reproduction": "command, machine and versions",
 }
 SectionMaker = Callable[[Material], Section | None]
-# What came out stands first, then what a preset or a flag adds, then on what and how it was run. A title is
-# used here where its section cannot be made.
+# The answer stands first, then what a preset adds, the results, what a flag adds, on what and how it was run.
+# A title is used here where its section cannot be made.
+_ANSWER: dict[str, SectionMaker] = {"Answer": answer_section}
 _RESULTS: dict[str, SectionMaker] = {
-    "Answer": answer_section,
     "Verdict": run_verdict,
     "Chosen cells": chosen_section,
     "Side by side": side_by_side_section,
@@ -68,18 +68,21 @@ _CIRCUMSTANCES: dict[str, SectionMaker] = {
 
 
 def write_results(
-    results: Sequence[Result], address: str | None = None, extra: Sequence[Section] = ()
+    results: Sequence[Result],
+    address: str | None = None,
+    extra: Sequence[Section] = (),
+    of_preset: Sequence[Section] = (),
 ) -> PageAddress:
     """Write figures/, report.md and report.html; the page's address, with what of it could not be made.
 
     Several results are set side by side in one report. It goes into the folder at ``address``, by
-    default into the first result's. ``extra`` sections stand after the results.
+    default into the first result's. ``extra`` sections stand after the results, those of a preset before.
     """
     if not results:
         raise InputError("run: none given; allowed: at least one run folder")
     folder = RunFolder(address or results[0].address)
     material = Material(tuple(results))
-    content = report_sections(results, extra)
+    content = report_sections(results, extra, of_preset)
     explorer, fault = attempt("the page's explorer", partial(cells_explorer, material))
     if fault:
         content[0] = replace(content[0], points=[fault], faults=[*content[0].faults, fault])
@@ -113,12 +116,15 @@ def _in_words(result: Result) -> str:
     return ", ".join(word for word in words if word)
 
 
-def report_sections(results: Sequence[Result], extra: Sequence[Section] = ()) -> list[Section]:
+def report_sections(
+    results: Sequence[Result], extra: Sequence[Section] = (), of_preset: Sequence[Section] = ()
+) -> list[Section]:
     """The sections of a report on one run or several, in their order; see ``_RESULTS``."""
     m = Material(tuple(results))
+    found = [*_sections(_ANSWER, m), *of_preset, *_sections(_RESULTS, m), *extra]
     return [
         replace(section, summary=section.summary or _SUMMARIES.get(section.title, ""))
-        for section in (*_sections(_RESULTS, m), *extra, *_sections(_CIRCUMSTANCES, m))
+        for section in (*found, *_sections(_CIRCUMSTANCES, m))
     ]
 
 
