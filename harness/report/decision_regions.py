@@ -98,10 +98,11 @@ def _pictures(
         numbers: list[int | None] = [None] * len(own["status"])
         run, regions = about[own["run"]], side.result.regions
         if run is not None and regions is not None:
-            where = {cell: int(p) for cell, p in zip(side.cells, place, strict=True)}
             mine = regions[regions["backend"] == side.backend]
-            for eta, lmbd, answers in zip(mine["eta"], mine["lmbd"], mine["region"], strict=True):
-                number = where[float(eta), float(lmbd)]
+            rows = np.searchsorted(side.eta, mine["eta"].to_numpy())
+            columns = np.searchsorted(side.lmbd, mine["lmbd"].to_numpy())
+            cells = place[rows * len(side.lmbd) + columns].tolist()
+            for number, answers in zip(cells, mine["region"], strict=True):
                 if only is None or number in only:
                     picture = _picture(np.asarray(answers), run)
                     numbers[number] = pictures.setdefault(picture, len(pictures))
