@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from process_campaign import KINDS, Campaign
 from test_runner import SMALL
 
 from backends.error_words import error_words, whole_error
-from backends.process_state import NotInTime, kept_process_state, own_thread
+from backends.process_state import kept_process_state
 from backends.registry import UnusableBackend, find
 from harness.api import run
 from harness.executors.by_name import prepare_executor
@@ -115,22 +114,37 @@ def test_settings_of_a_loaded_framework_are_put_back():
     assert (torch.get_default_dtype(), torch.get_float32_matmul_precision()) == before
 
 
+LEAVING = """
+import os
+import threading
+
+from backends.process_state import NotInTime, own_thread
+
+leave, end, threads = os._exit, threading.Event(), []
+
+
+def lasting():
+    threads.append(threading.current_thread())
+    end.wait(60)
+
+
+_, error = own_thread(lasting, 0.01)
+assert isinstance(error, NotInTime), error
+_, error = own_thread(lambda: os._exit(3))
+assert isinstance(error, SystemExit), error
+assert os._exit is not leave
+end.set()
+threads[0].join(60)
+assert os._exit is leave
+"""
+
+
 def test_leaving_is_given_back_once_the_last_thread_is_done():
     """Also where one that was given up ends after another that began later."""
-    leave, end, threads = os._exit, threading.Event(), []
-
-    def lasting():
-        threads.append(threading.current_thread())
-        end.wait(60)
-
-    _, error = own_thread(lasting, 0.01)
-    assert isinstance(error, NotInTime)
-    _, error = own_thread(lambda: os._exit(3))
-    assert isinstance(error, SystemExit)
-    assert os._exit is not leave
-    end.set()
-    threads[0].join(60)
-    assert os._exit is leave
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVING], cwd=ROOT, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_a_run_says_how_many_units_are_from_before_and_of_when(tmp_path):
     ("arguments", "variables", "what"),
     [
         (["--threads", "2"], {}, "threads (was 1, is 2)"),
-        ([], {"NVIDIA_TF32_OVERRIDE": "0"}, "NVIDIA_TF32_OVERRIDE (was not set, is 0)"),
+        ([], {"TF_ENABLE_ONEDNN_OPTS": "0"}, "TF_ENABLE_ONEDNN_OPTS (was 1, is 0)"),
     ],
 )
 def test_other_threads_or_variables_train_again_and_leave_no_stale_part(
