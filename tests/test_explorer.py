@@ -189,7 +189,7 @@ def test_a_link_opens_its_cell_with_the_samples_that_differ(visit, address, resu
     here = (p["backend"] == "numpy") & (p["eta"] == 0.1) & (p["lmbd"] == 0.01) & (p["repeat"] == 0)
     sure = p[here]["probability"].iloc[0][0]
     assert f"numpy {100 * float(f'{sure:.3g}'):.1f} % (+" in page.inner_text(".samples figure")
-    assert "The nearest miss is row" in page.inner_text(".part .note")
+    assert "The closest call is row" in page.inner_text(".part .note")
     page.click("summary:has-text('Confusion matrices')")
     assert page.locator(".confusion").count() == 3
     commands = page.inner_text(".commands")

@@ -151,6 +151,7 @@ def _sure(choices: Sequence[Choice]) -> str:
         samples=best.samples,
         number=len(choices),
         best=best.side.label,
+        bests=[choice.side.label for choice in choices if choice.test == best.test],
         worst=worst.side.label,
         gap=best.test - worst.test,
         p=None if np.isnan(p) else number_words.probability(p),

@@ -504,7 +504,7 @@
   function commands(cell) {
     const fill = (text) => text.replaceAll("{eta}", D.eta[Math.floor(cell / COLUMNS)]).replaceAll("{lmbd}", D.lmbd[cell % COLUMNS]);
     return h("div", { class: "commands" }, D.runs.map((run) => Object.entries(run.commands).map(([name, text]) =>
-      h("div", {}, h("span", {}, `${D.runs.length > 1 ? `${run.name}: ` : ""}${name}`), h("pre", { tabindex: 0 }, h("code", {}, fill(text))),
+      h("div", {}, h("span", {}, `${D.runs.length > 1 ? `${run.name}: ` : ""}${name}`), h("pre", { tabindex: 0 }, h("code", {}, ...fill(text).split(/( )/).map((word) => h("span", {}, word)))),
         button("Copy", (e) => copy(fill(text), e.target), { "aria-label": `Copy: ${name}` })))));
   }
   function copy(text, element) {
@@ -589,12 +589,12 @@
     const known = made.some((one) => one.given.some(([, , numbers]) => numbers));
     return h("section", { class: "part", "aria-label": "Samples labelled differently" },
       h("h4", {}, `${made.length} test ${made.length === 1 ? "sample is" : "samples are"} labelled differently`),
-      known ? h("p", { class: "note" }, `Behind a backend is the probability that it gives its label, and in brackets by how many points that leads the class next to it.${nearest(made)}`) : "", box, rest);
+      known ? h("p", { class: "note" }, `Behind a backend is the probability that it gives its label, and in brackets by how many points that leads the second most probable class.${nearest(made)}`) : "", box, rest);
   }
   function nearest(made) { // the sample that the least would turn
     let best = null;
     for (const one of made) for (const [label, , numbers] of one.given) if (numbers && (!best || numbers[1] < best[2])) best = [one.row, label, numbers[1], sure(numbers)];
-    return best ? ` The nearest miss is row ${best[0]}: ${best[1]}${best[3]}.` : "";
+    return best ? ` The closest call is row ${best[0]}: ${best[1]}${best[3]}.` : "";
   }
   function sureness(side, cell, repeat, sample) { // [probability of the label, lead over the next class], or null
     const [at, probability, lead] = side.sure?.[cell]?.[repeat] || [[]];
