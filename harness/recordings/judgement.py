@@ -50,6 +50,9 @@ _NUMBERS = 3e7  # that are looked at, steps times weights
 _MOST_STEPS = 3000
 _BLOCK = 250  # steps whose round-off is measured together
 _SEARCHED = 4  # steps that mistakes are sought in
+_FITTED = (
+    1000.0  # units of round-off that settings leave, at most, where they fit (right ones leave one)
+)
 _BEFORE = 4  # of them before the first wrong one, where it comes late
 _FIRST_STEPS = 3  # that one mistake accounts for, where something changes later
 _WITNESSED = 40  # steps that an explanation has to hold in
@@ -98,6 +101,11 @@ class RecordedParity:
     @property
     def agrees(self) -> bool:
         return self.outcome in TAKES_THE_PATH
+
+    @property
+    def settings_fit(self) -> bool:
+        """Whether the fitted settings describe the training: else none of their numbers says anything."""
+        return self.left < _FITTED
 
     @property
     def exit_code(self) -> int:

@@ -16,6 +16,7 @@ from harness.document.number_words import count
 from harness.document.plain import plain
 from harness.document.section import Section, Table
 from harness.document.words import series
+from harness.mistakes.effective_settings import Setting
 from harness.mistakes.initial_weights import laws_like
 from harness.mistakes.mistake import Mistake
 from harness.parity.parity import Parity
@@ -93,7 +94,7 @@ def recorded_points(parity: RecordedParity) -> list[str]:
             "weight_decay of a torch optimizer reaches every parameter: give the biases a group of their "
             'own, {"params": biases, "weight_decay": 0}'
         )
-    differing = [one for one in parity.settings if one.differs]
+    differing = [one for one in parity.settings if one.differs and parity.settings_fit]
     told = [f"{s.name} {s.rounded:.6g} (said: {s.said:.6g})" for s in differing]
     if told:
         said.append(f"the weights say otherwise than the author: {series(told)}")
@@ -136,10 +137,16 @@ def settings_table(parity: RecordedParity) -> pd.DataFrame:
                 "fitted": f"{one.value:.10g}",
                 "error": f"{one.error:.1e}" if np.isfinite(one.error) else None,
                 "the author says": None if one.said is None else f"{one.said:.6g}",
-                "verdict": "differs" if one.differs else "" if one.said is None else "agrees",
+                "verdict": _compared(one) if parity.settings_fit else "",
             }
         )
     return pd.DataFrame(rows).astype(object)
+
+
+def _compared(setting: Setting) -> str:
+    if setting.said is None or not setting.known:
+        return ""
+    return "differs" if setting.differs else "agrees"
 
 
 def recorded_sections(parity: RecordedParity) -> list[Section]:
@@ -182,8 +189,10 @@ def recorded_section(parity: RecordedParity) -> Section:
     """The answer, and the effective settings."""
     tables = []
     if parity.settings:
-        left = f"; they leave {parity.left:.2g} units of round-off"
-        caption = f"Effective settings, fitted to the first steps{left}"
+        left = f"they leave {parity.left:.2g} units of round-off"
+        if not parity.settings_fit:
+            left += ", so these forms do not describe it"
+        caption = f"Effective settings, fitted to the first steps; {left}"
         tables = [Table(settings_table(parity), caption)]
     return Section(
         f"Recording {parity.name}",
