@@ -79,9 +79,9 @@ def test_keras_rounds_its_settings_to_float32_and_the_stack_does_not():
     assert error <= allowed
     error, allowed = apart("keras", TRAININGS["Nesterov"], FREE)
     assert allowed < error < 1e-5  # the momentum
-    for other in ("RMSprop, l1", "Adagrad, inverse", "Nesterov, step", "Adam, step"):
+    for other in ("RMSprop, l1", "Nesterov, step"):
         error, allowed = apart("keras", TRAININGS[other], FREE, epochs=3)
-        assert allowed < error < 2e-5, other  # rho, l1, the schedule's eta, the betas
+        assert allowed < error < 2e-5, other  # rho, l1; the momentum, the schedule's eta
 
 
 SMALL = {"dataset": "iris", "scale": "standard", "hidden": [4], "epochs": 4, "batch_size": 40}
