@@ -139,20 +139,27 @@ _inside = 0  # threads in which nobody may end this process; one that is given u
 def _no_exit() -> Iterator[None]:
     """Inside, ``os._exit`` raises, so that nobody can end this process without a word; forks may end."""
     global _inside
-    here = os.getpid()
-
-    def refuse(code: int) -> NoReturn:
-        if os.getpid() != here:
-            _leave(code)
-        raise SystemExit(f"os._exit({code})")
-
     with _entering:
         _inside += 1
-        os._exit = refuse  # type: ignore[assignment]
+        os._exit = _refuse  # type: ignore[assignment]
     try:
         yield
     finally:
         with _entering:
-            _inside -= 1
+            _inside = max(_inside - 1, 0)  # a fork in between has none
             if not _inside:
                 os._exit = _leave
+
+
+def _refuse(code: int) -> NoReturn:
+    raise SystemExit(f"os._exit({code})")
+
+
+def _as_at_first() -> None:
+    """A fork has none of these threads, and may end."""
+    global _entering, _inside
+    _entering, _inside, os._exit = threading.Lock(), 0, _leave
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_as_at_first)

@@ -133,6 +133,11 @@ assert isinstance(error, NotInTime), error
 _, error = own_thread(lambda: os._exit(3))
 assert isinstance(error, SystemExit), error
 assert os._exit is not leave
+child = os.fork()
+if not child:  # has none of these threads
+    own_thread(int)
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 end.set()
 threads[0].join(60)
 assert os._exit is leave

@@ -62,6 +62,7 @@ def beside(task: Callable[[], T]) -> Callable[[], T]:
         except EOFError:
             return task()
         finally:
+            process.kill()  # it has nothing left to do
             process.join()
 
     return result
