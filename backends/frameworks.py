@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from types import ModuleType
@@ -27,7 +27,6 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
-SET_FOR_THREADS = (*THREAD_VARIABLES, "XLA_FLAGS")  # by set_threads
 # Likewise, unless the user has set them. TensorFlow takes oneDNN's kernels by itself only on processors made
 # for neural networks (AVX512-VNNI and newer). Elsewhere it falls back to slower ones, which round otherwise.
 FRAMEWORK_VARIABLES = {
@@ -62,11 +61,30 @@ class EngineInUse(ImportError):
     """Keras was imported before, on another engine; a process has one."""
 
 
+@contextmanager
+def environment(changed: Mapping[str, str]) -> Iterator[None]:
+    """Inside, these variables have these values; afterwards they are as they were, set or not."""
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 def set_threads(threads: int) -> None:
     """Have libraries imported from now on use this many threads each."""
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    if flags := xla_flags(threads):
-        os.environ["XLA_FLAGS"] = flags
+    os.environ.update(thread_variables(threads))
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """The environment by which libraries use this many threads each."""
+    flags = {"XLA_FLAGS": flags} if (flags := xla_flags(threads)) else {}
+    return {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **flags}
 
 
 def xla_flags(threads: int) -> str:
@@ -91,17 +109,8 @@ def set_device(device: str) -> None:
 @contextmanager
 def gpus_shown(shown: bool = True) -> Iterator[None]:
     """Inside, libraries that are imported look for a GPU, if ``shown``; the environment is put back."""
-    changed = device_variables("gpu") if shown else {}
-    before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
-    try:
+    with environment(device_variables("gpu") if shown else {}):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def gpus_of(library: str) -> tuple[str, ...]:
@@ -170,7 +179,7 @@ def load(module: str) -> ModuleType:
     if module not in sys.modules:
         for name, value in FRAMEWORK_VARIABLES.items():
             os.environ.setdefault(name, value)
-        with _environment(KERAS_ENGINE, keras_engine()), _stderr_to_file(), garbage_waits():
+        with environment({KERAS_ENGINE: keras_engine()}), _stderr_to_file(), garbage_waits():
             importlib.import_module(module)
     loaded = sys.modules[module]
     if module == "keras" and (engine := loaded.config.backend()) != (wanted := keras_engine()):
@@ -201,20 +210,6 @@ def tensorflow_defaults(device: str = "cpu") -> Iterator[Any]:
     finally:
         logger.setLevel(level)
         tf.config.run_functions_eagerly(eager)
-
-
-@contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    """Inside, this environment variable has this value."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def collect_less() -> None:

@@ -22,6 +22,12 @@ CHROMIUM = (
 threadpool_limits(1)  # pytest's plugins may have imported NumPy before the line above
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture
 def blobs():
     """60 samples of 5 features in 3 classes, as float64 values that float32 can represent."""

@@ -29,6 +29,7 @@ def measured():
     return benchmark(SMALL, repetitions=2, sample=2, whole=False)
 
 
+@pytest.mark.slow
 def test_every_backend_has_every_phase(measured):
     phases = {
         *("import", "build", "first_step", "per_step", "per_epoch", "evaluation", "stack"),

@@ -70,6 +70,7 @@ def baseline_of(number, home, how):
     return save_baseline(result, f"trial-{number}", str(home / "baselines"), chaos=chaos)
 
 
+@pytest.mark.slow
 def test_equivalent_code_passes_and_losses_are_decided(home, monkeypatch):
     how = Execution(executor="serial", output=str(home), name="run", fresh=True)
     outcomes, alone, early = defaultdict(Counter), defaultdict(Counter), Counter()

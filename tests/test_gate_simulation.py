@@ -141,6 +141,7 @@ def whole_gate(held, rng, drop=0.0):
     return judge_run(base, run, backends=BACKENDS, redrawn=BACKENDS, rules=rules)
 
 
+@pytest.mark.slow
 def test_the_whole_gate_lets_unchanged_runs_pass(small):
     """At twice its nominal rate more than 3 failures of 20 have a chance of 0.0006."""
     rng = np.random.default_rng(4)

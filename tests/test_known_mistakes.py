@@ -182,6 +182,7 @@ def keras_steps(name: str, whole: Trial, steps: int) -> StepTrace:
     return StepTrace(StepRules.of(whole), State.start(whole.plan.initial), batches, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "activation", "name"),
     [

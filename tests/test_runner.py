@@ -309,6 +309,7 @@ def test_results_can_live_behind_any_fsspec_address(serial):
     assert len(load_result("memory://runs/run").records) == 24
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_main_guard_unless_a_backend_is_defined_in_it(tmp_path):
     script = tmp_path / "study.py"
     body = (

@@ -58,6 +58,7 @@ def test_the_part_that_is_played_exists():
     assert set(PART) <= {kind.name for kind in KINDS}
 
 
+@pytest.mark.slow
 def test_every_planted_mistake_is_caught(played):
     assert not [str(p.match) for p in played if not p.caught], table(played)
 

@@ -75,6 +75,7 @@ def test_round_off_is_told_with_its_place_and_the_version_it_came_with(switched,
     assert record["outcome"] == "nothing but round-off"
 
 
+@pytest.mark.slow
 def test_another_accuracy_is_a_verdict_against(switched):
     found = switched("right", "untrained")
     assert (found.outcome, found.exit_code) == (UpgradeOutcome.DIFFERENT, 1)

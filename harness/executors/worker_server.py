@@ -19,6 +19,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import ModuleType
 
+from backends.frameworks import environment
 from harness.errors import InputError
 
 _OF_SCRIPT = "__main__:"
@@ -43,16 +44,8 @@ def _own_import_path() -> Iterator[None]:
     given = {"PYTHONSAFEPATH": "1"}
     places = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     given["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
-    try:
+    with environment(given):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def worker_context() -> BaseContext:
