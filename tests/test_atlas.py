@@ -46,7 +46,7 @@ class Switched(NumPyBackend):
 """
 LIST = """
 [switched]
-backend = "switched_plugin:Switched"
+backend = "versions_plugin:Switched"
 where = "HOW={version}"
 versions = ["1", "2", "3", "4"]
 """
@@ -54,7 +54,7 @@ versions = ["1", "2", "3", "4"]
 
 @pytest.fixture
 def listed(tmp_path, monkeypatch):
-    (tmp_path / "switched_plugin.py").write_text(SWITCHED)
+    (tmp_path / "versions_plugin.py").write_text(SWITCHED)
     (tmp_path / "list.toml").write_text(LIST)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

@@ -81,10 +81,10 @@ def test_round_off_that_grew_but_stayed_near_explains_no_other_labels(small):
 def test_the_swing_of_chaos_is_said_to_be_at_least_so_much_where_backends_show_more(small):
     swing = small.disputes["swing"].max()
     assert swing > 0
-    for gap, words in {swing: "by up to", 2 * swing: "by at least"}.items():
+    for gap, words in {swing: " by up to", 2 * swing: ", where it does most, by at least"}.items():
         shown = small.disputes.assign(swing=swing, gap=gap)
         (said,) = agreement_words(replace(small, disputes=shown))
-        assert f"moves test accuracy {words} {100 * swing:.2f}" in said
+        assert f"moves test accuracy{words} {100 * swing:.2f} points" in said
 
 
 def test_unexplained_cells_are_followed_to_step_tensor_and_mistake(small, tmp_path):
