@@ -139,8 +139,6 @@ def parity_command(
 
     Exit codes: 0 all agree; 1 somebody disagrees; 3 not everybody could be judged.
     """
-    from rich.text import Text
-
     from backends.registry import BUILT_IN
     from harness.cli.console import console
     from harness.cli.places import (
@@ -149,7 +147,7 @@ def parity_command(
         write_in_place,
         write_text,
     )
-    from harness.cli.progress import Steps
+    from harness.cli.progress import Steps, status_line
     from harness.cli.sections import show_section, tell_faults
     from harness.document.writer import PageAddress
     from harness.errors import InputError
@@ -178,18 +176,14 @@ def parity_command(
     experiment, *_ = resolve(experiment_from(settings))
     everybody = experiment.backends
     check = [n for n in everybody if conformance or (conformance is None and n not in BUILT_IN)]
-    out, doing, waiting = console(), console(stderr=True), Waiting()
+    out, waiting = console(), Waiting()
     waiting.until(time.perf_counter(), "loading")
-    status = doing.status("starting", spinner="dots")
-
     steps_told = Steps(parity_steps(experiment), loading=1)
+    with status_line(console(stderr=True), quiet=quiet) as show:
 
-    def say(text: str) -> None:
-        status.start()  # not before, because its thread is one that nothing may fork beside
-        what = text if text.startswith("loading") else f"training {text}"
-        status.update(Text(steps_told(what)))
+        def say(text: str) -> None:
+            show(steps_told(text if text.startswith("loading") else f"training {text}"))
 
-    try:
         result = parity(
             experiment,
             steps=steps,
@@ -197,15 +191,12 @@ def parity_command(
             reference=reference,
             check=check,
             stock=stock,
-            say=(lambda text: None) if quiet else say,
+            say=say,
         )
-    finally:
-        status.stop()
-    if record is not None:
-        from harness.recordings.backend import record_backends
+        if record is not None:
+            from harness.recordings.backend import record_backends
 
-        record_backends(experiment, record, steps, say if not quiet else lambda text: None)
-        status.stop()
+            record_backends(experiment, record, steps, say)
     if junit is not None:
         from harness.recordings.section import parity_junit, verdict_cases
 

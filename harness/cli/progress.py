@@ -6,10 +6,11 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -91,6 +92,19 @@ class Steps:
 
 
 @contextmanager
+def status_line(out: Console, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """What to call with the words of a line that changes, on a terminal; elsewhere they are not shown.
+
+    The line has no thread that would turn a spinner: a process forks only where it has none.
+    """
+    if quiet or not out.is_terminal:
+        yield lambda words: None
+        return
+    with Live(console=out, auto_refresh=False, transient=True) as live:
+        yield lambda words: live.update(Text(f"{words} ..."), refresh=True)
+
+
+@contextmanager
 def told_steps(
     out: Console, what: str, *, quiet: bool = False
 ) -> Iterator[Callable[[int, int], None]]:
@@ -99,15 +113,13 @@ def told_steps(
     On a terminal one line that changes; elsewhere ``what`` once.
     """
     steps: list[Steps] = []
-    with out.status(what) if out.is_terminal and not quiet else nullcontext() as status:
+    with status_line(out, quiet=quiet) as say:
 
         def begin(number: int, total: int) -> None:
             if number == 1:
                 steps.append(Steps(total))
-            words = steps[-1](what)
-            if status is not None:
-                status.update(words)
-            elif number == 1 and len(steps) == 1 and not quiet:
+            say(steps[-1](what))
+            if number == 1 and len(steps) == 1 and not (quiet or out.is_terminal):
                 out.print(f"{what} ...", highlight=False)
 
         yield begin

@@ -30,6 +30,7 @@ def judge_files(
     """
     from harness.cli.console import console
     from harness.cli.places import require_writable, write_in_place, write_text
+    from harness.cli.progress import status_line
     from harness.cli.sections import show_section, tell_faults
     from harness.document.section import Title
     from harness.document.writer import write_sections
@@ -43,10 +44,10 @@ def judge_files(
     require_writable("markdown", markdown)
     recordings = _read(files)
     recordings += _along(recordings, backends, output)
-    doing = console(stderr=True)
     judged = []
-    for recording in recordings:
-        with doing.status(f"judging {recording.name}", spinner="dots"):
+    with status_line(console(stderr=True), quiet=quiet) as say:
+        for recording in recordings:
+            say(f"judging {recording.name}")
             judged.append(judge_recording(recording))
     pair = compare_recordings(*judged) if len(judged) == 2 and not feedback else None
     shown, more = _sections(judged, pair, feedback)
