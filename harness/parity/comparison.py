@@ -62,8 +62,8 @@ class ParityTask:
 
     ``backends`` are guarded (:func:`~harness.training.contract.guarded_backend`). ``reference``: the name
     of one that takes the place of the written-out reference, or "". ``repeat``: whose split and plan;
-    ``cells``: the numbers of some cells of the grid, none for all. ``paths``: the reference's paths that
-    are known already, by the first backend of the group and the first of the cells.
+    ``cells``: the numbers of some cells of the grid, none for all. ``known``: what is known already of the
+    reference in float64 (no twins where they are not), by the first backend of the group and the first cell.
     """
 
     experiment: Experiment
@@ -75,7 +75,7 @@ class ParityTask:
     say: Callable[[str], None]
     repeat: int = 0
     cells: Sequence[int] = ()
-    paths: Mapping[tuple[str, int], Path] = field(default_factory=dict)
+    known: Mapping[tuple[str, int], RoundOff] = field(default_factory=dict)
 
     def trial(self, recipe: str, dtype: str) -> Trial:
         whole = trial(self.experiment, self.dataset, recipe, dtype, self.steps, repeat=self.repeat)
@@ -130,9 +130,10 @@ class ParityComparison:
         )
 
 
-def paths_for_all_dtypes(task: ParityTask, group: Sequence[str]) -> dict[tuple[str, int], Path]:
-    """The written-out reference of a group, if the grid is trained at once, as ``ParityTask.paths`` has it.
+def reference_beforehand(task: ParityTask, group: Sequence[str]) -> dict[tuple[str, int], RoundOff]:
+    """The written-out reference of a group, if the grid is trained at once, as ``ParityTask.known`` has it.
 
+    With twins where trainings are long: on as many cores as there are, which a dtype's own process has not.
     Larger grids are not kept: their paths are as large as those of all backends.
     """
     exact = task.trial(group[0], "float64")
@@ -141,10 +142,12 @@ def paths_for_all_dtypes(task: ParityTask, group: Sequence[str]) -> dict[tuple[s
     task.say("the reference")
     half = len(exact.cells) // 2
     if not half or not exact.is_long:
-        return {(group[0], 0): reference_path(exact)}
+        return {(group[0], 0): RoundOff(exact, reference_path(exact), ())}
     second = beside(lambda: reference_path(exact.of(slice(half, None))))
     halves = reference_path(exact.of(slice(half))), second()
-    return {(group[0], 0): tuple(Weights.concatenate(both) for both in zip(*halves, strict=True))}
+    path = tuple(Weights.concatenate(both) for both in zip(*halves, strict=True))
+    task.say("the reference in float64, perturbed")
+    return {(group[0], 0): round_off(exact, path)}
 
 
 def compare_group(
@@ -170,13 +173,13 @@ def compare_group(
     tables, chaos, alike = [], [], {dtype: set(combinations(able, 2)) for dtype in dtypes}
     for cells in exact.chunks():
         part = f", cells {cells.start + 1} to {cells.stop}" if len(exact.chunks()) > 1 else ""
-        path = task.paths.get((names[0], cells.start), ())
-        if not path:
+        known = task.known.get((names[0], cells.start))
+        if known is None:
             task.say(f"the reference{part}")
-            path = task.reference_path(exact.of(cells))
+            known = RoundOff(exact.of(cells), task.reference_path(exact.of(cells)), ())
         for dtype in dtypes:
             going = [name for name in able if (name, dtype) not in failures]
-            sides = _trained(task, going, trials[dtype].of(cells), path, part)
+            sides = _trained(task, going, trials[dtype].of(cells), known, part)
             failures |= {(name, dtype): reason for name, reason in sides.failures.items()}
             for name in sides.judged:
                 try:
@@ -285,10 +288,16 @@ class _Sides:
         return pd.concat([table, output], ignore_index=True)[ERROR_COLUMNS]
 
 
-def _trained(task: ParityTask, names: Sequence[str], trial: Trial, path: Path, part: str) -> _Sides:
+def _trained(
+    task: ParityTask, names: Sequence[str], trial: Trial, known: RoundOff, part: str
+) -> _Sides:
     """Everybody's path through a trial; round-off measured more closely where somebody differs."""
-    task.say(f"the reference in {trial.dtype}{part}, perturbed")
-    measured = round_off(trial, path)
+    path = known.path
+    if known.twins and trial.dtype == known.trial.dtype:
+        measured = known
+    else:
+        task.say(f"the reference in {trial.dtype}{part}, perturbed")
+        measured = round_off(trial, path)
     judged: dict[str, Path] = {}
     failures: dict[str, str] = {}
     for name in names:

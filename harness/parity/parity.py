@@ -25,7 +25,7 @@ from harness.parity.comparison import (
     ParityComparison,
     ParityTask,
     compare_group,
-    paths_for_all_dtypes,
+    reference_beforehand,
 )
 from harness.parity.divergence import Divergence, divergence_of
 from harness.parity.kinks import Kink, grant_kinks
@@ -272,7 +272,7 @@ def _side_by_side(
     with fewer_threads(max(1, cores() // 2)):
         names = [n for n in task.experiment.backends if isinstance(chosen[n], Backend)]
         for group in recipes(task.experiment, names):
-            task = replace(task, paths={**task.paths, **paths_for_all_dtypes(task, group)})
+            task = replace(task, known={**task.known, **reference_beforehand(task, group)})
         quietly = replace(task, say=lambda doing: None)
         other = beside(lambda: _compared(quietly, chosen, dtypes[:1])[2])
         task, missing, here = _compared(task, chosen, dtypes[1:])
