@@ -13,16 +13,18 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from operator import eq
 from typing import Any
 
 import pandas as pd
 
-from harness.data.file_table import FileTable, map_values
+from harness.data.file_table import FileTable, has_gaps, map_values
 from harness.errors import InputError
 
-MISSING = ("", "?", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "Null", "<NA>", "#N/A")
+MISSING = frozenset(
+    ("", "?", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "Null", "<NA>", "#N/A")
+)
 _COMMENTS = "%#|"  # signs that begin a line without data
 _DELIMITERS = ("\t", ";", ",", "|", " ")  # those that numbers do not contain first
 _WORDS = {"\t": "tab", " ": "blanks"}
@@ -107,6 +109,8 @@ def _as_utf8(name: str, content: bytes, found: list[str]) -> bytes:
     elif content[:100].count(0) >= len(content[:100]) // 3 > 0:
         encoding = "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
         words = "encoding UTF-16"
+    elif content.isascii():
+        encoding, words = "utf-8", ""
     else:
         try:
             content.decode("utf-8")
@@ -168,13 +172,18 @@ def _comments_in_words(comments: set[int]) -> str:
 def _layout(name: str, lines: Sequence[str]) -> _Layout:
     """The delimiter by which most lines have equally many fields; quotes and decimal mark with it."""
     quoted = re.compile(r"(?:^|[,;\t| ])'[^'\n]*'(?=\s*(?:[,;\t| ]|$))")
-    single = sum(quoted.search(line) is not None for line in lines)
+    single = sum("'" in line and quoted.search(line) is not None for line in lines)
     quote = "'" if single * 2 >= len(lines) and not any('"' in line for line in lines) else '"'
     best: tuple[float, _Layout] | None = None
+    text = "\n".join(lines)
     for delimiter in _DELIMITERS:
+        if delimiter not in text and not (delimiter == " " and "\t" in text):
+            continue
         layout = _Layout(delimiter, quote, ".", 0)
         rows = layout.rows(lines)
         body = rows[1:] or rows
+        if not body:
+            continue
         columns, often = Counter(map(len, body)).most_common(1)[0]
         share = often / len(body)
         if columns > 1 and (best is None or share > best[0] + 0.05):
@@ -218,13 +227,14 @@ def _has_header(rows: Sequence[list[str]], layout: _Layout) -> bool:
     inner = [f for f in first if layout.is_number(f)]
     if len(inner) >= max(3, len(first) - 2) and _counts_up(inner):
         return not all(_counts_up(row[: len(inner)]) for row in rest[:3])
+    is_number = cache(layout.is_number if layout.decimal == "," else _NUMBER.fullmatch)
     yes = no = 0
     for field, column in zip(first, zip(*_padded(rest, len(first)), strict=False), strict=False):
         values = [value for value in column if value not in MISSING]
         if not values or field in MISSING:
             continue
-        numbers = sum(map(layout.is_number, values)) >= 0.9 * len(values)
-        if numbers and not layout.is_number(field):
+        numbers = len([*filter(is_number, values)]) >= 0.9 * len(values)
+        if numbers and not is_number(field):
             yes += 1
         elif numbers or field in values:
             no += 1
@@ -284,7 +294,7 @@ def _frame(
             names=list(names),
             index_col=False,
             skiprows=len(skipped) if first else list(skipped),
-            na_values=list(MISSING),
+            na_values=sorted(MISSING),
             keep_default_na=False,
             quotechar=layout.quote,
             skipinitialspace=True,
@@ -361,7 +371,7 @@ def _without_nothing(
     frame: pd.DataFrame, unnamed: frozenset[str], named: bool, found: list[str]
 ) -> pd.DataFrame:
     """The table without rows and columns that hold nothing at all."""
-    if frame.isna().to_numpy().any():
+    if has_gaps(frame):
         rows = frame.isna().all(axis=1)
         if rows.any():
             found.append(f"{int(rows.sum())} empty row{'s' if rows.sum() > 1 else ''} left out")

@@ -1,6 +1,6 @@
 """Where tables of samples come from: files, told apart by what is in them, and OpenML.
 
-A further kind of file is a function from its name and content to a :class:`FileTable`, and a line in
+A further kind of file is a function from its name and the open file to a :class:`FileTable`, and a line in
 ``_KINDS``. Files may be gzipped.
 """
 
@@ -12,9 +12,10 @@ import re
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from harness.errors import InputError
 FILE_KINDS = "CSV and other text tables, Parquet, NPZ, ARFF, svmlight and MNIST's idx files"
 LABEL = "label"  # what the target is called where a file has no name for it
 _TARGETS = ("y", "label", "labels", "target", "targets")  # arrays of an NPZ file
+_HEAD = 20000  # first bytes, by which kinds of files are told apart
 _NOMINAL = re.compile(r"(?im)^@attribute[^\n{]*\{[^\n}]*\}")
 _IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
@@ -35,19 +37,17 @@ def read_file(path: Path, header: bool | None = None) -> FileTable:
     """The table in a file; :class:`~harness.errors.InputError` says what is wrong with it."""
     path = _inside(path)
     try:
-        content = path.read_bytes()
-        packed = content[:2] == b"\x1f\x8b"
-        if packed:
-            content = gzip.decompress(content)
-        kind, read = _kind(content)
-        if header is not None and kind:
-            raise InputError(f"header: {path.name!r} is {kind}; allowed: for a text table")
-        if kind == "idx":
-            table = read_idx(path)
-        elif read:
-            table = read(path.name, content)
-        else:
-            table = read_delimited(path.name, content, header)
+        with _unpacked(path) as file:
+            kind, read = _kind(file.read(_HEAD))
+            file.seek(0)
+            if header is not None and kind:
+                raise InputError(f"header: {path.name!r} is {kind}; allowed: for a text table")
+            if kind == "idx":
+                table = read_idx(path)
+            elif read:
+                table = read(path.name, file)
+            else:
+                table = read_delimited(path.name, file.read(), header)
     except InputError:
         raise
     except OSError as error:
@@ -77,35 +77,45 @@ def _inside(path: Path) -> Path:
     return path
 
 
-def _kind(content: bytes) -> tuple[str, Callable[[str, bytes], FileTable] | None]:
-    """What a file is, by its content, and the function that reads it; nothing for a text table."""
-    if (
-        len(content) > 4
-        and content[:2] == b"\0\0"
-        and content[2] in _IDX_TYPES
-        and content[3] in (1, 3)
-    ):
+def _unpacked(path: Path) -> BinaryIO:
+    """A file's content, open for reading from its start; what is gzipped is unpacked in memory."""
+    file: BinaryIO = path.open("rb")
+    if not file.seekable():  # what another program writes
+        with file:
+            file = io.BytesIO(file.read())
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    if packed:
+        with file:
+            return io.BytesIO(gzip.decompress(file.read()))
+    return file
+
+
+def _kind(head: bytes) -> tuple[str, Callable[[str, BinaryIO], FileTable] | None]:
+    """What a file is, by its first bytes, and the function that reads it; nothing for a text table."""
+    if len(head) > 4 and head[:2] == b"\0\0" and head[2] in _IDX_TYPES and head[3] in (1, 3):
         return "idx", None
     for pattern, kind, read in _KINDS:
-        if re.match(pattern, content[:20000]):
+        if re.match(pattern, head):
             return kind, read
     return "", None
 
 
-def read_parquet(name: str, content: bytes) -> FileTable:
+def read_parquet(name: str, file: BinaryIO) -> FileTable:
     """The columns of a Parquet file."""
-    return FileTable(pd.read_parquet(io.BytesIO(content)).reset_index(drop=True), header=True)
+    return FileTable(pd.read_parquet(file).reset_index(drop=True), header=True)
 
 
-def read_zip(name: str, content: bytes) -> FileTable:
+def read_zip(name: str, file: BinaryIO) -> FileTable:
     """The arrays of an NPZ file; a workbook of Excel is refused with what to do."""
-    with zipfile.ZipFile(io.BytesIO(content)) as file:
-        names = file.namelist()
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
     if any(n.startswith("xl/") for n in names):
         raise InputError(f"dataset: {name!r} is an Excel workbook; allowed: its sheet saved as CSV")
     if not all(n.endswith(".npy") for n in names):
         raise InputError(f"dataset: {name!r} is a zip archive; allowed: the file in it, unpacked")
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as arrays:
         return arrays_table(name, {key: arrays[key] for key in arrays.files})
 
 
@@ -172,10 +182,8 @@ def _columns(name: str, arrays: Mapping[str, NDArray[Any]], target: str | None) 
         single = array.ndim < 2 or key == target
         labels = [key] if single else [f"{key}_{i}" for i in range(flat.shape[1])]
         frames.append(pd.DataFrame(flat, columns=labels, copy=False))
-    names = [column for frame in frames for column in frame.columns]
-    twice = sorted(
-        {column for column in names if names.count(column) > 1} if len(frames) > 1 else ()
-    )
+    often = Counter(column for frame in frames for column in frame.columns)
+    twice = sorted(column for column, number in often.items() if number > 1)
     if twice:
         raise InputError(
             f"dataset: {name!r} has an array {twice[0]!r} beside one that is cut into columns of that "
@@ -184,10 +192,11 @@ def _columns(name: str, arrays: Mapping[str, NDArray[Any]], target: str | None) 
     return pd.concat(frames, axis=1) if len(frames) > 1 else frames[0]
 
 
-def read_arff(name: str, content: bytes) -> FileTable:
+def read_arff(name: str, file: BinaryIO) -> FileTable:
     """The attributes of an ARFF file; nominal ones are text, dates are dates."""
     from scipy.io import arff
 
+    content = file.read()
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
@@ -216,11 +225,11 @@ def _without_blanks(nominal: re.Match[str]) -> str:
     return re.sub(r",[ \t]+", ",", nominal[0])
 
 
-def read_svmlight(name: str, content: bytes) -> FileTable:
+def read_svmlight(name: str, file: BinaryIO) -> FileTable:
     """The features of an svmlight or libsvm file, dense, called f1, f2, ...; its label."""
     from sklearn.datasets import load_svmlight_file
 
-    x, y = load_svmlight_file(io.BytesIO(content))
+    x, y = load_svmlight_file(file)
     frame = pd.DataFrame(x.toarray(), columns=[f"f{i + 1}" for i in range(x.shape[1])])
     frame[LABEL] = y
     found = ("svmlight: features that are not written are 0",)
@@ -290,7 +299,7 @@ def _idx_array(path: Path) -> NDArray[Any]:
 
 
 # by the first bytes, in this order; a text table is what is none of them
-_KINDS: tuple[tuple[bytes, str, Callable[[str, bytes], FileTable]], ...] = (
+_KINDS: tuple[tuple[bytes, str, Callable[[str, BinaryIO], FileTable]], ...] = (
     (rb"PAR1", "Parquet", read_parquet),
     (rb"PK\x03\x04|PK\x05\x06", "NPZ", read_zip),
     (rb"(?i)(\s*(%[^\n]*)?\n)*\s*@relation", "ARFF", read_arff),
