@@ -39,8 +39,10 @@ _ENDS_IN_ID = re.compile(r".*([_ .-][iI][dD]|[a-z]I[dD])")
 _TIMES = re.compile(
     r"(?i)(.*[_ -])?(time|date|datetime|year|month|week|day|hour|minute|second|step|age|t)"
 )
+_MONTH = "(?i:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[a-zä]*"
 _DATE = re.compile(
     r"\d{4}-\d{2}|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([ T].*)?"
+    rf"|(\d{{1,2}}[. /-]+{_MONTH}|{_MONTH}[. /-]+\d{{1,2}},?)[. /-]+(\d{{4}}|\d{{2}})"
     r"|\d{1,2}[:.]\d{2}[:.]\d{2}|\d{1,2}:\d{2}( ?[AaPp][Mm])?"
 )
 _KINDS_OF_DTYPES: dict[str, ColumnKind] = {
@@ -131,7 +133,7 @@ def as_numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
         column = map_values(column, lambda value: _TRUTH.get(str(value), np.nan)).astype(float)
     if column.dtype.kind in "iufb" and isinstance(column.dtype, np.dtype):
         return column.to_numpy()
-    if column.dtype == object:
+    if column.dtype == object or column.dtype == "str":
         column = map_values(column, float).astype(float)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
@@ -215,7 +217,10 @@ def choose_target(
         return table.target, "the file's own"
     lower = {str(c).lower(): c for c in reversed(frame.columns)}
     by_name = next((lower[n] for n in TARGET_NAMES if n in lower), None)
-    if by_name is not None and _can_be_target(frame[by_name], task, fractions=True):
+    if by_name is not None and (
+        len(frame[by_name].dropna().unique()) == 1  # of which is said that it is one class
+        or _can_be_target(frame[by_name], task, fractions=True)
+    ):
         return by_name, "by its name"
     first, last = frame.columns[0], frame.columns[-1]
     if _can_be_target(frame[last], task):
@@ -223,6 +228,8 @@ def choose_target(
     if task == "classification" and _can_be_target(frame[first], task):
         return first, "the first column; the last has too many values for classes"
     hint = " (or --task regression)" if task == "classification" else ""
+    if table.measured:
+        hint += "; none is called y, label, labels, target or targets"
     raise InputError(
         f"target: which column of {name!r} it is is not plain; allowed: --target with one of "
         f"{listed_names(map(str, frame.columns))}{hint}"
@@ -284,7 +291,7 @@ def _number_id(column: pd.Series[Any], called: str, first: bool, header: bool | 
         return ""
     if column.dtype.kind == "f" and any(value % 1 for value in some):
         return ""
-    values = column.dropna()
+    values = pd.Series(as_numbers(column)).dropna()
     low, high = values.min(), values.max()
     counts_rows = high - low == rows - 1 and low in (0, 1)
     if not (counts_rows or first) or not np.isfinite([low, high]).all() or _has_fractions(values):

@@ -265,7 +265,7 @@ def _refuse_kinds(survey: Survey) -> None:
     for kind, what in (
         ("date", "dates or times"),
         ("complex", "complex numbers"),
-        ("other", "lists"),
+        ("other", "lists or other objects"),
     ):
         if kind in kinds:
             first = kinds[kind][0]  # type: ignore[index]
