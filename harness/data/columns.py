@@ -231,7 +231,7 @@ def choose_target(
     if table.measured:
         hint += "; none is called y, label, labels, target or targets"
     raise InputError(
-        f"target: which column of {name!r} it is is not plain; allowed: --target with one of "
+        f"target: no column of {name!r} is plainly the target; allowed: --target with one of "
         f"{listed_names(map(str, frame.columns))}{hint}"
     )
 

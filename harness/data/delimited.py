@@ -416,8 +416,7 @@ def _mended(frame: pd.DataFrame, layout: _Layout, found: list[str]) -> pd.DataFr
         stripped = [value for value in map(_stripped, given) if value is not None]
         alike = len(stripped) == len(given) and all(map(eq, stripped, given))
         values = frame[name] if alike else map_values(frame[name], _stripped)
-        given = list(dict.fromkeys(stripped))
-        numbers, how = _plain_numbers(given, layout)
+        numbers, how = _plain_numbers(list(dict.fromkeys(stripped)), layout)
         if numbers:
             values = map_values(values, numbers.__getitem__)
             values = pd.to_numeric(values)

@@ -21,6 +21,7 @@ _ALONE, _OTHERS = (
     0.9,
 )  # share of what a guess leaves open that one column predicts, that others do
 _WHOLE = 1e15  # whole numbers below are written without a power
+_MOSTLY = 0.5  # share of missing values
 _SCALES = 1000  # ratio of the widest to the narrowest feature, from which on scaling helps
 
 
@@ -41,6 +42,13 @@ def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
                 f"imbalanced: {100 * counts.max() / len(y):.0f} % of the samples are of class {largest}, "
                 "so a network that always says so has that accuracy"
             )
+    gone = np.isnan(x).mean(axis=0) if x.dtype.kind == "f" and np.isnan(x.min()) else np.zeros(0)
+    mostly = [survey.features[n].name for n in np.flatnonzero(gone > _MOSTLY)]
+    if mostly:
+        warnings.append(
+            f"{listed_names(mostly)} missing in more than half of the samples, so that most of it would be "
+            f"made up; --drop {quote(','.join(mostly))}"
+        )
     numbers = [n for n, c in enumerate(survey.features) if c.kind == "number"]
     low, high = (end[numbers] for end in survey.ends[0])
     width = np.asarray(high, float) - np.asarray(low, float)
