@@ -128,7 +128,7 @@ def test_a_missing_target_column_is_named_with_the_nearest(table):
 def test_a_target_that_is_not_plain_has_to_be_named(table):
     columns = {"kind": [f"k{i}" for i in range(40)]}
     with pytest.raises(
-        InputError, match=r"which column of 'flowers\.csv' .* --target with one of width"
+        InputError, match=r"no column of 'flowers\.csv' is .* --target with one of width"
     ):
         load_dataset(table(target=None, **columns))
 
