@@ -281,6 +281,14 @@ def test_it_fits_and_is_accessible(visit, address, width, scheme):
     found = axe.Axe().run(page)
     told = [(v["id"], [n["html"] for n in v["nodes"]]) for v in found.response["violations"]]
     assert told == []
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    regions = page.eval_on_selector_all(
+        ".scroll",
+        """all => all.map(e => [e.scrollWidth > e.clientWidth, e.tabIndex, e.role, e.ariaLabel != "",
+        parseFloat(getComputedStyle(e, "::after").height) > 0])""",
+    )
+    assert all(region[1:] == [0, "region", True, region[0]] for region in regions)
+    assert any(region[0] for region in regions) == (width < 1400)
 
 
 def test_in_print_it_has_four_pages_at_most_and_dark_ink_on_white(visit, address):

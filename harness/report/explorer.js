@@ -9,7 +9,7 @@
   const ROOT = document.getElementById("explorer");
   const ROWS = D.eta.length, COLUMNS = D.lmbd.length, CELLS = ROWS * COLUMNS;
   const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-  const SAMPLES = 48; // that are shown before more are asked for
+  const SAMPLES = ROOT.clientWidth < 560 ? 12 : 48; // that are shown before more are asked for
   const NUMBERED = 12; // the longest side of a grid whose cells carry their numbers
   const MARKS = {
     diverged: "×", unsupported: "–", unavailable: "∅", failed: "!", timeout: "…", absent: "",
@@ -563,8 +563,9 @@
       if (v) td.className = i === j ? "hit" : "miss";
       return td;
     });
-    return h("div", { class: "confusion" }, h("table", {},
-      h("caption", {}, `${down} (down) and ${across} (across): ${off} of ${counts.flat().reduce((t, v) => t + v, 0)} differ`),
+    const caption = `${down} (down) and ${across} (across): ${off} of ${counts.flat().reduce((t, v) => t + v, 0)} differ`;
+    return h("div", { class: "confusion scroll", tabindex: 0, role: "region", "aria-label": caption }, h("table", {},
+      h("caption", {}, caption),
       h("thead", {}, h("tr", {}, h("td", {}), names.map((name) => h("th", { scope: "col", title: name }, shortened(name, 5))))),
       h("tbody", {}, names.map((name, i) => h("tr", {}, h("th", { scope: "row", title: name }, shortened(name, 9)), cells(i))))));
   }
