@@ -8,6 +8,7 @@
   for (const p of D.pairs) p.apart = new Set(p.apart);
   const ROOT = document.getElementById("explorer");
   const ROWS = D.eta.length, COLUMNS = D.lmbd.length, CELLS = ROWS * COLUMNS;
+  const VALIDATED = D.runs.some((run) => run.validated); // else the test part stands in for validation
   const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
   const SAMPLES = ROOT.clientWidth < 560 ? 12 : 48; // that are shown before more are asked for
   const NUMBERED = 12; // the longest side of a grid whose cells carry their numbers
@@ -39,13 +40,19 @@
     if (q.percent) return `${(100 * value).toFixed(digits)} %`;
     if (q.positive) return Math.abs(value) >= 1e4 || (value && Math.abs(value) < 1e-3)
       ? minus(value.toExponential(2)) : String(+value.toPrecision(4));
-    return minus(value.toFixed(digits + 1));
+    const text = vast(value) ? value.toExponential(1) : value.toFixed(digits + 1);
+    return +text ? minus(text) : text.replace("-", ""); // what rounds to 0 has no sign
+  }
+  const vast = (value) => Math.abs(value) >= 1e4; // such as the R² of a network that ran away
+  function inCell(value, q) { // of a vast score the power of ten
+    if (q.percent || q.positive || Math.abs(value) < 100) return score(value, q, 1).replace(" %", "");
+    return `${value < 0 ? "−" : ""}10${[...String(Math.floor(Math.log10(Math.abs(value))))].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("")}`;
   }
   function difference(value, q, digits = 2) { // 0 is none at all; 0.00 one that rounds to it, without a sign
     if (value == null) return "–";
     if (Math.abs(value) < 1e-12) return "0";
     const size = Math.abs(q.percent ? 100 * value : value);
-    const text = q.percent ? size.toFixed(digits) : size < 1e-3 ? minus(size.toExponential(1)) : size.toFixed(3);
+    const text = q.percent ? size.toFixed(digits) : size < 1e-3 || vast(size) ? minus(size.toExponential(1)) : size.toFixed(3);
     return (+text ? (value > 0 ? "+" : "−") : "") + text + (q.percent ? " points" : "");
   }
   const seconds = (v) => (v == null ? "–" : v < 1 ? `${(1000 * v).toFixed(0)} ms` : `${v.toFixed(1)} s`);
@@ -75,7 +82,7 @@
     value: {
       label: "value", ramp: "viridis", possible: () => true,
       of(k) { const c = column(D.sides[k], key()); return c && c.mean; },
-      cell: (v, q) => score(v, q, 1).replace(" %", ""), text: (v, q) => score(v, q, 2),
+      cell: (v, q) => inCell(v, q), text: (v, q) => score(v, q, 2),
     },
     difference: {
       label: "difference to", ramp: "vlag", reference: true, diverging: true, possible: () => D.sides.length > 1,
@@ -84,7 +91,7 @@
         const a = column(D.sides[k], key()), b = column(D.sides[state.reference], key());
         return a && b && a.mean.map((v, i) => (v == null || b.mean[i] == null ? null : v - b.mean[i]));
       },
-      cell: (v, q) => difference(v, q, 1).replace(" points", ""),
+      cell: (v, q) => (q.percent || q.positive || Math.abs(v) < 100 ? difference(v, q, 1).replace(" points", "") : inCell(v, q)),
       text: difference,
     },
     alike: {
@@ -292,7 +299,7 @@
     controls.append(
       h("span", {}, select("Show", "show", Object.entries(VIEWS).filter(([, v]) => v.possible()).map(([n, v]) => [n, v.label]), (v) => { state.show = v; })),
       h("span", { id: "x-reference-box" }, select("backend", "reference", sides, (v) => { state.reference = +v; })),
-      h("span", { id: "x-what-box" }, select("of", "part", [["test", "test"], ["validation", "validation"], ["train", "train"]], (v) => { state.part = v; }),
+      h("span", { id: "x-what-box" }, select("of", "part", [["test", "test"], ...(VALIDATED ? [["validation", "validation"]] : []), ["train", "train"]], (v) => { state.part = v; }),
         select("score", "quantity", D.quantities.map((q) => [q.key, q.name]), (v) => { state.quantity = v; })),
       picks || "",
       h("span", { class: "save" }, button("Save SVG", () => save("svg")), button("Save PNG", () => save("png"))),
@@ -491,7 +498,7 @@
     });
     const only = rows.length > 1 && rows.every((row) => row.length > 3 && row.slice(1, 4).join() === rows[0].slice(1, 4).join());
     return dataTable(`${metric.name[0].toUpperCase()}${metric.name.slice(1)} and loss${only ? ": the same in all backends" : ""}`,
-      ["backend", "train", "validation", "test", ...(several ? ["sd, test"] : []), "train loss", "test loss", ...(stops ? ["epochs"] : []), "time"], rows);
+      ["backend", "train", VALIDATED ? "validation" : "validation (is test)", "test", ...(several ? ["sd, test"] : []), "train loss", "test loss", ...(stops ? ["epochs"] : []), "time"], rows);
   }
   function repeats(cell) { // every repeat's test score as a dot, the mean and its 95 % interval as a bar
     const lines = D.sides.map((side) => ({ side, own: column(side, `test_${side.metric}`), metric: side.metric }))
@@ -777,7 +784,7 @@
     for (const chart of spec.vconcat || spec.hconcat) {
       chart.width = narrow ? Math.max(150, curveBox.clientWidth - 70) : room;
       chart.encoding.color.scale = { domain: names, range: lines.map(({ first }) => LINES[first % LINES.length]) };
-      chart.encoding.strokeWidth.scale = { domain: names, range: names.map((_, k) => 1.3 + 1.1 * Math.min(4, names.length - 1 - k)) };
+      chart.encoding.strokeWidth.scale = { type: "ordinal", domain: names, range: names.map((_, k) => 1.3 + 1.1 * Math.min(4, names.length - 1 - k)) };
     }
     (spec.vconcat || spec.hconcat)[1].title = q.percent ? `${q.name} (%)` : q.name;
     charts?.finalize();
