@@ -34,6 +34,19 @@ def test_no_right_backend_of_many_is_accused(seed):
     assert not found.disagreeing, parity_points(found)
 
 
+def test_a_loss_is_judged_where_the_weights_are():
+    drawn, steps = random_experiment(5153, backends=["numpy"])  # of chaotic weights on a plateau
+    experiment = drawn.model_copy(update={"eta": drawn.eta[:1], "lmbd": drawn.lmbd[1:]})
+    found = parity(experiment, steps=steps)
+    assert not found.disagreeing, parity_points(found)
+    errors = found.errors[found.errors["tensor"] != "output"]
+    loss = errors["tensor"] == "loss"
+    judged = errors[~loss].groupby(["dtype", "step"])["enforced"].all()
+    of_loss = errors[loss].set_index(["dtype", "step"])["enforced"]
+    assert set(judged) == {True, False}
+    assert (judged | ~of_loss).all()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("activation", "scale"), [("tanh", "none"), ("relu", "standard")])
 def test_adam_on_digits_agrees_in_all_libraries(activation, scale):
