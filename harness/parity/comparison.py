@@ -332,11 +332,13 @@ def _bounds(task: ParityTask, trial: Trial, distance: Errors) -> tuple[Errors, N
 
     A tolerance that was given is enforced where round-off allows no more; else a tensor is judged until
     round-off alone parts two trainings. A loss is judged where all weights are: on a plateau those of twins
-    are alike by chance, wherever their weights went.
+    are alike by chance, wherever their weights went. Where any tensor of a twin overflows none is judged:
+    a library may give up all weights at once.
     """
     allowed = allowed_by(distance, trial.dtype)
     with np.errstate(invalid="ignore"):
         enforced = distance < PARTED if task.rtol is None else allowed <= task.rtol
+    enforced &= np.isfinite(distance).all(axis=1, keepdims=True)
     enforced[:, -1] &= enforced[:, :-1].all(axis=1)
     return allowed if task.rtol is None else np.full_like(distance, task.rtol), enforced
 
