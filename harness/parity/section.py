@@ -76,8 +76,8 @@ def _stock_section(stock: pd.DataFrame) -> Section:
     text = (
         "What is judged above trains all cells as one stack, where the backend can. The stock program is "
         "the library as its own documentation teaches it, one network at a time, nothing made up for. Here "
-        "the two are held against each other in at most two cells over the first steps; parity --stock "
-        "judges the stock program itself, over the whole path."
+        "the two are held against each other in at most two cells over the first steps; each may be off as "
+        "far as round-off allows it. parity --stock judges the stock program itself, over the whole path."
     )
     summary = "each library as its documentation teaches it, against all cells at once"
     return Section(
