@@ -14,7 +14,7 @@ import pandas as pd
 from backends.recording import Recording
 from harness.document.number_words import count
 from harness.document.plain import plain
-from harness.document.section import Section, Table
+from harness.document.section import NOTHING, Section, Table
 from harness.document.words import series
 from harness.mistakes.effective_settings import Setting
 from harness.mistakes.initial_weights import laws_like
@@ -149,11 +149,20 @@ def _compared(setting: Setting) -> str:
     return "differs" if setting.differs else "agrees"
 
 
+def _said(value: object) -> str:
+    """What an author stated, without the brackets of a list or table; empty ones are nothing."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_said(one)}" for key, one in value.items()) or NOTHING
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_said, value)) or NOTHING
+    return str(value)
+
+
 def recorded_sections(parity: RecordedParity) -> list[Section]:
     """The whole page on one recording."""
     about = parity.recording.about
     rows = [
-        {"what": str(key), "said": str(value)} for key, value in about.items() if key != "format"
+        {"what": str(key), "said": _said(value)} for key, value in about.items() if key != "format"
     ]
     extra = [
         {"what": f"member {key}", "said": f"{value.dtype} {value.shape}"}
