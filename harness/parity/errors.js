@@ -32,14 +32,14 @@
     const rows = one.tensors.length, columns = one.steps.length, room = Math.min(ROOT.clientWidth || 1000, 640);
     const left = 12 + 6.4 * Math.max(...one.tensors.map((name) => name.length)), top = 24, bottom = 32;
     const cw = Math.min(columns > 12 ? 14 : 46, (room - left - 8) / columns), ch = rows > 14 ? 15 : 20;
-    const least = 6.6 * Math.min(34, `${title(one)}: ${one.verdict}`.length);
+    const least = 7.2 * Math.min(34, `${title(one)}: ${one.verdict}`.length);
     return { rows, columns, left, top, cw, ch, numbered: cw >= 27, width: Math.min(room, left + Math.max(cw * columns + 8, least)), height: top + ch * rows + bottom };
   }
   function drawMap(one) {
     const g = geometry(one), ink = css("--ink"), faint = css("--faint");
     const svg = s("svg", { viewBox: `0 0 ${g.width} ${g.height}`, width: g.width, height: g.height, "font-family": "system-ui, sans-serif", "font-size": 11 });
     const name = `${title(one)}: ${one.verdict}`;
-    const heading = s("text", { x: 2, y: 14, fill: ink, class: "ink", "font-weight": 600, "font-size": 12 }, shortened(name, (g.width - 4) / 6.4));
+    const heading = s("text", { x: 2, y: 14, fill: ink, class: "ink", "font-weight": 600, "font-size": 12 }, shortened(name, (g.width - 4) / 7));
     heading.append(s("title", {}, name));
     svg.append(heading);
     const squares = new Map(), texts = [];
