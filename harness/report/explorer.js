@@ -3,7 +3,7 @@
 // cell in full, a table of all. Values come from #explorer-data; texts from outside reach the page as text
 // nodes only. Vega-Lite draws the learning curves, and is loaded when the page is there.
 (() => {
-  const { SVG, LINES, h, s, dataTable, minus, shortened, css, onTop, cellUnder, cellMoved, cellBox, cellPath, library, later } = Page;
+  const { SVG, LINES, h, s, dataTable, minus, shortened, css, onTop, cellUnder, cellMoved, cellBox, cellPath, score, exact, seconds, library, later } = Page;
   const D = JSON.parse(document.getElementById("explorer-data").textContent);
   for (const p of D.pairs) p.apart = new Set(p.apart);
   const ROOT = document.getElementById("explorer");
@@ -31,13 +31,6 @@
 
   // --- numbers --------------------------------------------------------------------------------------------
   const quantity = () => D.quantities.find((q) => q.key === state.quantity);
-  function score(value, q, digits) {
-    if (value == null) return "–";
-    if (q.percent) return `${(100 * value).toFixed(digits)} %`;
-    if (q.positive) return Math.abs(value) >= 1e4 || (value && Math.abs(value) < 1e-3)
-      ? minus(value.toExponential(2)) : String(+value.toPrecision(4));
-    return minus(value.toFixed(digits + 1));
-  }
   function difference(value, q, digits = 2) { // 0 is none at all; 0.00 one that rounds to it, without a sign
     if (value == null) return "–";
     if (Math.abs(value) < 1e-12) return "0";
@@ -45,9 +38,7 @@
     const text = q.percent ? size.toFixed(digits) : size < 1e-3 ? minus(size.toExponential(1)) : size.toFixed(3);
     return (+text ? (value > 0 ? "+" : "−") : "") + text + (q.percent ? " points" : "");
   }
-  const seconds = (v) => (v == null ? "–" : v < 1 ? `${(1000 * v).toFixed(0)} ms` : `${v.toFixed(1)} s`);
   const named = (cell) => `eta ${exact(D.eta[Math.floor(cell / COLUMNS)])}, lmbd ${exact(D.lmbd[cell % COLUMNS])}`;
-  const exact = (v) => String(+v.toPrecision(4));
 
   // --- what the maps show -----------------------------------------------------------------------------------
   function pair(a, b) {
