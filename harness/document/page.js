@@ -28,6 +28,17 @@ const Page = (() => {
   }
   const minus = (text) => text.replace("-", "−");
   const shortened = (text, most) => (text.length > most ? `${text.slice(0, Math.max(3, most - 1))}…` : text);
+  const vast = (value) => Math.abs(value) >= 1e4; // such as the R² of a network that ran away
+  function score(value, q, digits) { // q: percent, a share of samples; positive, such as a loss
+    if (value == null) return "–";
+    if (q.percent) return `${(100 * value).toFixed(digits)} %`;
+    if (q.positive) return Math.abs(value) >= 1e4 || (value && Math.abs(value) < 1e-3)
+      ? minus(value.toExponential(2)) : String(+value.toPrecision(4));
+    const text = vast(value) ? value.toExponential(1) : value.toFixed(digits + 1);
+    return +text ? minus(text) : text.replace("-", ""); // what rounds to 0 has no sign
+  }
+  const exact = (v) => String(+v.toPrecision(4));
+  const seconds = (v) => (v == null ? "–" : v < 1 ? `${(1000 * v).toFixed(0)} ms` : `${v.toFixed(1)} s`);
   const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
 
   // --- colours ----------------------------------------------------------------------------------------------
@@ -109,5 +120,5 @@ const Page = (() => {
   }
   const later = window.requestIdleCallback || ((act) => setTimeout(act, 30));
 
-  return { SVG, LINES, h, s, dataTable, minus, shortened, css, colour, onTop, cellUnder, cellMoved, cellBox, cellPath, wayBack, library, chart, coinciding, later };
+  return { SVG, LINES, h, s, dataTable, minus, shortened, vast, score, exact, seconds, css, colour, onTop, cellUnder, cellMoved, cellBox, cellPath, wayBack, library, chart, coinciding, later };
 })();

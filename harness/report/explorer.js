@@ -3,7 +3,7 @@
 // cell in full, a table of all. Values come from #explorer-data; texts from outside reach the page as text
 // nodes only. Vega-Lite draws the learning curves, and is loaded when the page is there.
 (() => {
-  const { SVG, LINES, h, s, dataTable, minus, shortened, css, onTop, cellUnder, cellMoved, cellBox, cellPath, wayBack, library, later } = Page;
+  const { SVG, LINES, h, s, dataTable, minus, shortened, css, onTop, cellUnder, cellMoved, cellBox, cellPath, wayBack, vast, score, exact, seconds, library, later } = Page;
   const D = JSON.parse(document.getElementById("explorer-data").textContent);
   for (const p of D.pairs) p.apart = new Set(p.apart);
   const ROOT = document.getElementById("explorer");
@@ -35,15 +35,6 @@
 
   // --- numbers --------------------------------------------------------------------------------------------
   const quantity = () => D.quantities.find((q) => q.key === state.quantity);
-  function score(value, q, digits) {
-    if (value == null) return "–";
-    if (q.percent) return `${(100 * value).toFixed(digits)} %`;
-    if (q.positive) return Math.abs(value) >= 1e4 || (value && Math.abs(value) < 1e-3)
-      ? minus(value.toExponential(2)) : String(+value.toPrecision(4));
-    const text = vast(value) ? value.toExponential(1) : value.toFixed(digits + 1);
-    return +text ? minus(text) : text.replace("-", ""); // what rounds to 0 has no sign
-  }
-  const vast = (value) => Math.abs(value) >= 1e4; // such as the R² of a network that ran away
   function inCell(value, q) { // of a vast score the power of ten
     if (q.percent || q.positive || Math.abs(value) < 100) return score(value, q, 1).replace(" %", "");
     return `${value < 0 ? "−" : ""}10${[...String(Math.floor(Math.log10(Math.abs(value))))].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("")}`;
@@ -55,9 +46,7 @@
     const text = q.percent ? size.toFixed(digits) : size < 1e-3 || vast(size) ? minus(size.toExponential(1)) : size.toFixed(3);
     return (+text ? (value > 0 ? "+" : "−") : "") + text + (q.percent ? " points" : "");
   }
-  const seconds = (v) => (v == null ? "–" : v < 1 ? `${(1000 * v).toFixed(0)} ms` : `${v.toFixed(1)} s`);
   const named = (cell) => `eta ${exact(D.eta[Math.floor(cell / COLUMNS)])}, lmbd ${exact(D.lmbd[cell % COLUMNS])}`;
-  const exact = (v) => String(+v.toPrecision(4));
 
   // --- what the maps show -----------------------------------------------------------------------------------
   function pair(a, b) {

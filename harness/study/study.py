@@ -242,7 +242,7 @@ class _Queue:
         self, folder: RunFolder, plan: StudyPlan, progress: Progress | None, whole: Sequence[Work]
     ) -> None:
         """Have all units done that are not, and every point saved; those of ``whole`` are."""
-        when = _facts_there(folder).get("finished", "before")
+        when = facts_there(folder).get("finished", "before")
         known = [replace(w, done=dict.fromkeys(w.units, when)) for w in whole]
         with ExitStack() as stack:
             holds: dict[int, ExitStack] = {}
@@ -363,7 +363,7 @@ def _saved_study(
 ) -> StudyResult:
     """Write the tables of a study whose points are all saved."""
     study = plan.study
-    before = _facts_there(folder)
+    before = facts_there(folder)
     old = {p["folder"]: p.get("seconds", 0.0) for p in before.get("points", []) if p["folder"]}
     rows, tables = [], []
     for k, point in enumerate(study.points):
@@ -416,7 +416,8 @@ def _saved_study(
     return result
 
 
-def _facts_there(folder: RunFolder) -> dict[str, Any]:
+def facts_there(folder: RunFolder) -> dict[str, Any]:
+    """study.json of a folder; empty where there is none, or not what was written."""
     with suppress(OSError, *DAMAGE):
         facts = dict(folder.read_json("study.json"))
         return facts if as_sealed(facts) else {}
