@@ -118,7 +118,7 @@
   }
   function keys(panels, colours, ...more) { // the legend of some maps
     const there = new Set(panels.flatMap(({ places }) => places.map((place) => place.status)));
-    there.delete("ok");
+    for (const one of ["ok", "not in the study"]) there.delete(one); // which is seen, or left blank
     return [h("b", {}, capital(quantity().name)), colours.empty ? "no number" : bar(colours),
       ...[...there].map((status) => h("span", {}, h("i", { class: "key grey" }, MARKS[status] ?? "?"), ` ${WORDS[status] || status}`)), ...more];
   }
