@@ -39,10 +39,8 @@ from harness.results.run_folder import (
 from harness.runner import (
     OpenRun,
     Progress,
-    Work,
     carry_out,
     open_run,
-    plan_works,
     records_kept,
     save_run,
     surroundings_of,
@@ -50,6 +48,7 @@ from harness.runner import (
 from harness.training.evaluate import curve_epochs
 from harness.training.status import TRAINED, Status
 from harness.training.units import Unit, UnitOutcome
+from harness.work import Work, plan_works
 
 _log = logging.getLogger(__name__)
 POINTS = "points"  # the folder of the points' folders
