@@ -33,7 +33,7 @@ from harness.study.checks import (
     study_baselines,
 )
 from harness.study.comparison import compare_study
-from harness.study.effects import axis_rankings
+from harness.study.effects import ALL_AXES, REST, axis_rankings, axis_shares
 from harness.study.maps import study_map
 from harness.study.section import study_table
 from harness.study.study import plan_study, study_address
@@ -256,8 +256,13 @@ def test_a_study_of_backends_that_is_lacking_one_has_its_page(tmp_path):
     del settings["backends"]
     made = run_study(settings, {"backend": "numpy,sklearn"}, serial(tmp_path))
     assert not write_study(made).faults
-    zipped = run_study(SMALL, {"hidden": [3, 4], "epochs": [1, 2]}, serial(tmp_path), zipped=True)
-    assert not write_study(zipped).faults
+    over = {"hidden": [3, 4], "eta": ["0.1,1", "0.01"]}
+    zipped = run_study(SMALL, over, serial(tmp_path), zipped=True)
+    page = write_study(zipped)
+    assert not page.faults
+    assert '"name":"eta of the grid"' in Path(page).read_text("utf-8")
+    shares = set(axis_shares(zipped, chosen=False)["axis"])
+    assert shares == {ALL_AXES, "eta of the grid", "lmbd", REST}
 
 
 def test_points_are_compared_and_checked_with_one_correction_for_all(tmp_path):

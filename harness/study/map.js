@@ -2,7 +2,7 @@
 // on the validation part; the inner grid of the point behind a cell. Values come from #explorer-data; see
 // study_explorer for what they are. A cell has a number in the order of D.groups, a rank where it was trained.
 (() => {
-  const { h, s, minus, shortened, css, colour, onTop, cellUnder, cellMoved, cellBox, cellPath, score, seconds } = Page;
+  const { h, s, minus, shortened, css, colour, onTop, cellUnder, cellMoved, cellBox, cellPath, wayBack, score, seconds } = Page;
   const D = JSON.parse(document.getElementById("explorer-data").textContent);
   const ROOT = document.getElementById("explorer");
   const OUTER = D.axes.length - 3, BACKEND = OUTER, ETA = OUTER + 1, LMBD = OUTER + 2;
@@ -118,7 +118,7 @@
   }
   function keys(panels, colours, ...more) { // the legend of some maps
     const there = new Set(panels.flatMap(({ places }) => places.map((place) => place.status)));
-    there.delete("ok");
+    for (const one of ["ok", "not in the study"]) there.delete(one); // which is seen, or left blank
     return [h("b", {}, capital(quantity().name)), colours.empty ? "no number" : bar(colours),
       ...[...there].map((status) => h("span", {}, h("i", { class: "key grey" }, MARKS[status] ?? "?"), ` ${WORDS[status] || status}`)), ...more];
   }
@@ -181,7 +181,7 @@
       const from = act.at(one), to = cellMoved(e.key, [Math.floor(from / g.columns), from % g.columns], g);
       if (to) act.point(one, to[0] * g.columns + to[1]);
       else if (e.key === "Enter" || e.key === " ") act.open(one, from, true);
-      else if (e.key === "Escape") act.point(one, -1);
+      else if (e.key === "Escape") { if (!act.point(one, -1)) return; e.stopPropagation(); } // else it may lead back to the map
       else return;
       e.preventDefault();
     });
@@ -260,6 +260,7 @@
     if ((state.at?.[0] ?? one) === one && (state.at?.[1] ?? -1) === k) return;
     state.at = k < 0 ? null : [one, k];
     outline();
+    return true;
   }
   function open(one, k, byKey) {
     const place = one.places[k];
@@ -270,7 +271,7 @@
   }
 
   // --- one point: its inner grid ----------------------------------------------------------------------------------
-  const pointReadout = h("p", { class: "readout", id: "x-point-readout", "aria-live": "polite" }), link = h("a", {}), pageLine = h("p", { class: "note" });
+  const pointReadout = h("p", { class: "readout", id: "x-point-readout", "aria-live": "polite" }), link = h("a", { id: "x-page" }), pageLine = h("p", { class: "note" });
   let inner = [], innerForm = null, innerAt = null;
   function openPoint(number, cell) {
     state.point = number;
@@ -311,11 +312,11 @@
     const title = h("h3", { id: "point-title", tabindex: -1 }, `Inner grid: ${settings(number)}`);
     const choice = all.length > 1 ? h("p", { class: "controls" }, select("point", "x-point", all.map((k) => [k, settings(k)]), number, (v) => { state.point = +v; state.cell = state.from.cells.find((cell) => pointOf(cell) === +v) ?? -1; })) : "";
     if (!one.page) {
-      panel.replaceChildren(title, h("p", {}, why()), choice, h("p", {}, `This point cannot be run: ${one.reason}.`));
+      panel.replaceChildren(title, wayBack(panel, back), h("p", { id: "x-why" }, why()), choice, h("p", {}, `This point cannot be run: ${one.reason}.`));
       return;
     }
     const colours = scale(inner), box = h("div", { class: "maps" });
-    panel.replaceChildren(title, h("p", {}, why()), choice,
+    panel.replaceChildren(title, wayBack(panel, back), h("p", { id: "x-why" }, why()), choice,
       h("div", { class: "legend" }, keys(inner, colours, h("span", {}, h("i", { class: "key chosen" }), ` chosen on the ${D.part} part`), inner.some((own) => onMap(own) >= 0) ? h("span", {}, h("i", { class: "key open" }), " in the map above") : "")),
       box, pointReadout, pageLine, h("pre", { tabindex: 0 }, h("code", {}, one.command)));
     const room = box.clientWidth || ROOT.clientWidth || 1000;
@@ -351,8 +352,15 @@
       : [inner.map((own) => (own.chosen < 0 ? `${own.title}: nothing was trained` : `${own.title} chose ${cellWords(own, own.chosen)}: ${cellTold(own, own.chosen)}`)).join(" · ")]));
   }
   function pointInner(own, k) {
+    const moved = innerAt || k >= 0;
     innerAt = k < 0 ? null : [own, k];
     outlineInner();
+    return moved;
+  }
+  function back() { // to the map, at the cell that the point stands behind
+    const one = drawn.find((own) => opened(own) >= 0) || drawn[0];
+    if (opened(one) >= 0) point(one, opened(one));
+    one.svg.focus();
   }
 
   // --- the address: what is shown, to be handed on -------------------------------------------------------------------

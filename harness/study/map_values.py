@@ -19,7 +19,15 @@ from harness.document.section import Explorer
 from harness.experiment.study import value_words
 from harness.results.result import CELL
 from harness.results.run_folder import rerun_command
-from harness.study.maps import AVERAGED, BACKEND, StudyTable, axis_values, default_pairs, point_page
+from harness.study.maps import (
+    AVERAGED,
+    BACKEND,
+    StudyTable,
+    axis_values,
+    default_pairs,
+    inner_axes,
+    point_page,
+)
 from harness.study.study import StudyResult, column_of
 from harness.training.status import Status
 
@@ -77,11 +85,8 @@ def _axes(result: StudyResult) -> tuple[list[dict[str, Any]], list[list[Any]]]:
     ]
     outer = [{"name": axis, "values": axis_values(result, axis)[1]} for axis in result.axes]
     of_grid = [
-        {
-            "name": f"{name} of the grid" if name in result.axes else name,
-            "values": list(map(value_words, values)),
-        }
-        for name, values in zip(CELL, inner, strict=True)
+        {"name": name, "values": list(map(value_words, values))}
+        for name, values in zip(inner_axes(result), inner, strict=True)
     ]
     return [*outer, *of_grid], inner
 

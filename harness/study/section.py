@@ -20,7 +20,14 @@ from harness.document.words import paragraphs, render
 from harness.results.result import cell_means
 from harness.results.run_folder import rerun_command
 from harness.study.effects import REST, AxisRanking, axis_rankings, axis_shares
-from harness.study.maps import MOST_MAPS, StudyTable, default_pairs, point_page, study_map
+from harness.study.maps import (
+    MOST_MAPS,
+    StudyTable,
+    default_pairs,
+    inner_axes,
+    point_page,
+    study_map,
+)
 from harness.study.study import StudyResult, column_of
 from harness.training.status import TRAINED
 
@@ -133,7 +140,7 @@ def _maps_section(table: StudyTable, maps: Sequence[tuple[str, str]], live: bool
         _SENTENCES,
         "maps",
         folder=quote(table.result.address),
-        axes=[*table.result.axes, "eta", "lmbd", "backend"],
+        axes=[*table.result.axes, *inner_axes(table.result)],
         left=len(pairs) - len(drawn),
         part=table.result.chosen_on,
         live=live,
