@@ -110,6 +110,7 @@ ABOUT: dict[str, tuple[Any, ...]] = {
     "initial": _TEXT,  # one of INITIAL_LAWS
     "initial_bias": (int, float, str),  # a number, or "as_weights"; 0 where nothing is said
     "steps_per_epoch": (int,),
+    "of_model": (dict,),  # what a model says of itself where its author says otherwise
     "library": _TEXT,
     "versions": (dict,),
     "machine": _TEXT,
@@ -980,6 +981,8 @@ def checked_about(about: dict[str, Any]) -> dict[str, Any]:
             words = "names of tensors, as in ['W1', 'b1']"
         if not good:
             raise RecordingError(f"{key} of about: found {value!r}; allowed: {words}")
+    if "of_model" in about:
+        checked_about(about["of_model"])
     activation = about.get("activation", [])
     for name in [activation] if isinstance(activation, str) else activation:
         if name not in (known := (*ACTIVATION_NAMES, *OTHER_ACTIVATIONS)):

@@ -21,7 +21,7 @@ from harness.mistakes.initial_weights import start_as_said
 from harness.mistakes.mistake import Mistake
 from harness.mistakes.optimiser_mistakes import rate_changes
 from harness.mistakes.random_steps import dropout, gradient_noise
-from harness.mistakes.reference_step import Batch, StepRules
+from harness.mistakes.reference_step import Batch, StepRules, stepped
 from harness.mistakes.step_trace import (
     LARGEST_LIMIT,
     RMS_LIMIT,
@@ -56,6 +56,7 @@ _FITTED = (
 _BEFORE = 4  # of them before the first wrong one, where it comes late
 _FIRST_STEPS = 3  # that one mistake accounts for, where something changes later
 _WITNESSED = 40  # steps that an explanation has to hold in
+_LISTED = 6  # numbers that are told one by one
 _TELLING = 6  # steps from which on one wrong first one tells something
 _CHAOTIC = 1e-3  # share of an update that round-off may be, at most, for it to be judged
 _SETTINGS = ("eta", "lmbd", "optimizer", "activation", "momentum")
@@ -157,6 +158,24 @@ def judge_recording(
         more = f"{len(trace)} of the recording's {recording.steps} steps were judged"
         blank = replace(blank, notes=(*blank.notes, more))
     said = {} if found else _said(recording, about, rules)
+    if own := about.get("of_model"):
+        blank = replace(blank, notes=(*blank.notes, _settings_of_model(own, about)))
+        say(f"what the settings of {recording.name} say")
+        otherwise = _as_the_model_says(recording, trace, about)
+        if otherwise is not None:
+            settings, left = fitted_settings(otherwise.trace, said)
+            return replace(
+                blank,
+                outcome=ParityOutcome.OTHER_OBJECTIVE,
+                step=otherwise.step,
+                tensor=otherwise.explanation.tensor,
+                explanation=otherwise.explanation,
+                settings=tuple(settings),
+                left=left,
+                wrong_tensors=_wrong_tensors(trace, wrong),
+                size=checked.size,
+                seconds=time.perf_counter() - begun,
+            )
     start = start_as_said(recording)
     if start is None and "initial" in about:
         held = f"nothing speaks against initial weights drawn as said, {about['initial']}"
@@ -207,7 +226,6 @@ def judge_recording(
     if explanation:
         rounding = explanation.kind == "rounding"
         outcome = ParityOutcome.LIBRARY_ROUNDING if rounding else ParityOutcome.OTHER_OBJECTIVE
-    names = tuple(n for n, w in zip(trace.names, wrong[index], strict=True) if w)
     return replace(
         blank,
         outcome=outcome,
@@ -216,10 +234,76 @@ def judge_recording(
         explanation=explanation,
         settings=tuple(settings),
         left=left,
-        wrong_tensors=names,
+        wrong_tensors=_wrong_tensors(trace, wrong),
         size=checked.size,
         seconds=time.perf_counter() - begun,
     )
+
+
+@dataclass(frozen=True)
+class _Otherwise:
+    """A training that is as its model says, and not as its author does: from which step on, and why."""
+
+    trace: StepTrace
+    step: int
+    explanation: Explanation
+
+
+def _as_the_model_says(
+    recording: Recording, trace: StepTrace, about: Mapping[str, Any]
+) -> _Otherwise | None:
+    """What the settings of a model, which its steps follow, have otherwise than its author says.
+
+    Told on a training of the reference by those settings in float64, where no round-off hides anything.
+    None if the steps do not follow them either, or if they come to the same.
+    """
+    own = rules_of(recording, {**about, **about["of_model"]})
+    if _checked(replace(trace, rules=own)).wrong.any():
+        return None
+    exact = replace(trace.rules, training=replace(trace.rules.training, dtype="float64"))
+
+    def trained(rules: StepRules) -> StepTrace:
+        state, path = trace.start, []
+        with np.errstate(all="ignore"):
+            for batch in trace.batches[:_WITNESSED]:
+                state = stepped(state, batch, rules)
+                path.append(state.weights)
+        return StepTrace(exact, trace.start, trace.batches[: len(path)], tuple(path)).finite()
+
+    long = trained(own)
+    wrong = long.wrong(exact).any(axis=1)
+    if not wrong.any():
+        return None
+    traces = [long.first(max(_SEARCHED, int(np.flatnonzero(wrong)[:2][-1]) + 1)), long]
+    why = explain(traces, long.batches, most=2)
+    if why is None:
+        keys = list(about["of_model"])
+        for key in keys[1:]:  # those that change nothing are not told
+            fewer = {k: v for k, v in about["of_model"].items() if k in keys and k != key}
+            if not long.wrong(rules_of(recording, {**about, **fewer})).any():
+                keys.remove(key)
+        told = {key: about["of_model"][key] for key in keys}
+        words = _settings_of_model(told, about)
+        changed = Mistake("settings of the model", words, "settings", "W1", {})
+        why = Explanation((changed,), (), 0.0, 0.0, 1, len(long))
+    return _Otherwise(replace(trace, rules=own), int(np.flatnonzero(wrong)[0]) + 1, why)
+
+
+def _settings_of_model(own: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """What a model says of itself beside what its author says, in words."""
+    told = []
+    for key, value in own.items():
+        said = f", not {_number_words(about[key])}" if key in about else ""
+        told.append(f"{key} {_number_words(value)}{said}")
+    return f"by its own settings the model has {series(told)}"
+
+
+def _number_words(value: Any) -> str:
+    if isinstance(value, list) and len(value) > _LISTED:
+        return f"{_number_words(value[0])} at first, of {len(value)}"
+    if isinstance(value, list):
+        return " and ".join(map(_number_words, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _looked_at(recording: Recording) -> int:
@@ -401,6 +485,12 @@ def _drawn_at_random(
     if not told or not wrong.any(axis=1).all():
         return None
     return Explanation(told[0], tuple(told[1:]), 0.0, 0.0, 1, len(wrong))
+
+
+def _wrong_tensors(trace: StepTrace, wrong: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Those of the first wrong step."""
+    first = wrong[int(wrong.any(axis=1).argmax())]
+    return tuple(name for name, differs in zip(trace.names, first, strict=True) if differs)
 
 
 def _first_tensor(trace: StepTrace, wrong: NDArray[np.bool_]) -> str:

@@ -73,9 +73,10 @@ def recorded_points(parity: RecordedParity) -> list[str]:
     if parity.found:
         said.append(f"nobody said it; the weights do: this is {described(parity)}")
     if parity.step and not parity.wrong_steps:
-        said.append(
-            f"each of {count(parity.looked_at, 'step')} is the reference's: only the start is not"
-        )
+        rest = "the model's own settings tell it, in these steps round-off hides it"
+        if parity.tensor.startswith("initial"):
+            rest = "only the start is not"
+        said.append(f"each of {count(parity.looked_at, 'step')} is the reference's: {rest}")
     elif parity.step and parity.looked_at:
         said.append(
             f"{count(parity.wrong_steps, 'step')} of {parity.looked_at} judged "
