@@ -15,7 +15,7 @@ from backends.recording import Recording
 from harness.document.words import series
 from harness.mistakes.catalogue import catalogue
 from harness.mistakes.effective_settings import Identified, Setting, fitted_settings, identified
-from harness.mistakes.explanation import Explanation, explain
+from harness.mistakes.explanation import Explanation, explain, likeliest_on
 from harness.mistakes.forward_mistakes import float32_inside_float64
 from harness.mistakes.initial_weights import start_as_said
 from harness.mistakes.mistake import Mistake
@@ -57,6 +57,7 @@ _BEFORE = 4  # of them before the first wrong one, where it comes late
 _FIRST_STEPS = 3  # that one mistake accounts for, where something changes later
 _WITNESSED = 40  # steps that an explanation has to hold in
 _LISTED = 6  # numbers that are told one by one
+_TOLD_APART = 400  # steps that alternatives are told apart on
 _TELLING = 6  # steps from which on one wrong first one tells something
 _CHAOTIC = 1e-3  # share of an update that round-off may be, at most, for it to be judged
 _SETTINGS = ("eta", "lmbd", "optimizer", "activation", "momentum")
@@ -207,7 +208,7 @@ def judge_recording(
         other = replace(trace, rules=rules_with(rules, biases))
         rest = _checked(other).wrong
         if rest.any():
-            explanation = _named(recording, other, rest, steps_after, batches)
+            explanation = _named(recording, other, rest, steps_after, batches, most=2)
             explanation = explanation and explanation.beside(biases)
     if start and explanation:
         explanation = explanation.beside(start)
@@ -403,8 +404,9 @@ def _explained(
     steps_after: Sequence[int],
     index: int,
     batches: Sequence[Batch],
+    most: int = 3,
 ) -> Explanation | None:
-    """The mistakes that account for the steps about the first wrong one."""
+    """The mistakes, at most so many, that account for the steps about the first wrong one."""
     begin = steps_after[max(index - _BEFORE, 0) - 1] if index > _BEFORE else 0
     part = after(trace, begin) if begin else trace
 
@@ -421,7 +423,9 @@ def _explained(
     # from the second step on dampening does the same, and is likelier
     changes = rate_changes(right, trace.rules.steps_per_epoch) if right > 1 else []
     known = float32_inside_float64(trace.rules, recording.about.get("versions") or {})
-    return explain(traces, batches, more=[*changes, *other_data(recording, trace.rules), *known])
+    more = [*changes, *other_data(recording, trace.rules), *known]
+    why = explain(traces, batches, more=more, most=most)
+    return why and likeliest_on(why, until(_TOLD_APART))
 
 
 def _other_start(trace: StepTrace, wrong: NDArray[np.bool_], size: float) -> Explanation | None:
@@ -446,12 +450,13 @@ def _named(
     wrong: NDArray[np.bool_],
     steps_after: Sequence[int],
     batches: Sequence[Batch],
+    most: int = 3,
 ) -> Explanation | None:
     """What accounts for the wrong steps, to the last digit or by how they are spread."""
     index = int(np.flatnonzero(wrong.any(axis=1))[0])
     return (
         _drawn_at_random([gradient_noise(trace)], wrong)
-        or _explained(recording, trace, steps_after, index, batches)
+        or _explained(recording, trace, steps_after, index, batches, most)
         or _drawn_at_random(dropout(trace), wrong)
         or _and_a_change_later(recording, trace, steps_after, batches)
     )
@@ -469,7 +474,7 @@ def _and_a_change_later(
         later = np.flatnonzero(_checked(as_begun).wrong.any(axis=1))
         if not len(later) or later[0] < _FIRST_STEPS:
             continue
-        rest = _explained(recording, as_begun, steps_after, int(later[0]), batches)
+        rest = _explained(recording, as_begun, steps_after, int(later[0]), batches, most=1)
         for mistake in mistakes if rest else ():
             rest = rest and rest.beside(mistake)
         if rest:
