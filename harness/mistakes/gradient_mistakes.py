@@ -59,11 +59,22 @@ def slope_mistakes(rules: StepRules) -> Iterator[Mistake]:
                 f"dW{len(hidden)}",
                 {"slope": _slope_from_a(other)},
             )
+        else:
+            of_z = words.replace("a", "z")
+            yield Mistake(
+                "derivative of z for a",
+                f"in back-propagation f'(z) is written {of_z}: z stands where a = {other}(z) is meant",
+                "slope",
+                f"dW{len(hidden)}",
+                {"slope": _slope_from_a(other, "z")},
+            )
 
 
-def _slope_from_a(function: str) -> Change:
+def _slope_from_a(function: str, of: str = "a") -> Change:
+    """The formula that has a, of a or of z."""
+
     def change(slope: Array, here: Any, p: float) -> Array:
-        a = here.found[f"a{here.layer}"]
+        a = here.found[f"{of}{here.layer}"]
         return np.asarray(a * (1 - a) if function == "sigmoid" else 1 - a**2)
 
     return change
