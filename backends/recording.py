@@ -39,6 +39,19 @@ from numpy.typing import NDArray
 
 FORMAT, VERSION = "harness recording", 1
 OPTIMIZER_NAMES = ("sgd", "adam", "rmsprop", "adagrad")
+_OTHER_OPTIMIZERS = {  # a part of the name that others give it, and how it is said here
+    "nesterov": "optimizer='sgd', nesterov=True and its size, momentum=0.9",
+    "nag": "optimizer='sgd', nesterov=True and its size, momentum=0.9",
+    "momentum": "optimizer='sgd' and its size, momentum=0.9",
+    "adamw": "optimizer='adam', decoupled=True",
+    "amsgrad": "optimizer='adam', amsgrad=True",
+    "adam": "optimizer='adam'",
+    "rms": "optimizer='rmsprop'",
+    "adagrad": "optimizer='adagrad'",
+    "sgd": "optimizer='sgd'",
+    "gd": "optimizer='sgd'",
+    "descent": "optimizer='sgd'",
+}
 ACTIVATION_NAMES: tuple[str, ...] = (
     "identity",
     "sigmoid",
@@ -996,10 +1009,18 @@ def checked_about(about: dict[str, Any]) -> dict[str, Any]:
             f"initial of about: found {about['initial']!r}; allowed: {', '.join(INITIAL_LAWS)}"
         )
     if about.get("optimizer", "sgd") not in OPTIMIZER_NAMES:
+        meant = optimizer_meant(about["optimizer"])
         raise RecordingError(
             f"optimizer of about: found {about['optimizer']!r}; allowed: {', '.join(OPTIMIZER_NAMES)}"
+            f"{meant and f'; say {meant}'}"
         )
     return about
+
+
+def optimizer_meant(name: str) -> str:
+    """How an optimiser that goes by another name is said, or nothing."""
+    plain = "".join(letter for letter in name.lower() if letter.isalnum())
+    return next((how for part, how in _OTHER_OPTIMIZERS.items() if part in plain), "")
 
 
 def _is_positive(number: str) -> bool:

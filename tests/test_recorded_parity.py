@@ -122,6 +122,8 @@ def test_only_finite_steps_are_judged(tmp_path):
     parity = judge_recording(read_recording(made(tmp_path, hooks=blown)))
     assert parity.looked_at == 5
     assert parity.agrees
+    assert "5 of the recording's 14 steps" in parity.notes[-1]
+    assert "from step 6 on weights are not finite" in parity.notes[-1]
 
 
 def test_a_start_alone_is_not_comparable(tmp_path):

@@ -109,7 +109,7 @@ def hold_command(
 
     import numpy as np
 
-    from backends.recording import OPTIMIZER_NAMES
+    from backends.recording import OPTIMIZER_NAMES, optimizer_meant
     from harness.cli.recordings import judge_files
     from harness.errors import InputError, unknown
     from harness.recordings.held_model import model_in_script, record_model
@@ -138,7 +138,8 @@ def hold_command(
         "activation": activation,
     }
     names = model_in_script(model)
-    if optimizer in OPTIMIZER_NAMES and (optimizer not in names or callable(names[optimizer])):
+    believed = optimizer in OPTIMIZER_NAMES or bool(optimizer_meant(optimizer))
+    if believed and (optimizer not in names or callable(names[optimizer])):
         said["optimizer"], optimizer = optimizer, "optimizer"
     elif optimizer not in (*names, "optimizer"):
         public = [own for own in names if not own.startswith("_")]

@@ -36,6 +36,7 @@ from harness.recordings.rules import (
     after,
     corrected_root,
     minibatches_of,
+    no_schedule,
     other_data,
     penalties,
     rules_of,
@@ -131,7 +132,8 @@ def judge_recording(
         recording, rules, ParityOutcome.NOT_COMPARABLE, 0, "", None, (), 0.0, 0, 0.0, 0
     )
     blank = replace(blank, found=found, notes=tuple(notes))
-    trace = traced(recording, rules, batches, last=_looked_at(recording)).finite()
+    whole = traced(recording, rules, batches, last=_looked_at(recording))
+    trace = whole.finite()
     if len(recording.kept) < 2 or not trace.kept:
         reason = "no weights were kept after a step"
         if len(recording.kept) > 1:
@@ -157,6 +159,8 @@ def judge_recording(
     )
     if len(trace) < recording.steps:
         more = f"{len(trace)} of the recording's {recording.steps} steps were judged"
+        if len(trace) < len(whole):
+            more += f"; from step {len(trace) + 1} on weights are not finite"
         blank = replace(blank, notes=(*blank.notes, more))
     said = {} if found else _said(recording, about, rules)
     if own := about.get("of_model"):
@@ -423,7 +427,7 @@ def _explained(
     # from the second step on dampening does the same, and is likelier
     changes = rate_changes(right, trace.rules.steps_per_epoch) if right > 1 else []
     known = float32_inside_float64(trace.rules, recording.about.get("versions") or {})
-    more = [*changes, *other_data(recording, trace.rules), *known]
+    more = [*changes, *no_schedule(recording), *other_data(recording, trace.rules), *known]
     why = explain(traces, batches, more=more, most=most)
     return why and likeliest_on(why, until(_TOLD_APART))
 

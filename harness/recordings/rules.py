@@ -254,6 +254,18 @@ def _schedule(etas: Sequence[float], first: float) -> Mistake:
     return Mistake("schedule", "eta changes as said", "convention", "W1", {"eta": change})
 
 
+def no_schedule(recording: Recording) -> list[Mistake]:
+    """That an eta stays which is said to change."""
+    if not isinstance(recording.about.get("eta"), list):
+        return []
+
+    def change(eta: float, here: Any, p: float) -> float:
+        return float(here.rules.eta)
+
+    words = "eta stays what it was at first, where it is said to change"
+    return [Mistake("no schedule", words, "eta", "W1", {"eta": change})]
+
+
 def penalties(strengths: Mapping[str, float]) -> Mistake:
     """A penalty lmbd theta of each tensor's own strength, in place of the canonical one."""
 
