@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.network import Array
 from backends.recording import Recording
 from harness.document.words import series
 from harness.mistakes.catalogue import catalogue
@@ -20,8 +21,9 @@ from harness.mistakes.forward_mistakes import float32_inside_float64
 from harness.mistakes.initial_weights import start_as_said
 from harness.mistakes.mistake import Mistake
 from harness.mistakes.optimiser_mistakes import rate_changes
+from harness.mistakes.optimisers import Memory
 from harness.mistakes.random_steps import dropout, gradient_noise
-from harness.mistakes.reference_step import Batch, StepRules, stepped
+from harness.mistakes.reference_step import Batch, State, StepRules, Tensors, stepped
 from harness.mistakes.step_trace import (
     LARGEST_LIMIT,
     RMS_LIMIT,
@@ -71,9 +73,10 @@ class RecordedParity:
     """What judging a recording came to.
 
     ``step``: the first wrong one, from 1, or 0; ``tensor``: the first wrong tensor in it, in the order of
-    computation, inferred from the updates. ``looked_at``: steps that were judged. ``share``: the largest
-    misfit as a share of what is allowed; ``misfits``: that of every kept step and tensor, after
-    ``kept_steps`` steps. ``found``: settings that nobody had said, as the steps
+    computation, inferred from the updates. ``looked_at``: steps that were judged. ``wrong_steps``: those
+    that are wrong by themselves; ``carried_steps``: into which only the velocity carries an earlier one.
+    ``share``: the largest misfit as a share of what is allowed; ``misfits``: that of every kept step and
+    tensor, after ``kept_steps`` steps. ``found``: settings that nobody had said, as the steps
     show them. ``notes``: what was taken for granted.
     """
 
@@ -88,6 +91,7 @@ class RecordedParity:
     looked_at: int
     share: float
     wrong_steps: int
+    carried_steps: int = 0
     wrong_tensors: tuple[str, ...] = ()
     found: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -155,7 +159,8 @@ def judge_recording(
         share=checked.share,
         misfits=checked.misfits,
         kept_steps=tuple(steps_after),
-        wrong_steps=int(wrong.any(axis=1).sum()),
+        wrong_steps=int(wrong.any(axis=1).sum()) - checked.carried,
+        carried_steps=checked.carried,
     )
     if len(trace) < recording.steps:
         more = f"{len(trace)} of the recording's {recording.steps} steps were judged"
@@ -325,6 +330,7 @@ class _Checked:
     misfits: Misfits
     size: float
     chaotic: bool
+    carried: int = 0  # steps that are right from the velocity that the weights before them show
 
     @property
     def share(self) -> float:
@@ -334,7 +340,8 @@ class _Checked:
 
 def _checked(trace: StepTrace) -> _Checked:
     """Which tensors of which steps are wrong, block by block."""
-    wrong, misfits, size, spread = [], [], 0.0, 0.0
+    wrong, misfits, size, spread, carried = [], [], 0.0, 0.0, 0
+    before_that = trace.start.weights
     for block in _blocks(trace):
         scales = block.own_round_off
         ratios = block.ratios(block.rules)
@@ -343,6 +350,13 @@ def _checked(trace: StepTrace) -> _Checked:
         misfits.append(np.maximum(rms / RMS_LIMIT, most / LARGEST_LIMIT))
         befores = [block.start.weights, *block.kept[:-1]]
         made = block.predicted(block.rules)
+        if wrong[-1].any() and _moves_by_velocity(block):
+            again = _from_seen_velocities(block, before_that)
+            of_themselves = (root_mean_squares(again) > RMS_LIMIT) | (
+                largest(again) > LARGEST_LIMIT
+            )
+            carried += int((wrong[-1].any(axis=1) & ~of_themselves.any(axis=1)).sum())
+        before_that = befores[-1]
         for scale, step, seen, before in zip(scales, made, block.kept, befores, strict=True):
             for name, tensor in scale.items():
                 moved = float(np.abs(step[name] - before[name]).max())
@@ -350,7 +364,33 @@ def _checked(trace: StepTrace) -> _Checked:
                 size = max(size, float(np.abs(seen[name] - step[name]).max()) / whole)
                 if block.weights[0] is None and moved:
                     spread = max(spread, float(np.sqrt(np.mean(tensor**2))) / moved)
-    return _Checked(np.concatenate(wrong), np.concatenate(misfits), size, spread > _CHAOTIC)
+    chaotic = spread > _CHAOTIC
+    return _Checked(np.concatenate(wrong), np.concatenate(misfits), size, chaotic, carried)
+
+
+def _moves_by_velocity(trace: StepTrace) -> bool:
+    """Whether each step's change of the weights is the velocity, so that the weights show it."""
+    training, stages = trace.rules.training, {s for c in trace.rules.conventions for s in c.changes}
+    plain = training.optimizer == "sgd" and training.momentum and not training.nesterov
+    return bool(plain) and not stages & {"change", "stored", "eta"} and None not in trace.weights
+
+
+def _from_seen_velocities(trace: StepTrace, before_that: Tensors) -> list[list[Array]]:
+    """What is left of each step from the velocity that the weights before it show, in units of round-off."""
+    path = [before_that, trace.start.weights, *trace.kept]
+    of_torch = any("optimiser" in c.changes for c in trace.rules.conventions)
+    unit = -trace.rules.eta if of_torch else 1.0  # v is taken off times eta, or added
+    ratios: list[list[Array]] = []
+    with np.errstate(all="ignore"):
+        for k, (batch, scale) in enumerate(zip(trace.batches, trace.own_round_off, strict=True)):
+            number = trace.start.steps + k
+            seen: Memory = {}
+            if number:
+                seen = {n: {"v": (path[k + 1][n] - t) / unit} for n, t in path[k].items()}
+            made = stepped(State(path[k + 1], seen, number), batch, trace.rules)
+            after_it = path[k + 2]
+            ratios.append([(after_it[n] - made.weights[n]) / scale[n] for n in trace.names])
+    return ratios
 
 
 def _blocks(trace: StepTrace) -> list[StepTrace]:
