@@ -25,7 +25,13 @@ from harness.experiment.study import Study, parse_axes
 from harness.results.manifest import sealed
 from harness.results.result import KEY
 from harness.results.run_folder import RunFolder
-from harness.study.checks import check_study, study_baseline, study_baselines
+from harness.study.checks import (
+    check_study,
+    checks_section,
+    points_beside,
+    study_baseline,
+    study_baselines,
+)
 from harness.study.comparison import compare_study
 from harness.study.effects import axis_rankings
 from harness.study.maps import study_map
@@ -320,7 +326,13 @@ def _a_part_of_a_baseline_is_none(made, kept, points):
     Path(kept, "b", "away").rename(Path(kept, "b", gone, "baseline.json"))
     with study_baseline(one, "b", kept, replace=True):
         pass
-    assert study_baselines("b", kept) == [p for p in points if p != gone]
+    left = study_baselines("b", kept)
+    assert left == [p for p in points if p != gone]
+    assert points_beside(left, made.address) == [gone]
+    assert points_beside(points, made.address) == []
+    (said,) = checks_section({}, 0.01, [gone]).points
+    assert said.startswith("1 point of the study is not in the baseline")
+    assert gone in said
     assert not Path(kept, "b", gone).exists()
     Path(kept, "b", "points.json").unlink()
     with pytest.raises(InputError, match=r"has no points\.json"):
@@ -383,6 +395,9 @@ def test_report_makes_the_page_again_with_other_maps(study):
     out = Path(study.address, "elsewhere")
     harness("report", study.address, "--map", "eta,activation", "--output", str(out))
     assert (out / "figures" / "map-eta-activation.svg").exists()
+    assert f'href="../{study.points["folder"].iloc[0]}/report.html"' in (
+        out / "report.html"
+    ).read_text("utf-8")
     with pytest.raises(InputError, match="colour"):
         write_study(study, str(out), maps=[("eta", "colour")])
 

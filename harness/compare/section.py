@@ -171,7 +171,7 @@ def difference_words(comparison: Comparison) -> list[str]:
 
 def _difference(difference: RunDifference, first: str, second: str = "") -> str:
     one, two = (
-        ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value or "none")
         for value in (difference.first, difference.second)
     )
     return f"{difference.name}: {one} in {first}, {two} in {second}"

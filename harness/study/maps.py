@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, product
 from math import prod
+from urllib.parse import quote as url_quote
 
 import numpy as np
 import pandas as pd
@@ -38,17 +39,20 @@ class StudyTable:
     result: StudyResult
     cells: pd.DataFrame
 
+    def ordered(self) -> pd.DataFrame:
+        """The cells in the order in which they are chosen, the best on the validation part first."""
+        order = [f"validation_{self.result.choose_by}", "validation_loss", "eta", "lmbd"]
+        return self.cells.sort_values(order, ascending=[False, True, True, True], kind="stable")
+
     def best(self, keys: Sequence[str]) -> pd.DataFrame:
         """For each combination of ``keys`` the cell that is best on the validation part.
 
         Of each data set and seed one, whose scores are then averaged; NaN where one of them is ``lacking``.
         """
         score = f"validation_{self.result.choose_by}"
-        order = [score, "validation_loss", "eta", "lmbd"]
         averaged = [a for a in AVERAGED if a in self.result.axes and column_of(a) not in keys]
         within = [*keys, *map(column_of, averaged)]
-        ordered = self.cells.sort_values(order, ascending=[False, True, True, True], kind="stable")
-        best = ordered.drop_duplicates(within)
+        best = self.ordered().drop_duplicates(within)
         measured = [score, f"test_{self.result.metric}"]
         groups = best.groupby(list(keys), sort=False)
         means = groups[list(dict.fromkeys(measured))].mean()
@@ -74,6 +78,11 @@ def axis_values(result: StudyResult, axis: str) -> tuple[str, list[str]]:
         raise unknown("map: axis", axis, [*result.axes, *inner])
     values = result.records[axis].unique()
     return axis, [value_words(v) for v in (values if axis == BACKEND else sorted(values))]
+
+
+def point_page(folder: str, home: str = "") -> str:
+    """The way from a study's page to that of a point; ``home``: the way to the study's folder."""
+    return url_quote(f"{home}{folder}/report.html")
 
 
 def study_map(table: StudyTable, rows: str, columns: str) -> Picture:
