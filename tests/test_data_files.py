@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
+import os
 import re
 import shutil
+import threading
 import tomllib
 import zipfile
 from decimal import Decimal
@@ -653,3 +657,126 @@ def test_a_damaged_answer_of_openml_is_one_line(tmp_path, monkeypatch):
     features.write_bytes(gzip.compress(b'{"data_features": {"feature": [{"name": "age"}]}}'))
     with pytest.raises(InputError, match="'openml:patients' could not be fetched"):
         load_dataset(Experiment(dataset="openml:patients"))
+
+
+def npz(**arrays) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+ARFF = "@relation t\n@attribute a numeric\n@attribute c {u,v}\n@data\n1,u\n"
+HEADED = "a,b,label\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("names.csv", HEADED, "holds no rows, only the names of 3 columns"),
+        ("commas.csv", ",,\n,,\n", "one column only"),
+        ("one-class.csv", HEADED + "1,2,u\n3,4,u\n" * 5, "one class only, 'u'"),
+        ("quote.csv", HEADED + '1,2,u\n"3,4,v\n5,6,u\n', "a quote in row 3 that is never closed"),
+        ("quote-above.csv", 'a,"b,label\n1,2,u\n3,4,v\n', "a quote in row 1 that is never closed"),
+        (
+            "huge.csv",
+            HEADED + "".join(f"{10**45 + n},1,u\n{n},2,v\n" for n in range(6)),
+            "in row 2",
+        ),
+        ("when.csv", HEADED + "1,3. Mar 2024,u\n2,4. Mai 2024,v\n" * 5, "b holds dates"),
+        ("page.csv", "\n<!DOCTYPE html>\n<html>a, b</html>\n", "a web page"),
+        ("lfs.csv", "version https://git-lfs.github.com/spec/v1\nsize 5\n", "pointer of Git LFS"),
+        ("table.json", '[{"a": 1, "b": 2},\n {"a": 2, "b": 3}]', "is JSON"),
+        ("packed.csv.bz2", bz2.compress(HEADED.encode()), "packed with bzip2"),
+        (
+            "objects.npz",
+            npz(x=np.array([[1], ["a"]], object), y=[0, 1]),
+            "array 'x' of 'objects.npz'",
+        ),
+        ("fields.npz", npz(x=np.zeros(4, "f4,i4"), y=[0, 1] * 2), "has fields (f0, f1)"),
+        ("nothing.npz", npz(), "holds no arrays"),
+        ("no-rows.npz", npz(x=np.zeros((0, 3)), y=[]), "holds no rows"),
+        ("no-target.npz", npz(x=np.arange(120).reshape(40, 3) / 7), "none is called y, label"),
+        (
+            "parts.npz",
+            npz(x_train=np.ones((4, 3)), y_train=[0, 1] * 2, x_test=np.ones((2, 4)), y_test=[0, 1]),
+            "shape (3,) for training, (4,) in the test part",
+        ),
+        ("array.npy", b"\x93NUMPY\x01\x00v\x00{}", "one NPY array"),
+        ("no-data.arff", ARFF.partition("@data")[0], "no line @data"),
+        ("undeclared.arff", ARFF + "2,v\n3,w\n4,u\n", "from row 7, '3,w'"),
+        ("sparse.arff", ARFF.replace("1,u", "{0 1, 1 u}"), "sparse ARFF"),
+        ("text.arff", ARFF.replace("a numeric", "a string"), "text attributes a"),
+        ("bad.svm", "0 1:2 2:3\n1 1:2 2:x\n0 1:3 2:4\n", "from row 2, '1 1:2 2:x'"),
+        ("wide.svm", "1 1:2 3000000000:1\n0 1:3\n", "from row 1"),
+        ("x-images-idx3-ubyte", b"\0\0\x08\x04" + b"\0" * 40, "begins with the number 2052"),
+        ("torn.parquet", b"PAR1" + b"\0" * 40, "cannot be read (it begins like Parquet"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path, name, content, words):
+    (tmp_path / "x-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\1\0")
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / name, content)
+    assert words in str(caught.value)
+    assert "; allowed: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_test_file_is_refused(tmp_path):
+    (tmp_path / "test.csv").write_text(HEADED)
+    with pytest.raises(InputError, match=r"'test\.csv' holds no rows"):
+        read(
+            tmp_path / "t.csv", HEADED + "1,2,u\n3,4,v\n" * 5, test_file=str(tmp_path / "test.csv")
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "said"),
+    [
+        (
+            "a;b;c\n" + "1.234,5;0,5;u\n-2.000.000,25;1,5;v\n" * 5,
+            [1234.5, -2e6 - 0.25],
+            "grouped by .",
+        ),
+        ("a,b,c\n" + '"1,234.5",0.5,u\n7,1.5,v\n' * 5, [1234.5, 7], "grouped by ,"),
+        ("a,b,c\n" + "$1.50,0.5,u\n$0.25,1.5,v\n" * 5, [1.5, 0.25], "without their $"),
+        ("a,b,c\n" + "5 %,0.5,u\n0.5%,1.5,v\n" * 5, [5, 0.5], "without their %"),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(tmp_path, text, first, said):
+    dataset = read(tmp_path / "t.csv", text)
+    assert dataset.features == ("a", "b")
+    assert dataset.x[:2].tolist() == [[first[0], 0.5], [first[1], 1.5]]
+    assert f"numbers of a {said}" in told(dataset)
+
+
+def test_texts_that_only_begin_like_numbers_stay_categories(tmp_path):
+    dataset = read(tmp_path / "t.csv", HEADED + "5%,0.5,u\n$5,1.5,v\n" * 5)
+    assert dataset.categories == (("$5", "5%"), ())
+    dataset = read(tmp_path / "t.csv", HEADED + '"1,23",0.5,u\n"1,234",1.5,v\n' * 5)
+    assert dataset.categories == (("1,23", "1,234"), ())
+
+
+def test_numbers_that_a_table_holds_as_text_are_numbers(tmp_path):
+    pd.DataFrame(
+        {"a": [str(n) for n in range(9, 29)], "b": [0.5, 1.5] * 10, "y": ["u", "v"] * 10}
+    ).to_parquet(tmp_path / "t.parquet")
+    dataset = load_dataset(Experiment(dataset=str(tmp_path / "t.parquet")))
+    assert dataset.x[:2].tolist() == [[9, 0.5], [10, 1.5]]
+
+
+def test_a_fifo_is_read_like_a_file(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no fifo here")
+    os.mkfifo(tmp_path / "fifo")
+    rows = "\n".join(rows_of())
+    writer = threading.Thread(target=(tmp_path / "fifo").write_text, args=[rows])
+    writer.start()
+    dataset = load_dataset(Experiment(dataset=str(tmp_path / "fifo")))
+    writer.join()
+    assert np.array_equal(dataset.x, EXPECTED)
+
+
+def test_a_line_longer_than_a_field_may_be_is_read(tmp_path):
+    names = ",".join(f"{'gene' * 2000}{n}" for n in range(20))  # by another delimiter one field
+    dataset = read(tmp_path / "t.csv", f"{names},y|z\n" + f"{'1.5,' * 20}u\n{'2.5,' * 20}v\n" * 3)
+    assert dataset.x.shape == (6, 20)

@@ -128,6 +128,26 @@ def test_for_a_person_it_prints_tables_and_the_command(tmp_path, told):
     assert f"to train on it: python -m harness run --dataset {file}" in out
 
 
+def test_its_lines_fit_the_terminal_and_no_column_is_squeezed(tmp_path, told, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"measured_{n}" for n in range(9)]
+    rows = [",".join(f"{n * k + 0.25}" for k in range(9)) + f",{'uv'[n % 2]}" for n in range(20)]
+    (tmp_path / "wide.csv").write_text("\n".join([",".join([*names, "label"]), *rows]))
+    _, out, _ = told(tmp_path / "wide.csv")
+    table = out[out.index("First rows, 5 of 10 columns") : out.index("classes:")]
+    assert max(map(len, table.splitlines())) <= 80
+    assert names[4] in table
+    assert names[5] not in table
+    assert "\u2026" not in table
+
+
+def test_a_column_that_is_mostly_missing_is_warned_of(tmp_path, facts):
+    rows = [f"{n % 7 if n % 3 == 0 else ''},{n / 3:.1f},{'uv'[n % 2]}" for n in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["deck,fare,label", *rows]))
+    said = facts(tmp_path / "t.csv")
+    assert any("more than half" in line and "--drop deck" in line for line in said["warnings"])
+
+
 def test_scales_that_differ_are_in_its_command(tmp_path, facts):
     file = tmp_path / "scales.csv"
     file.write_text(

@@ -13,13 +13,15 @@ from harness.cli.options import takes_data
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
+    from rich.table import Table
 
     from harness.data.survey import Survey
     from harness.experiment.experiment import Experiment
 
 _ROWS = 5  # first rows that are shown
 _COLUMNS = 40  # columns that are shown one by one
-_WIDTH = 10  # columns of the first rows
+_WIDTH = 10  # columns of the first rows, at most
+_CELL = 24  # characters of a value there
 _NAMES = 6  # categories of a column
 _CLASSES = 20
 
@@ -158,8 +160,10 @@ def _print_facts(told: dict[str, Any], out: Console) -> None:
         style="bold",
         highlight=False,
     )
+    in_table = {f"{c['missing']} missing in {c['name']}" for c in told["columns"]}
     for line in told["decisions"]:
-        out.print(f"  {line}", highlight=False)
+        if line not in in_table:
+            out.print(f"  {line}", highlight=False)
     table = Table()
     for name in ("column", "kind", "missing", "distinct", "becomes"):
         table.add_column(name, justify="right" if name in ("missing", "distinct") else "left")
@@ -174,14 +178,8 @@ def _print_facts(told: dict[str, Any], out: Console) -> None:
     out.print(table)
     if left := told["number_of_columns"] - len(told["columns"]):
         out.print(f"and {left} columns more (all with --json)")
-    rows, shown = told["first_rows"], [c["name"] for c in told["columns"][:_WIDTH]]
-    if rows:
-        table = Table(title="First rows", title_justify="left")
-        for name in shown:
-            table.add_column(name, no_wrap=True)
-        for row in rows:
-            table.add_row(*("" if row[name] is None else row[name] for name in shown))
-        out.print(table)
+    if told["first_rows"]:
+        out.print(_first_rows_table(told, out.width))
     if told["classes"]:
         counts = [f"{name} {number:,}" for name, number in told["classes"].items()]
         more = f", ... ({len(counts)} classes)" if len(counts) > _CLASSES else ""
@@ -191,6 +189,30 @@ def _print_facts(told: dict[str, Any], out: Console) -> None:
     for line in told["in_the_way"]:
         out.print(f"in the way: {line}", style="red", highlight=False)
     out.print(f"to train on it: {told['command']}", highlight=False, soft_wrap=True)
+
+
+def _first_rows_table(told: dict[str, Any], width: int) -> Table:
+    """The first rows, as many columns of them as fit beside each other."""
+    from rich.cells import cell_len
+    from rich.table import Table
+
+    columns: dict[str, list[str]] = {}
+    left = width - 1
+    for column in told["columns"][:_WIDTH]:
+        name = column["name"]
+        cells = [row[name] or "" for row in told["first_rows"]]
+        left -= min(_CELL, max(map(cell_len, (name, *cells)))) + 3  # blanks and a line
+        if columns and left < 0:
+            break
+        columns[name] = cells
+    every = len(columns) == told["number_of_columns"]
+    some = "" if every else f", {len(columns)} of {told['number_of_columns']} columns"
+    table = Table(title=f"First rows{some}", title_justify="left")
+    for name in columns:
+        table.add_column(name, no_wrap=True, max_width=_CELL)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
+    return table
 
 
 def _becomes(column: dict[str, Any]) -> str:

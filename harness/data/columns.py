@@ -39,14 +39,23 @@ _ENDS_IN_ID = re.compile(r".*([_ .-][iI][dD]|[a-z]I[dD])")
 _TIMES = re.compile(
     r"(?i)(.*[_ -])?(time|date|datetime|year|month|week|day|hour|minute|second|step|age|t)"
 )
+_MONTH = "(?i:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[a-zä]*"
 _DATE = re.compile(
     r"\d{4}-\d{2}|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([ T].*)?"
+    rf"|(\d{{1,2}}[. /-]+{_MONTH}|{_MONTH}[. /-]+\d{{1,2}},?)[. /-]+(\d{{4}}|\d{{2}})"
     r"|\d{1,2}[:.]\d{2}[:.]\d{2}|\d{1,2}:\d{2}( ?[AaPp][Mm])?"
 )
+_KINDS_OF_DTYPES: dict[str, ColumnKind] = {
+    **dict.fromkeys("iuf", "number"),
+    **dict.fromkeys("mM", "date"),
+    "b": "yes or no",
+    "c": "complex",
+}
 _TRUTH = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0, "TRUE": 1.0, "FALSE": 0.0}
 _NEARLY = 0.9  # share of distinct values, from which on they name rows
 _LEAST = 10  # rows from which values that differ in every row look like an id
 _MOST_CLASSES = 100  # that a column may have to be taken for a target by itself
+_LOOKED_AT = 100  # first rows, in one of which a value comes again unless they are numbered
 _MANY = 100  # values of a text, from which on it may be one of its own in almost every row
 _MOST_CATEGORIES = 1000  # columns that one text may become
 _MIXED = 0.8  # share of numbers, from which on other text in a column is a slip
@@ -68,17 +77,8 @@ class Column:
 
 def column_kind(column: pd.Series[Any]) -> ColumnKind:
     """What a column's values are; ``mixed`` are numbers with some text among them."""
-    dtype = column.dtype
-    if pd.api.types.is_bool_dtype(dtype):
-        return "yes or no"
-    if isinstance(dtype, pd.CategoricalDtype):
-        return "category"
-    if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        return "date"
-    if pd.api.types.is_complex_dtype(dtype):
-        return "complex"
-    if pd.api.types.is_numeric_dtype(dtype):
-        return "number"
+    if kind := kind_of_dtype(column.dtype):
+        return kind
     values = _distinct(column)
     kinds = set(map(type, values))
     if not kinds:
@@ -106,6 +106,19 @@ def column_kind(column: pd.Series[Any]) -> ColumnKind:
     return "category"
 
 
+def kind_of_dtype(dtype: Any) -> ColumnKind | None:
+    """What values of a dtype are; None for text and objects, which may be anything."""
+    if isinstance(dtype, np.dtype) and dtype.kind in _KINDS_OF_DTYPES:  # sooner than asking pandas
+        return _KINDS_OF_DTYPES[dtype.kind]
+    if pd.api.types.is_bool_dtype(dtype):
+        return "yes or no"
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "category"
+    if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+        return "date"
+    return "number" if pd.api.types.is_numeric_dtype(dtype) else None
+
+
 def _distinct(column: pd.Series[Any]) -> pd.Series[Any]:
     """The values of a column, each once, without what is missing."""
     try:
@@ -120,14 +133,19 @@ def as_numbers(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
         column = map_values(column, lambda value: _TRUTH.get(str(value), np.nan)).astype(float)
     if column.dtype.kind in "iufb" and isinstance(column.dtype, np.dtype):
         return column.to_numpy()
-    if column.dtype == object:
+    if column.dtype == object or column.dtype == "str":
         column = map_values(column, float).astype(float)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def as_texts(column: pd.Series[Any]) -> pd.Series[Any]:
-    """The names of a column's values; None where one is missing. A whole number has no point."""
-    kind = column_kind(column)
+def as_texts(column: pd.Series[Any], kind: ColumnKind | None = None) -> pd.Series[Any]:
+    """The names of a column's values; a whole number has no point, what is missing no name.
+
+    ``kind``: what :func:`column_kind` says of the column, where that is known.
+    """
+    kind = kind or column_kind(column)
+    if kind == "category" and column.dtype == "str":
+        return column
     if kind == "number":
         return map_values(column, _number_name)
     if kind == "yes or no":
@@ -199,7 +217,10 @@ def choose_target(
         return table.target, "the file's own"
     lower = {str(c).lower(): c for c in reversed(frame.columns)}
     by_name = next((lower[n] for n in TARGET_NAMES if n in lower), None)
-    if by_name is not None and _can_be_target(frame[by_name], task, fractions=True):
+    if by_name is not None and (
+        len(frame[by_name].dropna().unique()) == 1  # of which is said that it is one class
+        or _can_be_target(frame[by_name], task, fractions=True)
+    ):
         return by_name, "by its name"
     first, last = frame.columns[0], frame.columns[-1]
     if _can_be_target(frame[last], task):
@@ -207,8 +228,10 @@ def choose_target(
     if task == "classification" and _can_be_target(frame[first], task):
         return first, "the first column; the last has too many values for classes"
     hint = " (or --task regression)" if task == "classification" else ""
+    if table.measured:
+        hint += "; none is called y, label, labels, target or targets"
     raise InputError(
-        f"target: which column of {name!r} it is is not plain; allowed: --target with one of "
+        f"target: no column of {name!r} is plainly the target; allowed: --target with one of "
         f"{listed_names(map(str, frame.columns))}{hint}"
     )
 
@@ -263,7 +286,12 @@ def left_out(table: FileTable, name: Hashable, kind: ColumnKind) -> str:
 
 
 def _number_id(column: pd.Series[Any], called: str, first: bool, header: bool | None) -> str:
-    rows, values = len(column), column.dropna()
+    rows, some = len(column), column.iloc[:_LOOKED_AT].dropna().tolist()
+    if not first and len(set(some)) < len(some):  # sooner than all rows tell
+        return ""
+    if column.dtype.kind == "f" and any(value % 1 for value in some):
+        return ""
+    values = pd.Series(as_numbers(column)).dropna()
     low, high = values.min(), values.max()
     counts_rows = high - low == rows - 1 and low in (0, 1)
     if not (counts_rows or first) or not np.isfinite([low, high]).all() or _has_fractions(values):
@@ -277,7 +305,7 @@ def _number_id(column: pd.Series[Any], called: str, first: bool, header: bool | 
 
 
 def _has_fractions(column: pd.Series[Any]) -> bool:
-    return bool((column.dropna() % 1 != 0).any())
+    return column.dtype.kind not in "iu" and bool((column.dropna() % 1 != 0).any())
 
 
 def _is_code(column: pd.Series[Any]) -> bool:

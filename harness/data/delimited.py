@@ -13,16 +13,18 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from operator import eq
 from typing import Any
 
 import pandas as pd
 
-from harness.data.file_table import FileTable, map_values
+from harness.data.file_table import FileTable, has_gaps, map_values
 from harness.errors import InputError
 
-MISSING = ("", "?", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "Null", "<NA>", "#N/A")
+MISSING = frozenset(
+    ("", "?", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "Null", "<NA>", "#N/A")
+)
 _COMMENTS = "%#|"  # signs that begin a line without data
 _DELIMITERS = ("\t", ";", ",", "|", " ")  # those that numbers do not contain first
 _WORDS = {"\t": "tab", " ": "blanks"}
@@ -30,6 +32,8 @@ _SAMPLE = 400  # lines that decide how the others are read
 _SAMPLE_BYTES = 2**20
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|Inf|INF)")
 _COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+_UNITS = ("%", "$", "€", "£")
+_NO_TEXT = "it holds bytes that are no text"
 _SHOWN = 3  # rows that a message names
 
 
@@ -75,6 +79,8 @@ def read_delimited(name: str, content: bytes, header: bool | None = None) -> Fil
         rows = layout.rows(lines)
     except csv.Error as error:
         raise InputError(f"dataset: {name!r} cannot be read as a table ({error})") from None
+    if len(rows) == 1 and len(lines) > 2:
+        raise _open_quote(name, _first_row(head, comments) + 1)
     found.append(f"delimiter {_WORDS.get(layout.delimiter, layout.delimiter)}")
     if layout.quote == "'":
         found.append("fields in single quotes")
@@ -93,9 +99,8 @@ def read_delimited(name: str, content: bytes, header: bool | None = None) -> Fil
     places = _Places(content, layout, frozenset(skipped))
     _check_widths(name, content, layout, frame, places, skipped)
     frame = _without_nothing(frame, unnamed, named, found)
-    return FileTable(
-        _mended(frame, layout), tuple(found), places.of, named, unnamed, class_names=class_names
-    )
+    frame = _mended(frame, layout, found)
+    return FileTable(frame, tuple(found), places.of, named, unnamed, class_names=class_names)
 
 
 def _as_utf8(name: str, content: bytes, found: list[str]) -> bytes:
@@ -107,6 +112,8 @@ def _as_utf8(name: str, content: bytes, found: list[str]) -> bytes:
     elif content[:100].count(0) >= len(content[:100]) // 3 > 0:
         encoding = "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
         words = "encoding UTF-16"
+    elif content.isascii():
+        encoding, words = "utf-8", ""
     else:
         try:
             content.decode("utf-8")
@@ -117,15 +124,15 @@ def _as_utf8(name: str, content: bytes, found: list[str]) -> bytes:
         try:
             text = content.decode(encoding)
         except UnicodeDecodeError as error:
-            text, reason = "\0", str(error)
+            text, reason = "\0", str(error) if encoding != "cp1252" else _NO_TEXT
         else:
-            reason = "it holds bytes that are no text"
+            reason = _NO_TEXT
         if re.search("[\0-\x08\x0e-\x1f\ufeff\ufffe]", text[:_SAMPLE_BYTES]):
             raise _no_table(name, reason)
         content = text.encode("utf-8")
         found.append(words)
     elif b"\0" in content[:_SAMPLE_BYTES]:
-        raise _no_table(name, "it holds bytes that are no text")
+        raise _no_table(name, _NO_TEXT)
     return content if b"\n" in content else content.replace(b"\r", b"\n")
 
 
@@ -168,17 +175,29 @@ def _comments_in_words(comments: set[int]) -> str:
 def _layout(name: str, lines: Sequence[str]) -> _Layout:
     """The delimiter by which most lines have equally many fields; quotes and decimal mark with it."""
     quoted = re.compile(r"(?:^|[,;\t| ])'[^'\n]*'(?=\s*(?:[,;\t| ]|$))")
-    single = sum(quoted.search(line) is not None for line in lines)
+    single = sum("'" in line and quoted.search(line) is not None for line in lines)
     quote = "'" if single * 2 >= len(lines) and not any('"' in line for line in lines) else '"'
     best: tuple[float, _Layout] | None = None
+    wrong: csv.Error | None = None
+    text = "\n".join(lines)
     for delimiter in _DELIMITERS:
+        if delimiter not in text and not (delimiter == " " and "\t" in text):
+            continue
         layout = _Layout(delimiter, quote, ".", 0)
-        rows = layout.rows(lines)
+        try:
+            rows = layout.rows(lines)
+        except csv.Error as error:  # a field too long, where the delimiter is another
+            wrong = error
+            continue
         body = rows[1:] or rows
+        if not body:
+            continue
         columns, often = Counter(map(len, body)).most_common(1)[0]
         share = often / len(body)
         if columns > 1 and (best is None or share > best[0] + 0.05):
             best = share, _Layout(delimiter, quote, _decimal(layout, body), columns)
+    if best is None and wrong:
+        raise wrong
     if best is None:
         raise InputError(
             f"dataset: {name!r} has one column only, no tab, semicolon, comma or blank between fields; "
@@ -218,13 +237,14 @@ def _has_header(rows: Sequence[list[str]], layout: _Layout) -> bool:
     inner = [f for f in first if layout.is_number(f)]
     if len(inner) >= max(3, len(first) - 2) and _counts_up(inner):
         return not all(_counts_up(row[: len(inner)]) for row in rest[:3])
+    is_number = cache(layout.is_number if layout.decimal == "," else _NUMBER.fullmatch)
     yes = no = 0
     for field, column in zip(first, zip(*_padded(rest, len(first)), strict=False), strict=False):
         values = [value for value in column if value not in MISSING]
         if not values or field in MISSING:
             continue
-        numbers = sum(map(layout.is_number, values)) >= 0.9 * len(values)
-        if numbers and not layout.is_number(field):
+        numbers = len([*filter(is_number, values)]) >= 0.9 * len(values)
+        if numbers and not is_number(field):
             yes += 1
         elif numbers or field in values:
             no += 1
@@ -284,7 +304,7 @@ def _frame(
             names=list(names),
             index_col=False,
             skiprows=len(skipped) if first else list(skipped),
-            na_values=list(MISSING),
+            na_values=sorted(MISSING),
             keep_default_na=False,
             quotechar=layout.quote,
             skipinitialspace=True,
@@ -293,6 +313,8 @@ def _frame(
         )
     except (ValueError, OverflowError) as error:  # pandas' parser errors included
         reason = " ".join(str(error).split())
+        if quote := re.search(r"EOF inside string starting at row (\d+)", reason):
+            raise _open_quote(name, int(quote[1]) + 1) from None
         told = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason)
         if told:
             wanted, row, seen = told.groups()
@@ -300,6 +322,12 @@ def _frame(
         raise InputError(
             f"dataset: {name!r} cannot be read ({reason}); allowed: as many fields in each row"
         ) from None
+
+
+def _open_quote(name: str, row: int) -> InputError:
+    return InputError(
+        f"dataset: {name!r} has a quote in row {row} that is never closed; allowed: quotes in pairs"
+    )
 
 
 class _Places:
@@ -361,7 +389,7 @@ def _without_nothing(
     frame: pd.DataFrame, unnamed: frozenset[str], named: bool, found: list[str]
 ) -> pd.DataFrame:
     """The table without rows and columns that hold nothing at all."""
-    if frame.isna().to_numpy().any():
+    if has_gaps(frame):
         rows = frame.isna().all(axis=1)
         if rows.any():
             found.append(f"{int(rows.sum())} empty row{'s' if rows.sum() > 1 else ''} left out")
@@ -375,8 +403,11 @@ def _without_nothing(
     return frame
 
 
-def _mended(frame: pd.DataFrame, layout: _Layout) -> pd.DataFrame:
-    """The table with text free of blanks at its ends, and numbers for columns that hold nothing else."""
+def _mended(frame: pd.DataFrame, layout: _Layout, found: list[str]) -> pd.DataFrame:
+    """The table with text free of blanks at its ends, and numbers for columns that hold nothing else.
+
+    Numbers may be grouped by thousands, or all have the same unit, of ``_UNITS``, before or behind them.
+    """
     changed = {}
     for name in frame.columns:
         if frame[name].dtype.kind not in "OT" and frame[name].dtype != "str":
@@ -385,11 +416,38 @@ def _mended(frame: pd.DataFrame, layout: _Layout) -> pd.DataFrame:
         stripped = [value for value in map(_stripped, given) if value is not None]
         alike = len(stripped) == len(given) and all(map(eq, stripped, given))
         values = frame[name] if alike else map_values(frame[name], _stripped)
-        given = pd.Series(stripped, dtype=object).unique()
-        if len(given) and all(isinstance(v, str) and layout.is_number(v) for v in given):
+        numbers, how = _plain_numbers(list(dict.fromkeys(stripped)), layout)
+        if numbers:
+            values = map_values(values, numbers.__getitem__)
             values = pd.to_numeric(values)
+            found += [f"numbers of {name} {how}"] if how else []
         changed[name] = values
     return frame.assign(**changed) if changed else frame
+
+
+def _plain_numbers(texts: Sequence[Any], layout: _Layout) -> tuple[dict[str, str], str]:
+    """Texts as numbers are written elsewhere, and what was in the way; nothing unless all are numbers."""
+    group = "." if layout.decimal == "," else ","
+    grouped = re.compile(
+        rf"[+-]?\d{{1,3}}({re.escape(group)}\d{{3}})+({re.escape(layout.decimal)}\d*)?"
+    )
+    units, numbers, groups = set(), {}, False
+    for text in texts:
+        if not isinstance(text, str):
+            return {}, ""
+        unit = next((u for u in _UNITS if text.startswith(u) or text.endswith(u)), "")
+        number = text.removeprefix(unit).removesuffix(unit).strip()
+        units.add(unit)
+        if len(units) > 1 or number.startswith(_UNITS) or number.endswith(_UNITS):
+            return {}, ""
+        if grouped.fullmatch(number):
+            number, groups = number.replace(group, ""), True
+        elif not layout.is_number(number):
+            return {}, ""
+        numbers[text] = number.replace(",", ".") if layout.decimal == "," else number
+    unit = "".join(units)
+    told = [f"grouped by {group}"] if groups else []
+    return numbers, " and ".join([*told, *([f"without their {unit}"] if unit else [])])
 
 
 def _stripped(value: Any) -> Any:

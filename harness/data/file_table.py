@@ -23,6 +23,18 @@ def map_values(column: pd.Series[Any], function: Callable[[Any], Any]) -> pd.Ser
     return pd.Series(mapped[codes], index=column.index, name=column.name, dtype=object)
 
 
+def has_gaps(frame: pd.DataFrame) -> bool:
+    """Whether anything is missing in a table."""
+    floats = [isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in frame.dtypes]
+    # the least of numbers with NaN among them is NaN, which is found in one go
+    if any(floats) and frame.loc[:, floats].min(skipna=False).isna().any():
+        return True
+    return any(
+        not (isinstance(dtype, np.dtype) and dtype.kind in "biuf") and frame.iloc[:, number].hasnans
+        for number, dtype in enumerate(frame.dtypes)
+    )
+
+
 @dataclass(frozen=True)
 class FileTable:
     """Samples by columns, and how they were read.

@@ -13,6 +13,7 @@ from harness.data.survey import IMBALANCED, Survey
 from harness.experiment.experiment import Experiment
 
 _LOOKED_AT = 2000  # samples in which a column that gives the target away is looked for
+_FIRST = 100  # of them that rule most columns out
 _MOST_COLUMNS = 200  # among which it is looked for
 _BINS = 32
 _ALONE, _OTHERS = (
@@ -20,6 +21,7 @@ _ALONE, _OTHERS = (
     0.9,
 )  # share of what a guess leaves open that one column predicts, that others do
 _WHOLE = 1e15  # whole numbers below are written without a power
+_MOSTLY = 0.5  # share of missing values
 _SCALES = 1000  # ratio of the widest to the narrowest feature, from which on scaling helps
 
 
@@ -40,8 +42,15 @@ def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
                 f"imbalanced: {100 * counts.max() / len(y):.0f} % of the samples are of class {largest}, "
                 "so a network that always says so has that accuracy"
             )
+    gone = np.isnan(x).mean(axis=0) if x.dtype.kind == "f" and np.isnan(x.min()) else np.zeros(0)
+    mostly = [survey.features[n].name for n in np.flatnonzero(gone > _MOSTLY)]
+    if mostly:
+        warnings.append(
+            f"{listed_names(mostly)} missing in more than half of the samples, so that most of it would be "
+            f"made up; --drop {quote(','.join(mostly))}"
+        )
     numbers = [n for n, c in enumerate(survey.features) if c.kind == "number"]
-    low, high = (f(x, axis=0)[numbers] for f in (np.nanmin, np.nanmax)) if numbers else ((), ())
+    low, high = (end[numbers] for end in survey.ends[0])
     width = np.asarray(high, float) - np.asarray(low, float)
     constant = [survey.features[n].name for n, w in zip(numbers, width, strict=True) if w == 0]
     if constant:
@@ -109,14 +118,14 @@ def _leaks(survey: Survey, x: NDArray[Any], y: NDArray[Any]) -> list[str]:
         return []
     told, power = [], np.zeros(len(features))
     rows = np.random.default_rng(0).permutation(len(y))[:_LOOKED_AT]
+    some, own = np.asarray(x[rows], np.float64, order="F"), y[rows]
     for number, column in enumerate(features):
-        values = x[:, number]
-        if survey.classes and _one_to_one(values, y):
+        if survey.classes and _one_to_one(x[:, number], y):
             told.append(
                 f"{column.name} gives {target} away: one value of it for each class; "
                 f"--drop {quote(column.name)}"
             )
-        power[number] = _predicts(values[rows].astype(float), y[rows], bool(survey.classes))
+        power[number] = _predicts(some[:, number], own, bool(survey.classes))
     if told or len(features) < 2:
         return told
     best, second = np.argsort(power)[::-1][:2]
@@ -131,18 +140,13 @@ def _leaks(survey: Survey, x: NDArray[Any], y: NDArray[Any]) -> list[str]:
 
 def _one_to_one(values: NDArray[Any], y: NDArray[Any]) -> bool:
     """Whether there is one value for each class and one class for each value, what is missing left out."""
-    first = values[:_LOOKED_AT]
-    if (
-        len(np.unique(first[first == first])) > y.max(initial=-1) + 1
-    ):  # sooner than going through all
-        return False
-    whole = values == values
-    values, y = values[whole], y[whole]
-    classes, distinct = np.unique(y), np.unique(values)
-    if len(classes) < 2 or len(classes) != len(distinct):
-        return False
-    pairs = np.unique(np.stack([values.astype(float), y.astype(float)]), axis=1)
-    return pairs.shape[1] == len(classes)
+    for rows in (slice(_FIRST), slice(_LOOKED_AT), slice(None)):  # the first tell of most columns
+        some = values[rows]
+        whole = some == some
+        pairs = {*zip(some[whole].tolist(), y[rows][whole].tolist(), strict=True)}
+        if not len(pairs) == len({value for value, _ in pairs}) == len({own for _, own in pairs}):
+            return False
+    return len(pairs) > 1
 
 
 def _predicts(values: NDArray[np.float64], y: NDArray[Any], classes: bool) -> float:

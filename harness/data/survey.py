@@ -23,16 +23,19 @@ from harness.data.columns import (
     as_texts,
     choose_target,
     column_kind,
+    kind_of_dtype,
     left_out,
     listed_names,
     named_columns,
 )
-from harness.data.file_table import FileTable, map_values
+from harness.data.file_table import FileTable, has_gaps
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
 
 _LARGEST = float(np.finfo(np.float32).max)
 _NAMED = 12  # columns that one message names
+_AT_ONCE = 2**21  # numbers that are copied at once
+_KEPT_DTYPES = tuple(map(np.dtype, ("uint8", "float32", "float64")))  # where all columns are of one
 IMBALANCED = 0.6  # share of the largest class, above which accuracy alone says little
 
 
@@ -74,6 +77,7 @@ class Survey:
     refusals: list[Refusal] = field(default_factory=list)
     classes: tuple[str, ...] = ()
     x: list[NDArray[Any]] = field(default_factory=list)  # of each part
+    ends: list[tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=list)  # of x's columns
     y: list[NDArray[Any]] = field(default_factory=list)
 
     @property
@@ -197,23 +201,23 @@ def _columns(survey: Survey, table: FileTable, experiment: Experiment) -> list[C
         raise InputError(f"features: {both[0]!r} is under drop as well; allowed: one of the two")
     columns = []
     lacking = frame.iloc[:1].isna().all().to_numpy()  # only these may be empty
+    dtypes = list(frame.dtypes)
     for number, column in enumerate(frame.columns):
-        own = frame[column]
-        use, kind = "feature", column_kind(own)
+        use, kind = "feature", kind_of_dtype(dtypes[number]) or column_kind(frame[column])
         if column == survey.target:
             use = "target"
         elif column in dropped:
             use = "left out, as asked"
         elif named and column not in named:
             use = "left out, not among --features"
-        elif lacking[number] and own.isna().all():
+        elif lacking[number] and frame[column].isna().all():
             use = "left out, empty"
         elif not named and not every and (told := left_out(table, column, kind)):
             survey.decisions.append(told)
             use = told[told.index("left out") :]
         values: tuple[str, ...] = ()
         if use == "feature" and kind == "category":
-            values = tuple(sorted(as_texts(own).dropna().unique()))
+            values = tuple(sorted(as_texts(frame[column], kind).dropna().unique()))
         columns.append(Column(str(column), kind, use, values))
     for use, names in (("as asked", dropped), ("empty", [])):
         names = names or [c.name for c in columns if c.use == f"left out, {use}"]
@@ -261,7 +265,7 @@ def _refuse_kinds(survey: Survey) -> None:
     for kind, what in (
         ("date", "dates or times"),
         ("complex", "complex numbers"),
-        ("other", "lists"),
+        ("other", "lists or other objects"),
     ):
         if kind in kinds:
             first = kinds[kind][0]  # type: ignore[index]
@@ -310,11 +314,11 @@ def _sort_out_rows(survey: Survey, experiment: Experiment) -> None:
     used = [c.name for c in survey.columns if c.use in ("feature", "target")]
     where = []
     for number, part in enumerate(survey.parts):
+        if not has_gaps(part.frame[used]):
+            continue
         gone = part.frame[used].isna()
         counts = gone.sum()
         counts = counts[counts > 0]
-        if not len(counts):
-            continue
         told = [f"{n} missing in {column}{part.where}" for column, n in counts.items()]
         survey.decisions += told
         if experiment.missing == "error":
@@ -350,7 +354,11 @@ def _sort_out_rows(survey: Survey, experiment: Experiment) -> None:
 def _make_numbers(survey: Survey, table: FileTable, experiment: Experiment) -> None:
     """Features and targets of every part as arrays."""
     for part in survey.parts:
-        survey.x.append(_matrix(survey, part))
+        x = _matrix(survey, part)
+        ends = np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)
+        _check_range(survey, part, *ends)
+        survey.x.append(x)
+        survey.ends.append(ends)
     if experiment.task == "regression":
         survey.y = [_values(survey, part) for part in survey.parts]
     else:
@@ -364,24 +372,30 @@ def _matrix(survey: Survey, part: Part) -> NDArray[Any]:
     """
     features = survey.features
     frame = part.frame[[c.name for c in features]]
-    kinds = {str(dtype) for dtype in frame.dtypes}
-    if len(kinds) == 1 and kinds <= {"uint8", "float32", "float64"}:
-        x = np.ascontiguousarray(frame.to_numpy())
-    else:
-        x = np.empty((len(frame), len(features)))
-        for number, column in enumerate(features):
-            x[:, number] = _feature(survey, part, column)
-    if x.dtype.kind == "f":
-        _check_range(survey, part, x)
+    kinds = set(frame.dtypes)
+    kept = next(iter(kinds)) if len(kinds) == 1 else None
+    dtype = kept if kept in _KEPT_DTYPES else np.dtype(np.float64)
+    if kept == dtype and frame.iloc[:2].to_numpy().flags.c_contiguous:
+        return np.ascontiguousarray(frame.to_numpy())  # without a copy, where the file holds rows
+    x = np.empty(frame.shape, dtype)
+    if all(isinstance(kind, np.dtype) and kind.kind in "iuf" for kind in kinds):
+        rows = max(1, _AT_ONCE // x.shape[1])
+        for first in range(
+            0, len(x), rows
+        ):  # turns columns into rows in less time than all at once
+            x[first : first + rows] = frame.iloc[first : first + rows].to_numpy()
+        return x
+    for number, column in enumerate(features):
+        x[:, number] = _feature(survey, part, column)
     return x
 
 
 def _feature(survey: Survey, part: Part, column: Column) -> NDArray[Any]:
     values = part.frame[column.name]
     if column.kind == "category":
-        codes = {value: code for code, value in enumerate(column.values)}
-        texts = as_texts(values)
-        return map_values(texts, lambda v: codes.get(v, len(codes))).to_numpy(np.float64)
+        known = {value: number for number, value in enumerate(column.values)}
+        texts = as_texts(values, "category" if values.dtype == "str" else None)
+        return _numbers_of(texts, known, len(known))
     if column_kind(values) not in ("number", "yes or no"):
         slips = np.flatnonzero(_not_numbers(values))
         if len(slips):
@@ -391,6 +405,14 @@ def _feature(survey: Survey, part: Part, column: Column) -> NDArray[Any]:
             )
         values = pd.to_numeric(values)
     return as_numbers(values)
+
+
+def _numbers_of(
+    texts: pd.Series[Any], known: Mapping[str, int], other: float = np.nan
+) -> NDArray[np.float64]:
+    """The number of each text; ``other`` for one that is not known, NaN where one is missing."""
+    codes, distinct = pd.factorize(texts)
+    return np.array([*(known.get(text, other) for text in distinct), np.nan])[codes]
 
 
 def samples_like(
@@ -454,11 +476,10 @@ def _new_table(x: NDArray[Any] | pd.DataFrame, names: Sequence[str]) -> pd.DataF
     return frame[list(names)]
 
 
-def _check_range(survey: Survey, part: Part, x: NDArray[Any]) -> None:
-    """Refuse infinite values, and those that float32 cannot hold."""
-    ends = (f.reduce(x, axis=0, initial=0) for f in (np.fmin, np.fmax))
-    largest = np.max(np.abs([*ends]), axis=0)
-    wrong = [c.name for c, top in zip(survey.features, largest, strict=True) if top > _LARGEST]
+def _check_range(survey: Survey, part: Part, low: NDArray[Any], high: NDArray[Any]) -> None:
+    """Refuse infinite values, and those that float32 cannot hold; ``low``, ``high``: the columns' ends."""
+    outside = (low < -_LARGEST) | (high > _LARGEST)
+    wrong = [c.name for c, out in zip(survey.features, outside, strict=True) if out]
     if not wrong:
         return
     told = []
@@ -501,7 +522,7 @@ def _classes(survey: Survey, names: Sequence[str]) -> None:
     if kind not in ("number", "yes or no", "category", "mixed"):
         survey.refuse(f"target: {target!r} of {survey.name!r} holds {kind}s; allowed: classes")
         return
-    texts = as_texts(train)
+    texts = as_texts(train, kind)
     if kind == "number":
         order = as_texts(pd.Series(np.unique(as_numbers(train)))).tolist()
         labels = list(dict.fromkeys(order))
@@ -518,7 +539,7 @@ def _classes(survey: Survey, names: Sequence[str]) -> None:
             task="regression",
         )
     numbers = {label: number for number, label in enumerate(labels)}
-    survey.y.append(texts.map(numbers).to_numpy(np.int64))
+    survey.y.append(_numbers_of(texts, numbers).astype(np.int64))
     for part in survey.parts[1:]:
         survey.y.append(_labels_like(survey, part, numbers))
     if names and set(labels) <= set(map(str, range(len(names)))):
@@ -542,4 +563,4 @@ def _labels_like(survey: Survey, part: Part, numbers: dict[str, int]) -> NDArray
             f"allowed: the classes of {survey.name!r}: {listed_names(numbers)}"
         )
         return np.empty(0, np.int64)
-    return np.asarray(texts.map(numbers), dtype=np.int64)
+    return _numbers_of(texts, numbers).astype(np.int64)
