@@ -39,6 +39,19 @@ from numpy.typing import NDArray
 
 FORMAT, VERSION = "harness recording", 1
 OPTIMIZER_NAMES = ("sgd", "adam", "rmsprop", "adagrad")
+_OTHER_OPTIMIZERS = {  # a part of the name that others give it, and how it is said here
+    "nesterov": "optimizer='sgd', nesterov=True and its size, momentum=0.9",
+    "nag": "optimizer='sgd', nesterov=True and its size, momentum=0.9",
+    "momentum": "optimizer='sgd' and its size, momentum=0.9",
+    "adamw": "optimizer='adam', decoupled=True",
+    "amsgrad": "optimizer='adam', amsgrad=True",
+    "adam": "optimizer='adam'",
+    "rms": "optimizer='rmsprop'",
+    "adagrad": "optimizer='adagrad'",
+    "sgd": "optimizer='sgd'",
+    "gd": "optimizer='sgd'",
+    "descent": "optimizer='sgd'",
+}
 ACTIVATION_NAMES: tuple[str, ...] = (
     "identity",
     "sigmoid",
@@ -110,6 +123,7 @@ ABOUT: dict[str, tuple[Any, ...]] = {
     "initial": _TEXT,  # one of INITIAL_LAWS
     "initial_bias": (int, float, str),  # a number, or "as_weights"; 0 where nothing is said
     "steps_per_epoch": (int,),
+    "of_model": (dict,),  # what a model says of itself where its author says otherwise
     "library": _TEXT,
     "versions": (dict,),
     "machine": _TEXT,
@@ -980,6 +994,8 @@ def checked_about(about: dict[str, Any]) -> dict[str, Any]:
             words = "names of tensors, as in ['W1', 'b1']"
         if not good:
             raise RecordingError(f"{key} of about: found {value!r}; allowed: {words}")
+    if "of_model" in about:
+        checked_about(about["of_model"])
     activation = about.get("activation", [])
     for name in [activation] if isinstance(activation, str) else activation:
         if name not in (known := (*ACTIVATION_NAMES, *OTHER_ACTIVATIONS)):
@@ -993,10 +1009,18 @@ def checked_about(about: dict[str, Any]) -> dict[str, Any]:
             f"initial of about: found {about['initial']!r}; allowed: {', '.join(INITIAL_LAWS)}"
         )
     if about.get("optimizer", "sgd") not in OPTIMIZER_NAMES:
+        meant = optimizer_meant(about["optimizer"])
         raise RecordingError(
             f"optimizer of about: found {about['optimizer']!r}; allowed: {', '.join(OPTIMIZER_NAMES)}"
+            f"{meant and f'; say {meant}'}"
         )
     return about
+
+
+def optimizer_meant(name: str) -> str:
+    """How an optimiser that goes by another name is said, or nothing."""
+    plain = "".join(letter for letter in name.lower() if letter.isalnum())
+    return next((how for part, how in _OTHER_OPTIMIZERS.items() if part in plain), "")
 
 
 def _is_positive(number: str) -> bool:

@@ -23,9 +23,10 @@ from harness.report.run_tally import notebook_line
 from harness.results.result import Result, load_result
 from harness.results.run_folder import RunFolder
 from harness.roundoff.disputed_cells import add_disputes
-from harness.runner import Progress, plan_work, train_and_save
+from harness.runner import Progress, train_and_save
 from harness.study.page import write_study
 from harness.study.study import StudyResult, load_study, plan_study, train_study
+from harness.work import plan_work
 
 __all__ = [
     "Execution",

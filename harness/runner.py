@@ -1,4 +1,4 @@
-"""Trains and saves: cuts an experiment into units, has them carried out, keeps every finished one on disk.
+"""Trains and saves: has the units of an experiment carried out, keeps every finished one on disk.
 
 A finished unit is a part in the run folder (:mod:`harness.results.parts`). Going on with a run is skipping
 the parts that exist; what a killed run was doing is at most lost, never half written.
@@ -11,29 +11,22 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import pandas as pd
 
-from backends.base import Backend
-from backends.settings import rows_of_batch
-from harness.data.dataset import Dataset, load_dataset
-from harness.data.encoding import inputs_of
 from harness.data.split import split_rows
 from harness.errors import InputError
 from harness.executors.by_name import check_executor, executor
 from harness.executors.job import Job
-from harness.executors.shared_data import shared
-from harness.experiment.chosen_backends import require_gpus, resolve
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
-from harness.experiment.recipe import Recipe
 from harness.results.file_names import data_name, folder_name
 from harness.results.kept_weights import WEIGHTS
 from harness.results.manifest import begin_manifest, gpu_notes, now, sealed
 from harness.results.parts import Parts
-from harness.results.result import CELL, KEY, Result
+from harness.results.result import Result
 from harness.results.run_folder import (
     DAMAGE,
     RUN_FILES,
@@ -42,19 +35,11 @@ from harness.results.run_folder import (
     content_hash,
     parquet_frame,
 )
-from harness.training.contract import BackendFault, guarded_backend
-from harness.training.evaluate import CERTAINTY, PARTS
-from harness.training.run_unit import without_result
-from harness.training.scores import score_names
-from harness.training.status import SETTLED, TRAINED, Status
+from harness.results.run_tables import run_tables
+from harness.training.status import SETTLED, Status
 from harness.training.unit_digest import backend_surroundings, unit_digest
-from harness.training.units import (
-    Unit,
-    UnitOutcome,
-    cut_units,
-    require_unit_memory,
-    varies_split,
-)
+from harness.training.units import Unit, UnitOutcome
+from harness.work import Work
 
 _log = logging.getLogger(__name__)
 
@@ -65,138 +50,6 @@ class Progress(Protocol):
     def begin(self, plan: Work, folder: RunFolder) -> None: ...
 
     def finished(self, outcome: UnitOutcome) -> None: ...
-
-
-@dataclass(frozen=True)
-class Work:
-    """What an experiment comes to on this machine.
-
-    ``backends`` are those that are here; ``units`` what is to be trained; ``reasons`` says why backends
-    have no units, as (status, reason); ``done`` are the units taken over from before, with the times at
-    which they were finished. ``gpus``: what each backend sees that is to train on one.
-    """
-
-    experiment: Experiment
-    dataset: Dataset
-    backends: dict[str, Backend]
-    units: tuple[Unit, ...]
-    reasons: dict[str, tuple[Status, str]]
-    done: Mapping[Unit, str] = field(default_factory=dict)
-    gpus: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @property
-    def networks(self) -> int:
-        """Trainings in all units."""
-        return sum(unit.size for unit in self.units)
-
-    @property
-    def missing(self) -> tuple[Unit, ...]:
-        """The units that are not done."""
-        return tuple(unit for unit in self.units if unit not in self.done)
-
-    @property
-    def done_when(self) -> str:
-        """When the units taken over were finished: a time, or the first and the last."""
-        times = sorted(self.done.values())
-        return " to ".join(dict.fromkeys([times[0], times[-1]])) if times else ""
-
-    @property
-    def steps(self) -> dict[str, int]:
-        """Optimiser steps of one training, by backend."""
-        samples = len(split_rows(self.dataset, self.experiment).train)
-        steps = {}
-        for name in self.experiment.backends:
-            recipe = self.experiment.recipe(name)
-            batch = rows_of_batch(recipe.batch_size, samples)
-            tail = recipe.keep_last_batch and samples % batch > 0
-            steps[name] = recipe.epochs * (samples // batch + tail)
-        return steps
-
-
-def plan_work(experiment: Experiment, bounds: Sequence[int] = ()) -> Work:
-    """Load the data and cut the experiment into units; trains nothing.
-
-    :class:`~harness.errors.InputError` for what this machine could not hold. ``bounds``: see
-    :func:`cut_units`.
-    """
-    work = plan_works({0: experiment}, bounds)[0]
-    if isinstance(work, InputError):
-        raise work
-    return work
-
-
-def plan_works(
-    experiments: Mapping[int, Experiment], bounds: Sequence[int] = ()
-) -> dict[int, Work | InputError]:
-    """The work of each of several experiments, by its number, which is the ``point`` of its units.
-
-    In place of what cannot be run there is the error that :func:`plan_work` raises. What several train
-    on alike is loaded once.
-    """
-    loaded: dict[str, Dataset] = {}
-    prepared: dict[str, Dataset] = {}
-    found: dict[Any, tuple[Experiment, dict[str, Backend], dict[str, str]]] = {}
-    works: dict[int, Work | InputError] = {}
-    for point, experiment in experiments.items():
-        key = _data_key(experiment)
-        names = (experiment.backends, tuple(sorted(experiment.variants.items())))
-        try:
-            if names not in found:
-                found[names] = resolve(experiment)
-            spelt, *_ = found[names]
-            named = {"backends": spelt.backends, "variants": spelt.variants}
-            full = experiment.model_copy(update=named)
-            if key not in loaded:
-                loaded[key] = load_dataset(experiment)
-            work = _cut_work((full, *found[names][1:]), loaded[key], bounds)
-            if key not in prepared:
-                prepared[key] = shared(loaded[key], experiment)
-        except InputError as error:
-            works[point] = error
-            continue
-        units = tuple(replace(unit, point=point) for unit in work.units)
-        works[point] = replace(work, units=units, dataset=prepared[key])
-    return works
-
-
-def _data_key(experiment: Experiment) -> str:
-    """All that the data depend on, as they are read, split, scaled and handed to workers."""
-    others = {*Recipe.model_fields, "backends", "overrides", "eta", "lmbd", "preset"} - {"dtype"}
-    return experiment.model_dump_json(exclude=others)
-
-
-def _cut_work(
-    resolved: tuple[Experiment, dict[str, Backend], dict[str, str]],
-    dataset: Dataset,
-    bounds: Sequence[int],
-) -> Work:
-    """An experiment whose backends were looked for, cut into units."""
-    experiment, backends, missing = resolved
-    names = score_names(experiment, len(dataset.classes))
-    if experiment.choose_by not in (None, *names):
-        raise InputError(
-            f"choose_by: found {experiment.choose_by!r}, which is of two classes, and {dataset.name!r} "
-            f"has {len(dataset.classes)}; allowed: {', '.join(names)}"
-        )
-    split = split_rows(dataset, experiment)
-    samples, inputs = len(split.train), inputs_of(dataset, split, experiment)
-    units: list[Unit] = []
-    gpus: dict[str, tuple[str, ...]] = {}
-    reasons = {name: (Status.UNAVAILABLE, reason) for name, reason in missing.items()}
-    for name, backend in backends.items():
-        network = experiment.network(name, inputs, len(dataset.classes))
-        require_unit_memory(experiment, name, network, samples, len(split.test))
-        try:
-            reason = guarded_backend(backend).unsupported(network, experiment.training(name))
-        except BackendFault as fault:
-            reasons[name] = (Status.FAILED, str(fault))
-            continue
-        if reason:
-            reasons[name] = (Status.UNSUPPORTED, reason)
-            continue
-        gpus |= require_gpus(experiment, {name: backend})
-        units += cut_units(experiment, name, backend, network, samples, bounds)
-    return Work(experiment, dataset, backends, tuple(units), reasons, gpus=gpus)
 
 
 def train_and_save(
@@ -335,7 +188,9 @@ def save_run(
 ) -> Result:
     """Write the tables and the manifest of a run whose units all have their outcome."""
     work, folder = run.work, run.parts.folder
-    tables = _tables(work, outcomes)
+    tables = run_tables(
+        work.experiment, work.dataset, [outcomes[u] for u in work.units], work.reasons
+    )
     manifest = _manifest(work, run.execution, outcomes, run.created)
     manifest["directory"] = _started_in(folder)
     manifest["trained_again"] = run.changes
@@ -479,64 +334,6 @@ def carry_out(
             yield outcome
     finally:
         stream.close()  # type: ignore[attr-defined]
-
-
-def _tables(work: Work, outcomes: Mapping[Unit, UnitOutcome]) -> dict[str, pd.DataFrame]:
-    """Records, predictions, curves and targets, in the order of the experiment."""
-    experiment, frames = work.experiment, []
-    for unit in work.units:
-        outcome = outcomes[unit]
-        if outcome.rows is not None:
-            frames.append(outcome.rows)
-        else:
-            assert outcome.status != "done"
-            frames.append(without_result(unit, experiment, outcome.status, outcome.reason))
-    for name, (status, reason) in work.reasons.items():
-        everything = Unit(name, tuple(range(experiment.repeats)), 0, len(experiment.cells))
-        frames.append(without_result(everything, experiment, status, reason))
-    rows = pd.concat(frames, ignore_index=True)
-    rows["backend"] = pd.Categorical(rows["backend"], list(experiment.backends), ordered=True)
-    rows = rows.sort_values(KEY, kind="stable", ignore_index=True)
-    rows["backend"] = rows["backend"].astype(str)
-    names = (*score_names(experiment, len(work.dataset.classes)), "loss")
-    measured = [f"{part}_{name}" for part in PARTS for name in names]
-    stops = ["epochs"] if "epochs" in rows else []
-    if stops:
-        whole = rows["backend"].map(lambda name: experiment.recipe(name).epochs)
-        taken = rows["epochs"].fillna(whole).where(rows["status"].isin(TRAINED))
-        rows["epochs"] = taken.astype("Int64")
-    rows = rows.reindex(columns=[*rows.columns, *(c for c in measured if c not in rows)])
-    tables = {
-        "records": rows[[*KEY, "status", "reason", *measured, *stops, "seconds"]],
-        "predictions": rows[[*KEY, "predicted", *(name for name in CERTAINTY if name in rows)]],
-        "curves": _curves(rows),
-        "targets": _targets(work),
-    }
-    if "region" in rows:
-        tables["regions"] = rows.loc[rows["region"].notna(), [*CELL, "region"]]
-        tables["regions"] = tables["regions"].reset_index(drop=True)
-    return tables
-
-
-def _curves(rows: pd.DataFrame) -> pd.DataFrame:
-    """Learning curves in long form, from rows that hold a list for each."""
-    columns = [str(c) for c in rows.columns if str(c).startswith("curve_")]
-    long = rows[[*KEY, "epoch", *columns]].explode(["epoch", *columns], ignore_index=True)
-    long = long.dropna(subset=["epoch"]).rename(
-        columns={c: c.removeprefix("curve_") for c in columns}
-    )
-    kinds = {c.removeprefix("curve_"): "float32" for c in columns}
-    return long.astype({"epoch": "int32", **kinds}).reset_index(drop=True)
-
-
-def _targets(work: Work) -> pd.DataFrame:
-    """The test samples: once for all repeats where they share the split, else for each."""
-    repeats = range(work.experiment.repeats) if varies_split(work.experiment) else (-1,)
-    frames = []
-    for repeat in repeats:
-        test = split_rows(work.dataset, work.experiment, max(repeat, 0)).test
-        frames.append(pd.DataFrame({"repeat": repeat, "row": test, "target": work.dataset.y[test]}))
-    return pd.concat(frames, ignore_index=True)
 
 
 def _started_in(folder: RunFolder) -> str:

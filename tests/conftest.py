@@ -64,7 +64,7 @@ def visit(browser):
     """Opens an address at some width; in the end the console must have been silent."""
     said, contexts = [], []
 
-    def visit(address, width=1400, height=900, scheme="light"):
+    def visit(address, width=1400, height=900, scheme="light", ready="#x-curves svg"):
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme
         )
@@ -74,7 +74,7 @@ def visit(browser):
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("dialog", lambda dialog: said.append(dialog.message))
         page.goto(address)
-        page.wait_for_selector("#x-curves svg")
+        page.wait_for_selector(ready)
         return page
 
     yield visit

@@ -46,9 +46,19 @@ def through_the_slope_of_sigmoid(s: Any, slope: Any, layer: int) -> Any:
     return a * (1 - a)
 
 
-def summed(s: Any, g: Any) -> Any:
+def summed(s: Any, g: Any, anew: bool = False) -> Any:
+    if anew:
+        s.kept.pop("sum", None)
     s.kept["sum"] = [t + old for t, old in zip(g, s.kept.get("sum", [0] * len(g)), strict=True)]
     return s.kept["sum"]
+
+
+def penalty_alone(s: Any, g: Any) -> Any:
+    """The penalty's part of the gradients; the cost's is kept."""
+    matrices = s.network.layers
+    penalty = [s.real(s.lmbd) * t if k < matrices else 0 * t for k, t in enumerate(s.theta)]
+    s.kept["cost"] = [a - b for a, b in zip(g, penalty, strict=True)]
+    return penalty
 
 
 MORE = [
@@ -141,6 +151,51 @@ MORE = [
         "dW{L}",
         gradients=summed,
         settings={"lmbd": [0.0]},
+    ),
+    kind(
+        "zero_grad once an epoch",
+        "gradients accumulated",
+        "dW{L}",
+        gradients=lambda s, g: summed(s, g, s.step % s.epoch_steps == 0),
+        settings={"lmbd": [0.0]},
+    ),
+    kind(
+        "tanh's derivative of z",
+        "derivative of z for a",
+        "dW1",
+        "tanh",
+        slope=lambda s, slope, layer: 1 - s.z[layer] ** 2,
+    ),
+    kind(
+        "delta times the slope of each output",
+        "slope of each output",
+        "cross-entropy",
+        "iris|wine",
+        error=lambda s, e: e * s.a[-1] * (1 - s.a[-1]),
+    ),
+    kind(
+        "labels shifted at times",
+        "labels shifted",
+        "targets",
+        targets=lambda s, t: np.roll(t, 1, axis=0) if s.step in (3, 4, 8) else t,
+    ),
+    kind(
+        "velocity of the step before",
+        "velocity of the step before",
+        "W1",
+        "momentum",
+        change=lambda s, change, k: (
+            s.kept.get(k, 0 * change),
+            s.kept.update({k: change}),
+        )[0],
+    ),
+    kind(
+        "momentum of the penalty alone",
+        "momentum of the penalty alone",
+        "W1",
+        "momentum",
+        gradients=lambda s, g: penalty_alone(s, g),
+        change=lambda s, change, k: change + s.real(s.eta) * s.kept["cost"][k],
     ),
     kind("eta drops", "change of eta", "W1", rate=lambda s, e: e * (0.1 if s.step >= 5 else 1)),
     kind(

@@ -22,6 +22,7 @@ HARNESS = (
     "results",
     "stats",
     "executors",
+    "work",
     "runner",
     "document",
     "roundoff",

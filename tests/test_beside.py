@@ -6,11 +6,14 @@ import os
 import signal
 import sys
 import threading
+from io import StringIO
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import harness.executors.fork
+from harness.cli.progress import status_line
 from harness.document import canvas, writer
 from harness.document.section import Picture
 from harness.executors.fork import beside, forks
@@ -44,6 +47,14 @@ def test_where_a_fork_is_unsafe_the_call_does_the_task(monkeypatch):
 def test_beside_another_thread_nothing_is_forked(alone, monkeypatch):
     monkeypatch.setattr(threading, "active_count", lambda: 2)
     assert beside(os.getpid)() == os.getpid()
+
+
+def test_a_line_that_tells_of_progress_is_no_thread_to_fork_beside():
+    threads, out = threading.active_count(), Console(file=StringIO(), force_terminal=True)
+    with status_line(out) as say:
+        say("training numpy")
+        assert threading.active_count() == threads
+    assert "training numpy ..." in out.file.getvalue()
 
 
 def test_what_a_task_raises_is_raised_here(alone, capfd):

@@ -40,8 +40,8 @@ from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
 from harness.results.run_folder import RunFolder
 from harness.roundoff.stable_cells import stability
-from harness.runner import plan_work
 from harness.study.checks import checks_section
+from harness.work import plan_work
 
 DIGITS = {
     "backends": ["numpy", "sklearn"],

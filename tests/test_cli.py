@@ -23,7 +23,7 @@ from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment, experiment_from
 from harness.experiment.setting import CONVENTIONS, PANELS, REPEATS, WHAT
 from harness.results.run_folder import RunFolder
-from harness.runner import plan_work
+from harness.work import plan_work
 
 
 def harness(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,7 @@ from harness import run as run_experiment
 from harness.errors import InputError
 from harness.executors.job import Job
 from harness.results.run_differences import run_differences
-from harness.runner import plan_work
+from harness.work import plan_work
 
 ROOT = Path(__file__).parent.parent
 GPU = "a made-up GPU (TF32 off)"

@@ -49,7 +49,7 @@ def test_chaotic_cells_are_known_for_what_they_are(small):
     assert set(small.disputes["status"]) == {"chaotic"}
     (said,) = agreement_words(small)
     assert said.startswith(
-        f"In {4 - len(small.disputes)} of 4 cells the 2 backends label every test sample alike."
+        f"In {4 - len(small.disputes)} of 4 cells both backends label every test sample alike."
     )
     assert "chaotic: there round-off alone carries training elsewhere" in said
 
@@ -173,7 +173,7 @@ def test_real_predictions_differ_from_a_thousandth_of_their_spread_on(tmp_path):
     result = run(experiment, Execution(executor="serial", output=str(tmp_path)))
     assert result.disputes.empty
     (said,) = agreement_words(result)
-    assert said == "In 1 of 1 cell the 2 backends predict alike, to a thousandth of the spread."
+    assert said == "In the one cell both backends predict alike, to a thousandth of the spread."
     moved = changed(result, result.predictions["backend"] == "numpy", lambda values: values + 1)
     dataset = load_dataset(experiment)
     assert disputes(experiment, dataset, result.records, moved)["apart"].tolist() == [1.0]

@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.document import number_words
+from harness.document.glossary import glossary
 from harness.document.plain import plain
-from harness.document.words import paragraphs, plural, render, series
+from harness.document.section import Section, Table
+from harness.document.words import every, paragraphs, plural, render, series
 
 HARNESS = Path(__file__).parents[1] / "harness"
 
@@ -40,6 +43,29 @@ def test_words_agree_with_their_number():
 
 def test_a_series_reads_as_a_sentence_does():
     assert [series(["a", "b", "c"][:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_all_of_a_number_are_both_or_the_one():
+    said = [every(n, "cell") for n in (1, 2, 9)]
+    assert said == ["the one cell", "both cells", "all 9 cells"]
+
+
+def test_vast_scores_are_told_by_their_size():
+    shown = [number_words.shown_score(v, "r2") for v in (-1.04e37, 0.287, 1234.5)]
+    assert shown == ["−1.0e+37", "0.287", "1234.500"]
+    assert number_words.span(4.8e36, "r2") == "4.8e+36"
+    cells = [number_words.in_cell(v, "r2") for v in (-1.04e37, -0.0001, 0.29, -250.0)]
+    assert cells == ["−10³⁷", "0.00", "0.29", "−10²"]
+    assert number_words.in_cell(150.0, "rmse") == "150.00"
+
+
+def test_words_are_explained_where_they_are_used():
+    said = Section(
+        "Answer", ["Preset fair, 9 cells chaotic."], tables=[Table(pd.DataFrame({"eta": [1]}))]
+    )
+    (words,) = glossary([], [said])
+    assert {"preset", "cell", "chaotic", "eta"} == {row[0] for row in words.tables[0].rows}
+    assert not list(glossary([], [Section("Nothing")]))
 
 
 def blocks() -> list[tuple[str, str]]:

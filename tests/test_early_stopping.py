@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from backends import MLPBackendClassifier
+from backends.early_stopping import TrainingPath
 from backends.network import Training
 from backends.plan import Plan
 from backends.registry import find
@@ -119,19 +122,37 @@ def test_a_plan_without_a_validation_part_is_refused():
         task.train(find("numpy"), whole)
 
 
+def test_a_stack_is_trained_no_further_than_its_last_cell():
+    """Every backend trains its stack from one of these stretches to the next."""
+    task = problem(network_of(), Training(patience=2))
+    plan = Plan.draw(task.network, np.arange(SAMPLES - 9), [1], epochs=99, batch_size=10)
+    plan = replace(plan, validation=np.array([SAMPLES - 2, SAMPLES - 1]))
+    path, trained = TrainingPath(task.x, task.y, task.network, task.training, plan), 0
+    for _, last in path.segments():
+        trained = last
+        path.add(plan.initial)  # which gets no better
+    assert trained == 3 * plan.steps_per_epoch
+    assert path.fit().steps == (trained,)
+
+
 def test_parity_says_who_stops_at_another_epoch():
-    suspects = ["faults:AnEpochMore", "faults:HalfThePenalty"]
+    suspects = [f"faults:{name}" for name in ("AnEpochMore", "SaysAnEpochMore", "HalfThePenalty")]
     asked = SMALL | {"eta": [0.3, 1.0], "backends": ["numpy", *suspects]}
     found = parity(experiment_from(asked), dtypes=("float64",))
-    right, late, other = found.verdicts
+    right, late, liar, other = found.verdicts
+    (said,) = found.notes
+    assert "1 of 4 cells early, after 27 of 30 epochs" in said
     assert right.agrees
     assert late.outcome == ParityOutcome.UNEXPLAINED
     assert "stopped at epoch 30, the reference at epoch 27" in late.reason
+    assert liar.outcome == ParityOutcome.UNEXPLAINED
+    assert "says it stopped at epoch 28, the reference at epoch 27" in liar.reason
+    assert liar.share <= 1  # its weights agree
     assert (
         other.outcome == ParityOutcome.OTHER_OBJECTIVE
     )  # which may make it stop elsewhere as well
     assert "the penalty is half" in other.reason
-    assert [divergence.backend for divergence in found.divergences] == suspects[1:]
+    assert [divergence.backend for divergence in found.divergences] == suspects[2:]
 
 
 def test_an_estimator_holds_samples_back_to_stop_by():

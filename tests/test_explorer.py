@@ -172,6 +172,34 @@ def test_arrow_keys_tell_a_cell_and_enter_opens_it(visit, address):
     assert readout(page).startswith("Point at a cell")
 
 
+def test_a_link_a_key_and_the_browsers_back_lead_from_a_cell_to_the_map(visit, address):
+    page = visit(address)
+
+    def there(cell: str) -> bool:
+        page.wait_for_function("document.activeElement.getAttribute('role') == 'application'")
+        told = page.evaluate("document.activeElement.getAttribute('aria-label')")
+        return f"at {cell}" in told and "#cell" not in page.url
+
+    page.locator(".maps svg").first.focus()
+    for key in ("Home", "ArrowDown", "Enter", "Escape"):
+        page.keyboard.press(key)
+    assert there("eta 0.1, lmbd 0")
+    page.locator(".maps svg").first.click(position={"x": 60, "y": 30})
+    page.click("text=Back to the map")
+    assert there("eta 0.01, lmbd 0")
+    for row in (1, 4):  # whatever was opened meanwhile, one step back is the map
+        page.locator(".all-cells tbody a").nth(row).press("Enter")
+    assert page.evaluate("document.activeElement.id") == "cell-title"
+    page.go_back()
+    assert there("eta 0.1, lmbd 0.01")
+    page.go_forward()
+    assert page.evaluate("document.activeElement.id") == "cell-title"
+    page.goto("about:blank")
+    page.goto(f"{address}#cell=1,0")  # nothing to go back to: the map is one step further
+    page.click("text=Back to the map")
+    assert there("eta 1, lmbd 0")
+
+
 def test_a_pointer_tells_a_cell_and_a_click_opens_it(visit, address):
     page = visit(address)
     box = page.locator(".maps svg").first.bounding_box()
@@ -253,6 +281,14 @@ def test_it_fits_and_is_accessible(visit, address, width, scheme):
     found = axe.Axe().run(page)
     told = [(v["id"], [n["html"] for n in v["nodes"]]) for v in found.response["violations"]]
     assert told == []
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    regions = page.eval_on_selector_all(
+        ".scroll",
+        """all => all.map(e => [e.scrollWidth > e.clientWidth, e.tabIndex, e.role, e.ariaLabel != "",
+        parseFloat(getComputedStyle(e, "::after").height) > 0])""",
+    )
+    assert all(region[1:] == [0, "region", True, region[0]] for region in regions)
+    assert any(region[0] for region in regions) == (width < 1400)
 
 
 def test_in_print_it_has_four_pages_at_most_and_dark_ink_on_white(visit, address):
@@ -290,6 +326,38 @@ def test_regions_of_two_features_are_drawn_with_the_samples_over_them(visit, add
     page.goto(f"{address}#cell=1,0")
     assert "eta 1, lmbd 0" in page.inner_text("#cell-title")
     assert pictures.count() >= 1
+
+
+def test_lines_that_coincide_are_one_and_samples_are_those_of_two_backends(visit, result, tmp_path):
+    def also(table):
+        twin = table[table["backend"] == "sklearn"].assign(backend="third")
+        return pd.concat([table, twin], ignore_index=True)
+
+    curves, (eta, lmbd) = also(result.curves), result.experiment.cells[4]
+    here = (curves["backend"] != "numpy") & (curves["eta"] == eta) & (curves["lmbd"] == lmbd)
+    curves.loc[here, "train_loss"] *= 1.5
+    curves.loc[here & (curves["backend"] == "third"), "train_accuracy"] += 1e-5
+    three = replace(
+        result,
+        experiment=result.experiment.model_copy(
+            update={"backends": (*result.experiment.backends, "third")}
+        ),
+        records=also(result.records),
+        predictions=also(result.predictions),
+        curves=curves,
+    )
+    page = visit(f"{written([three], tmp_path)}#cell={eta},{lmbd}")
+    told = "#x-curves[aria-label$='a line for numpy; a line for sklearn, third']"
+    page.wait_for_selector(told)
+    assert page.locator("#x-curves svg text:text-is('sklearn, third')").count() == 1
+    samples = page.locator("[aria-label='Samples labelled differently']")
+    whole = samples.locator("figure").count()
+    for pair, count in (("numpy and third", whole), ("sklearn and third", 0)):
+        page.select_option("#x-between", label=f"{pair} ({count})")
+        assert samples.locator("figure").count() == count
+        assert samples.locator("h4").inner_text().startswith(f"{pair} label {count} test sample")
+        assert f"of {whole} in all" in samples.locator("h4").inner_text()
+        assert "sklearn" not in samples.locator(".samples").inner_text()
 
 
 def test_several_runs_stand_on_one_page(visit, result, tmp_path):

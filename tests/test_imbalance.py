@@ -18,7 +18,7 @@ from harness.errors import InputError
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.results.result import load_result
-from harness.runner import plan_work
+from harness.work import plan_work
 
 OTHERS = ("balanced_accuracy", "macro_f1", "roc_auc")
 

@@ -19,9 +19,10 @@ from harness.data.split import split_rows
 from harness.executors import shared_data
 from harness.executors.shared_data import MappedDataset, shared
 from harness.experiment.experiment import Experiment
-from harness.runner import plan_work, train_and_save
+from harness.runner import train_and_save
 from harness.training import evaluate
 from harness.training.prepare import prepare
+from harness.work import plan_work
 
 FEW = {"hidden": (4,), "epochs": 1, "eta": (0.1,), "lmbd": (0.0,), "backends": ("numpy",)}
 

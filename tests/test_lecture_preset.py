@@ -19,8 +19,8 @@ from harness.errors import InputError
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import experiment_from
 from harness.lecture.reproduction import printed_numbers
-from harness.runner import plan_work
 from harness.training.prepare import prepare
+from harness.work import plan_work
 
 
 @pytest.fixture(scope="module")

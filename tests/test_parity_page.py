@@ -87,6 +87,9 @@ def test_enter_or_a_click_opens_the_curve_of_a_tensor(visit, address, found):
     assert shown.evaluate("document.activeElement.id") == "tensor-title"
     assert shown.inner_text("#tensor-title") == "loss, float64"
     assert "W1 after step" in shown.inner_text(".cell .note")
+    shown.keyboard.press("Escape")
+    assert "; at loss after step" in shown.evaluate("document.activeElement.ariaLabel")
+    shown.keyboard.press("Enter")
     for cell, eta in enumerate((0.01, 0.1)):
         shown.select_option("#x-cell", str(cell))
         shown.wait_for_selector(f"#x-curves[aria-label*='eta {eta}'] svg")

@@ -6,6 +6,7 @@ backends; ``240:740`` takes others.
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from campaigns import trials
 from random_experiments import random_experiment
@@ -32,6 +33,30 @@ def test_no_right_backend_of_many_is_accused(seed):
     found = parity(experiment, steps=steps)
     assert not found.fault
     assert not found.disagreeing, parity_points(found)
+
+
+def test_a_loss_is_judged_where_the_weights_are():
+    drawn, steps = random_experiment(5153, backends=["numpy"])  # of chaotic weights on a plateau
+    experiment = drawn.model_copy(update={"eta": drawn.eta[:1], "lmbd": drawn.lmbd[1:]})
+    found = parity(experiment, steps=steps)
+    assert not found.disagreeing, parity_points(found)
+    errors = found.errors[found.errors["tensor"] != "output"]
+    loss = errors["tensor"] == "loss"
+    judged = errors[~loss].groupby(["dtype", "step"])["enforced"].all()
+    of_loss = errors[loss].set_index(["dtype", "step"])["enforced"]
+    assert set(judged) == {True, False}
+    assert (judged | ~of_loss).all()
+
+
+def test_where_a_tensor_overflows_none_is_judged():
+    # relu and eta lmbd = 6.6: weights grow beyond float32, biases do not; scikit-learn gives up both
+    drawn, _ = random_experiment(5076, backends=["numpy", "sklearn"])
+    experiment = drawn.model_copy(update={"eta": drawn.eta[2:], "lmbd": drawn.lmbd[1:]})
+    found = parity(experiment, steps=10)
+    assert not found.disagreeing, parity_points(found)
+    last = found.errors[(found.errors["dtype"] == "float32") & (found.errors["step"] == 10)]
+    assert np.isinf(last["relative"]).any()
+    assert not last.loc[last["tensor"] != "output", "enforced"].any()
 
 
 @pytest.mark.slow

@@ -117,11 +117,22 @@ def test_a_mistake_that_comes_late_is_found_at_its_step(tmp_path):
     assert parity.step == 10
 
 
+def test_a_wrong_step_that_the_velocity_carries_on_is_counted_once(tmp_path):
+    once = {"targets": lambda s, t: np.roll(t, 1, axis=0) if s.step == 4 else t}
+    parity = judge_recording(read_recording(made(tmp_path, hooks=once, momentum=0.9)))
+    assert (parity.step, parity.wrong_steps, parity.carried_steps) == (5, 1, 9)
+    always = {"scale": lambda s, factor: 2 * factor}
+    parity = judge_recording(read_recording(made(tmp_path, hooks=always, momentum=0.9)))
+    assert (parity.step, parity.wrong_steps, parity.carried_steps) == (1, 14, 0)
+
+
 def test_only_finite_steps_are_judged(tmp_path):
     blown = {"change": lambda s, change, k: change if s.step < 5 else change * np.nan}
     parity = judge_recording(read_recording(made(tmp_path, hooks=blown)))
     assert parity.looked_at == 5
     assert parity.agrees
+    assert "5 of the recording's 14 steps" in parity.notes[-1]
+    assert "from step 6 on weights are not finite" in parity.notes[-1]
 
 
 def test_a_start_alone_is_not_comparable(tmp_path):

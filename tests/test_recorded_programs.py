@@ -15,6 +15,7 @@ from sklearn.datasets import load_iris
 
 from backends.recording import read_recording
 from harness import hold
+from harness.errors import InputError
 from harness.parity.verdict import ParityOutcome
 from harness.recordings.judgement import judge_recording
 
@@ -93,6 +94,15 @@ def test_an_estimator_of_scikit_learn_is_held():
     parity = hold(model, X, Y, epochs=2)
     assert parity.outcome == ParityOutcome.ROUND_OFF
     assert not hasattr(model, "coefs_")
+    believed = hold(model, X, Y, epochs=1, lmbd=1e-4)  # and alpha the same
+    assert not believed.wrong_steps, "float32 hides what the settings tell"
+    assert [m.name for m in believed.explanation.mistakes] == ["penalty divided by rows"]
+    with pytest.raises(InputError, match=r"lmbd.*finite"):
+        hold(model, X, Y, lmbd=float("nan"))
+    with pytest.raises(InputError, match=r"beta_1.*allowed: with adam"):
+        hold(model, X, Y, beta_1=0.9)
+    with pytest.raises(InputError, match=r"momentun.*did you mean 'momentum'"):
+        hold(model, X, Y, momentun=0.9)
 
 
 def test_a_compiled_keras_model_is_held_and_put_back():
@@ -108,6 +118,16 @@ def test_a_compiled_keras_model_is_held_and_put_back():
     assert parity.agrees
     said = {one.name: one.said for one in parity.settings}
     assert said["lmbd on W1"] == pytest.approx(0.02)
+    believed = hold(model, X, Y, epochs=1, lmbd=[1e-4, 0.0], eta=1e-3)
+    assert "the penalty of W1 is 200 times" in believed.explanation.words
+    believed = hold(model, X, Y, epochs=1, lmbd=0.01)
+    assert believed.exit_code == 1
+    assert {m.name for m in believed.explanation.mistakes} == {
+        "penalty factor",
+        "output layer free of penalty",
+    }
+    believed = hold(model, X, Y, epochs=1, optimizer="sgd")
+    assert "optimizer adam, not sgd" in believed.explanation.words
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
@@ -212,7 +232,8 @@ def test_hold_on_the_command_line(tmp_path):
         line = [sys.executable, "-m", "harness", "hold", *arguments]
         return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    good = held("script.py:model", "--data", "d.npz", "--json")
+    believed = ["--eta", "0.001", "--momentum", "0.9", "--nesterov", "--optimizer", "sgd"]
+    good = held("script.py:model", "--data", "d.npz", "--json", *believed)
     assert good.returncode == 0, good.stderr
     assert json.loads(good.stdout)["recordings"][0]["outcome"] == "same to round-off"
     assert "explorer-data" in (tmp_path / "model-parity" / "parity.html").read_text()

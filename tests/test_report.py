@@ -17,6 +17,7 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from harness.api import run, write_report
+from harness.document import number_words
 from harness.document.canvas import figure_file, style
 from harness.document.markdown import markdown
 from harness.document.page import page
@@ -342,7 +343,8 @@ def test_the_verdict_counts_the_cells_that_are_labelled_alike(iris):
     ]
     pairs = [(a, b) for a, b in zip(both[::2], both[1::2], strict=True) if len(a) and len(b)]
     same = sum(np.array_equal(a, b) for a, b in pairs)
-    alike = f"In {same} of {len(pairs)} cells the 2 backends label every test sample alike."
+    cells = f"all {same} cells" if same == len(pairs) else f"{same} of {len(pairs)} cells"
+    alike = f"In {cells} both backends label every test sample alike."
     assert alike in said([iris], "Verdict")
     unknown = replace(iris, disputes=None)
     assert f"by sklearn in {same} of {len(pairs)} cells" in said([unknown], "Verdict")
@@ -548,12 +550,16 @@ def test_what_was_run_is_stated(iris):
 
 def test_hyperparameters_that_differ_have_a_column_for_each_backend(trained):
     result = trained("own", overrides={"sklearn": {"hidden": [7]}})
-    _, differing, same = section([result], "Grid and hyperparameters").tables
+    _, differing, same, meanings = section([result], "Grid and hyperparameters").tables
     fixed = differing.frame.set_index("hyperparameter")
     assert fixed.to_dict("index") == {"hidden": {"numpy": "50", "sklearn": "7"}}
     assert not differing.folded
     assert same.folded
-    assert same.frame.set_index("hyperparameter")["all backends"]["epochs"] == "5"
+    shared = same.frame.set_index("hyperparameter")["all backends"]
+    assert shared["epochs"] == "5"
+    assert "decay" not in shared  # of a constant eta
+    assert "decay" in section([result], "Grid and hyperparameters").text[0]
+    assert set(shared.index) <= {row[0] for row in meanings.rows}
 
 
 def test_settings_that_runs_share_are_folded_whatever_the_runs_are_called(iris, repeated):
@@ -569,12 +575,71 @@ def test_settings_that_runs_share_are_folded_whatever_the_runs_are_called(iris, 
 
 
 def test_conventions_are_a_table_of_quantities_by_backends(iris):
-    _, here, default = section([iris], "Networks and conventions").tables
-    assert here.header == default.header == ["quantity", "numpy", "sklearn"]
+    _, here, default, others = section([iris], "Networks and conventions").tables
+    assert here.header == default.header == others.header == ["quantity", "numpy", "sklearn"]
     told = iris.manifest["backends"]["sklearn"]["conventions"]
-    shown = {row[0]: row[2] for row in here.rows}
+    shown = {row[0]: row[2] for row in (*here.rows, *others.rows)}
     assert {c["quantity"]: c["here"] for c in told}.items() <= shown.items()
     assert default.folded
+    assert others.folded
+
+
+def test_conventions_are_those_that_a_run_has_a_use_for(iris):
+    def of_use(**settings) -> set[str]:
+        result = replace(iris, experiment=iris.experiment.model_copy(update=settings))
+        return {row[0] for row in section([result], "Networks and conventions").tables[1].rows}
+
+    plain = of_use()
+    assert {"penalty", "minibatches"} <= plain
+    assert not plain & {"Adam", "momentum", "stopping", "two classes", "short last minibatch"}
+    assert of_use(optimizer="adam") - plain == {"Adam", "Adam epsilon"}
+    assert of_use(momentum=0.9) - plain == {"momentum"}
+    assert of_use(patience=3) - plain == {"stopping"}
+
+
+def test_the_answer_is_of_those_that_trained_and_names_those_that_did_not(iris):
+    def change(records):
+        own = records["backend"] == "sklearn"
+        records.loc[own, ["status", "reason"]] = ["unsupported", "it cannot"]
+        third = records[~own].assign(backend="third")
+        return pd.concat([records, third], ignore_index=True)
+
+    backends = ("numpy", "sklearn", "third")
+    experiment = iris.experiment.model_copy(update={"backends": backends})
+    p = iris.predictions
+    twin = p[p["backend"] == "numpy"].assign(backend="third")
+    three = replace(
+        with_records(iris, change),
+        experiment=experiment,
+        predictions=pd.concat([p, twin], ignore_index=True),
+        disputes=None,
+    )
+    answer = section([three], "Answer").text[0]
+    assert answer.startswith(
+        "The same network: all 7 cells labelled identically by numpy and third."
+    )
+    assert answer.endswith("sklearn trained no cell (unsupported).")
+
+
+def test_of_repeats_the_answer_tells_their_spread(repeated):
+    best, sure = table([repeated], "Answer")["answer"]
+    assert "the mean over 3 repeats" in best
+    test = max(
+        (choice.values("test_accuracy") for choice in Material((repeated,)).choices),
+        key=lambda values: values.mean(),
+    )
+    ends = number_words.score_range(test.min(), test.max(), "accuracy")
+    assert f"score {ends}; their mean's 95 % interval is" in sure
+
+
+def test_a_changed_commit_and_a_clipped_minibatch_are_told_in_words(iris):
+    changed = replace(iris, manifest=iris.manifest | {"git_commit": "abc-dirty"})
+    machine = table([changed], "Reproduction").set_index("machine")["value"]
+    assert machine["git commit"] == "abc, with changes not committed"
+    large = replace(iris, experiment=iris.experiment.model_copy(update={"batch_size": 500}))
+    fixed = table([large], "Grid and hyperparameters", 1).set_index("hyperparameter")
+    samples = iris.manifest["dataset"]["parts"]["train"]
+    assert fixed.loc["batch_size"].item() == f"500, clipped to the {samples} training samples"
 
 
 def test_warnings_are_folded_unless_one_is_severe(iris):

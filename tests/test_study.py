@@ -25,9 +25,15 @@ from harness.experiment.study import Study, parse_axes
 from harness.results.manifest import sealed
 from harness.results.result import KEY
 from harness.results.run_folder import RunFolder
-from harness.study.checks import check_study, study_baseline, study_baselines
+from harness.study.checks import (
+    check_study,
+    checks_section,
+    points_beside,
+    study_baseline,
+    study_baselines,
+)
 from harness.study.comparison import compare_study
-from harness.study.effects import axis_rankings
+from harness.study.effects import ALL_AXES, REST, axis_rankings, axis_shares
 from harness.study.maps import study_map
 from harness.study.section import study_table
 from harness.study.study import plan_study, study_address
@@ -250,8 +256,13 @@ def test_a_study_of_backends_that_is_lacking_one_has_its_page(tmp_path):
     del settings["backends"]
     made = run_study(settings, {"backend": "numpy,sklearn"}, serial(tmp_path))
     assert not write_study(made).faults
-    zipped = run_study(SMALL, {"hidden": [3, 4], "epochs": [1, 2]}, serial(tmp_path), zipped=True)
-    assert not write_study(zipped).faults
+    over = {"hidden": [3, 4], "eta": ["0.1,1", "0.01"]}
+    zipped = run_study(SMALL, over, serial(tmp_path), zipped=True)
+    page = write_study(zipped)
+    assert not page.faults
+    assert '"name":"eta of the grid"' in Path(page).read_text("utf-8")
+    shares = set(axis_shares(zipped, chosen=False)["axis"])
+    assert shares == {ALL_AXES, "eta of the grid", "lmbd", REST}
 
 
 def test_points_are_compared_and_checked_with_one_correction_for_all(tmp_path):
@@ -320,7 +331,13 @@ def _a_part_of_a_baseline_is_none(made, kept, points):
     Path(kept, "b", "away").rename(Path(kept, "b", gone, "baseline.json"))
     with study_baseline(one, "b", kept, replace=True):
         pass
-    assert study_baselines("b", kept) == [p for p in points if p != gone]
+    left = study_baselines("b", kept)
+    assert left == [p for p in points if p != gone]
+    assert points_beside(left, made.address) == [gone]
+    assert points_beside(points, made.address) == []
+    (said,) = checks_section({}, 0.01, [gone]).points
+    assert said.startswith("1 point of the study is not in the baseline")
+    assert gone in said
     assert not Path(kept, "b", gone).exists()
     Path(kept, "b", "points.json").unlink()
     with pytest.raises(InputError, match=r"has no points\.json"):
@@ -383,6 +400,9 @@ def test_report_makes_the_page_again_with_other_maps(study):
     out = Path(study.address, "elsewhere")
     harness("report", study.address, "--map", "eta,activation", "--output", str(out))
     assert (out / "figures" / "map-eta-activation.svg").exists()
+    assert f'href="../{study.points["folder"].iloc[0]}/report.html"' in (
+        out / "report.html"
+    ).read_text("utf-8")
     with pytest.raises(InputError, match="colour"):
         write_study(study, str(out), maps=[("eta", "colour")])
 

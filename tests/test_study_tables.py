@@ -16,8 +16,8 @@ from harness.study.section import _maps_section, study_table
 from harness.study.study import StudyResult
 
 
-def made_up(axes, scores, backends=("numpy",), lost=()) -> StudyResult:
-    """A study of one cell a point whose test and validation accuracy is ``scores`` of the point's values.
+def made_up(axes, scores, backends=("numpy",), lost=(), eta=(0.1,)) -> StudyResult:
+    """A study of a cell or a few a point whose accuracy on all parts is ``scores`` of the point's values.
 
     ``lost``: points that failed.
     """
@@ -26,11 +26,11 @@ def made_up(axes, scores, backends=("numpy",), lost=()) -> StudyResult:
         labels = dict(zip(axes, values, strict=True))
         fate = "failed" if values in lost else "ok"
         points.append({"point": point, **labels, "folder": f"points/{point}", "status": fate})
-        for backend, repeat in product(backends, range(2)):
+        for backend, rate, repeat in product(backends, eta, range(2)):
             score = scores(*values, repeat) if fate == "ok" else np.nan
             measured = {f"{part}_accuracy": score for part in ("train", "validation", "test")}
             measured |= {f"{part}_loss": 1 - score for part in ("train", "validation", "test")}
-            key = {"backend": backend, "eta": 0.1, "lmbd": 0.0, "repeat": repeat}
+            key = {"backend": backend, "eta": rate, "lmbd": 0.0, "repeat": repeat}
             rows.append(
                 {"point": point, **labels, **key, "status": fate, **measured, "seconds": 0.1}
             )

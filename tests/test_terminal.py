@@ -18,7 +18,8 @@ from harness.experiment.experiment import experiment_from
 from harness.report.run_tally import duration
 from harness.report.run_warnings import learnt_nothing
 from harness.results.result import Result
-from harness.runner import plan_work, train_and_save
+from harness.runner import train_and_save
+from harness.work import plan_work
 
 
 def printed(width, *table):

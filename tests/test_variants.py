@@ -23,7 +23,8 @@ from harness.report.runs import Material
 from harness.results.backend_grid import BackendGrid
 from harness.results.result import load_result
 from harness.results.run_differences import run_differences
-from harness.runner import plan_work, train_and_save
+from harness.runner import train_and_save
+from harness.work import plan_work
 
 SMALL = {"dataset": "iris", "scale": "standard", "epochs": 2, "eta": [0.1, 0.5], "lmbd": [0]}
 TABLE = """

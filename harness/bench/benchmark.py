@@ -33,8 +33,8 @@ from harness.bench.whole_commands import (
 )
 from harness.experiment.experiment import Experiment
 from harness.results.manifest import machine, now, versions
-from harness.runner import plan_work
 from harness.training.run_unit import peak_memory
+from harness.work import plan_work
 
 PEER = "JAX by hand"
 _DEEPER = (100, 50)  # hidden layers of a second network that the stacks are held against it on

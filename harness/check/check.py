@@ -19,7 +19,8 @@ from harness.experiment.chosen_backends import tell_imports
 from harness.experiment.execution import Execution
 from harness.experiment.experiment import Experiment
 from harness.results.result import Result, load_result
-from harness.runner import Progress, plan_work, train_and_save
+from harness.runner import Progress, train_and_save
+from harness.work import plan_work
 
 
 def check(

@@ -256,7 +256,8 @@ def baseline_section(baseline: Baseline) -> Section:
             f"{run.get('git_commit') or 'unknown'}",
             f"data: {data['source']}, {parts}; sha256 {data['sha256'][:12]}",
             f"made with {versions}",
-            f"on {machine.get('cpu')}, {machine.get('platform')}, {threads} thread(s) a worker",
+            f"on {machine.get('cpu')}, {machine.get('platform')}, {threads} "
+            f"{'thread' if threads == 1 else 'threads'} a worker",
             f"stability: {_stability(baseline)}",
             f"over the first steps: {_parity(baseline)}",
             f"a check runs the first {baseline.repeats} repeats again",

@@ -151,7 +151,7 @@ def check_command(
     from harness.errors import InputError
     from harness.experiment.execution import Execution
     from harness.results.run_folder import RunFolder
-    from harness.study.checks import check_study, study_baselines
+    from harness.study.checks import check_study, points_beside, study_baselines
 
     for flag, file in (("junit", junit), ("markdown", markdown)):
         require_writable(flag, file)
@@ -177,6 +177,7 @@ def check_command(
         _check_points(
             baseline,
             check_study(baseline, folder, points, run, rules, **how),
+            points_beside(points, run) if run else [],
             rules,
             json,
             junit,
@@ -229,6 +230,7 @@ def check_command(
 def _check_points(
     name: str,
     verdicts: Iterator[tuple[str, CheckVerdict]],
+    beside: Sequence[str],
     rules: CheckRules,
     json: bool,
     junit: str | None,
@@ -236,7 +238,10 @@ def _check_points(
     github: bool | None,
     page: str | None,
 ) -> NoReturn:
-    """Judge every point of a study, tell of each as it comes, and end the command."""
+    """Judge every point of a study, tell of each as it comes, and end the command.
+
+    ``beside``: points that the baseline lacks.
+    """
     from harness.check.formats import check_json, points_junit
     from harness.cli.console import console
     from harness.cli.sections import show_section
@@ -248,12 +253,14 @@ def _check_points(
     for point, verdict in verdicts:
         made[point] = verdict
         err.print(f"{point}: {verdict.outcome}", highlight=False, markup=False)
-    section = checks_section(made, rules.alpha)
+    section = checks_section(made, rules.alpha, beside)
     if json:
         from json import dumps
 
         told = {point: check_json(verdict) for point, verdict in made.items()}
         print(dumps(told, indent=2, allow_nan=False))
+        for line in section.points:
+            err.print(line, highlight=False, markup=False)
     else:
         show_section(section, console(), rest=_WHOLE)
     if junit is not None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from backends.network import Network
     from harness.data.split import Split
     from harness.experiment.execution import Execution
-    from harness.runner import Work
+    from harness.work import Work
 
 
 # One core's speed on the machine that results/README.md measures, and how much slower others may be.

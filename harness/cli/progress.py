@@ -27,8 +27,8 @@ from harness.report.run_tally import RunTally, about_duration
 if TYPE_CHECKING:
     from harness.experiment.experiment import Experiment
     from harness.results.run_folder import RunFolder
-    from harness.runner import Work
     from harness.training.units import UnitOutcome
+    from harness.work import Work
 
 
 # what takes seconds to load, before the first network is trained

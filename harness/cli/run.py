@@ -114,7 +114,7 @@ def run_command(
     from harness.cli.console import console
     from harness.cli.places import require_lasting
     from harness.cli.training import end_unless_whole, show_page, train_and_report
-    from harness.runner import plan_work
+    from harness.work import plan_work
 
     require_lasting(execution.output)
 

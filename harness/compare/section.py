@@ -171,7 +171,7 @@ def difference_words(comparison: Comparison) -> list[str]:
 
 def _difference(difference: RunDifference, first: str, second: str = "") -> str:
     one, two = (
-        ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value or "none")
         for value in (difference.first, difference.second)
     )
     return f"{difference.name}: {one} in {first}, {two} in {second}"
@@ -217,7 +217,7 @@ def _tables(comparison: Comparison) -> list[Table]:
     shown.insert(0, "pair", pair)
     shown["largest difference"] = [number_words.span(v, metric) for v in counts["largest"]]
     made = [Table(shown, "Cells by verdict")]
-    if "flip_share" in counts:
+    if "flip_share" in counts and counts["flip_share"].notna().any():
         alike = pd.DataFrame({"pair": pair})
         alike["labels that differ"] = [
             number_words.shown_score(v, "accuracy") for v in counts["flip_share"]

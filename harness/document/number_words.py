@@ -19,6 +19,7 @@ NAMES = {
     "rmse": "RMSE",
 }
 PERCENT = ("accuracy", "balanced_accuracy")  # scores that are shares of samples
+_VAST = 1e4  # a score from here on, such as the R² of a network that ran away, is told by its size
 
 
 def count(number: int, noun: str, many: str | None = None) -> str:
@@ -32,12 +33,20 @@ def factor(metric: str) -> float:
 
 
 def shown_score(value: float, metric: str, digits: int = 2) -> str:
-    """An accuracy in percent; any other score as it is, to one digit more."""
+    """An accuracy in percent; any other score as it is, to one digit more, or ``−1.0e+37``."""
     if not np.isfinite(value):
         return NOTHING
     if metric in PERCENT:
         return f"{100 * value:.{digits}f} %"
-    return _unsigned_zero(f"{value:.{digits + 1}f}")
+    return _unsigned_zero(f"{value:.1e}" if abs(value) >= _VAST else f"{value:.{digits + 1}f}")
+
+
+def in_cell(value: float, metric: str) -> str:
+    """A score for the cell of a heatmap: without its unit, of a vast one the power of ten."""
+    if np.isfinite(value) and abs(value) >= (100 if metric == "r2" else _VAST):
+        power = int(np.floor(np.log10(abs(value))))
+        return f"{'−' if value < 0 else ''}10{str(power).translate(SUPERSCRIPT)}"
+    return shown_score(value, metric, 1).removesuffix(" %")
 
 
 def with_error(value: float, error: float, plus_minus: bool = False) -> str:
@@ -75,6 +84,8 @@ def difference(value: float, metric: str, digits: int = 2) -> str:
         return NOTHING
     if abs(value) < ROUND_OFF:
         return "0"
+    if metric not in PERCENT and abs(value) >= _VAST:
+        return _unsigned_zero(f"{value:+.1e}")
     places = digits if metric in PERCENT else digits + 1
     return _unsigned_zero(f"{factor(metric) * value:+.{places}f}")
 

@@ -28,6 +28,17 @@ const Page = (() => {
   }
   const minus = (text) => text.replace("-", "−");
   const shortened = (text, most) => (text.length > most ? `${text.slice(0, Math.max(3, most - 1))}…` : text);
+  const vast = (value) => Math.abs(value) >= 1e4; // such as the R² of a network that ran away
+  function score(value, q, digits) { // q: percent, a share of samples; positive, such as a loss
+    if (value == null) return "–";
+    if (q.percent) return `${(100 * value).toFixed(digits)} %`;
+    if (q.positive) return Math.abs(value) >= 1e4 || (value && Math.abs(value) < 1e-3)
+      ? minus(value.toExponential(2)) : String(+value.toPrecision(4));
+    const text = vast(value) ? value.toExponential(1) : value.toFixed(digits + 1);
+    return +text ? minus(text) : text.replace("-", ""); // what rounds to 0 has no sign
+  }
+  const exact = (v) => String(+v.toPrecision(4));
+  const seconds = (v) => (v == null ? "–" : v < 1 ? `${(1000 * v).toFixed(0)} ms` : `${v.toFixed(1)} s`);
   const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
 
   // --- colours ----------------------------------------------------------------------------------------------
@@ -62,6 +73,12 @@ const Page = (() => {
   const cellBox = (g, row, column) => ({ x: g.left + column * g.cw, y: g.top + row * g.ch, width: g.cw, height: g.ch });
   const cellPath = (g, row, column) => `M${(g.left + column * g.cw).toFixed(2)} ${(g.top + row * g.ch).toFixed(2)}h${g.cw.toFixed(2)}v${g.ch.toFixed(2)}h-${g.cw.toFixed(2)}z`;
 
+  function wayBack(panel, act) { // a link from what a cell opened to its map, for Escape as well
+    panel.onkeydown = (event) => { if (event.key === "Escape" && event.target.tagName !== "SELECT") act(); };
+    const link = h("a", { href: "#explorer-section", "aria-keyshortcuts": "Escape", onclick: (event) => { event.preventDefault(); act(); } }, "Back to the map");
+    return h("p", { class: "back" }, link, " (Esc)");
+  }
+
   // --- Vega-Lite ----------------------------------------------------------------------------------------------
   let loading = null;
   function library() { // whether there is one; it is read when it is first asked for
@@ -75,13 +92,33 @@ const Page = (() => {
     });
     return loading;
   }
-  async function chart(box, spec, columns) { // in the page's colours, without eval; the legend in so many columns
-    const ink = css("--ink"), line = css("--line");
-    const config = { ...spec.config, background: null, axis: { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11, titleFontSize: 11.5, titleFontWeight: 500 }, legend: { orient: "bottom", columns, labelColor: ink, titleColor: ink, labelFontSize: 11, symbolStrokeColor: ink }, title: { ...spec.config?.title, color: ink }, view: { stroke: null } };
+  async function chart(box, spec, names) { // in the page's colours, without eval; a legend in which the names have room
+    const ink = css("--ink"), line = css("--line"), room = (box.clientWidth || 620) - 70;
+    const columns = Math.max(1, Math.floor(room / (30 + 6.5 * Math.max(1, ...names.map((name) => name.length)))));
+    const config = { ...spec.config, background: null, axis: { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11, titleFontSize: 11.5, titleFontWeight: 500 }, legend: { orient: "bottom", columns, labelLimit: Math.max(120, room), labelColor: ink, titleColor: ink, labelFontSize: 11, symbolStrokeColor: ink }, title: { ...spec.config?.title, color: ink }, view: { stroke: null } };
     const description = box.getAttribute("aria-label"); // which Vega would put its own words over
     return window.vegaEmbed(box, { ...spec, description, config }, { ast: true, actions: false, renderer: "svg" });
   }
+  // Lines that lie over each other in a drawing so many pixels high, together: [[line, ...], ...]. What they have
+  // across must be equal; of their heights, those of each chart on its own axis, half a pixel may differ.
+  function coinciding(lines, pixels) {
+    const most = (lines[0]?.heights || []).map((_, chart) => {
+      let low = Infinity, high = -Infinity;
+      for (const line of lines) for (const v of line.heights[chart]) if (v != null) { low = Math.min(low, v); high = Math.max(high, v); }
+      return high > low ? (high - low) / (2 * pixels) : 0;
+    });
+    const near = (a, b, chart) => a === b || (a != null && b != null && Math.abs(a - b) <= most[chart]);
+    const over = (a, b) => JSON.stringify(a.across) === JSON.stringify(b.across)
+      && a.heights.every((values, chart) => values.every((v, i) => near(v, b.heights[chart][i], chart)));
+    const groups = [];
+    for (const line of lines) {
+      const same = groups.find(([first]) => over(first, line));
+      if (same) same.push(line);
+      else groups.push([line]);
+    }
+    return groups;
+  }
   const later = window.requestIdleCallback || ((act) => setTimeout(act, 30));
 
-  return { SVG, LINES, h, s, dataTable, minus, shortened, css, colour, onTop, cellUnder, cellMoved, cellBox, cellPath, library, chart, later };
+  return { SVG, LINES, h, s, dataTable, minus, shortened, vast, score, exact, seconds, css, colour, onTop, cellUnder, cellMoved, cellBox, cellPath, wayBack, library, chart, coinciding, later };
 })();

@@ -103,7 +103,8 @@ class Section:
     ``code`` is a block to be copied. Shown in the order of the fields, but that ``method``, paragraphs on
     how it was found, follows the text where nothing can be folded and stands at the end where it can.
     ``faults`` are those of the points that say what could not be made. On the page a section with a
-    ``summary`` is folded, and this line of plain words stands for it.
+    ``summary`` is folded, and this line of plain words stands for it. A ``scriptless`` one is on a page with
+    an explorer, which shows the same, only where scripts do not run.
     """
 
     title: str
@@ -116,6 +117,7 @@ class Section:
     faults: Sequence[str] = ()
     summary: str = ""
     method: Sequence[str] = ()
+    scriptless: bool = False
 
     @property
     def anchor(self) -> str:

@@ -41,6 +41,13 @@ def plural(number: int, one: str, many: str | None = None) -> str:
     return one if number == 1 else many or f"{one}s"
 
 
+def every(number: int, noun: str, many: str | None = None) -> str:
+    """``the one cell``, ``both cells``, ``all 9 cells``."""
+    if number in (1, 2):
+        return f"the one {noun}" if number == 1 else f"both {many or f'{noun}s'}"
+    return f"all {number_words.count(number, noun, many)}"
+
+
 def series(items: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     *rest, last = [str(item) for item in items] or [""]
@@ -67,6 +74,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "count": number_words.count,
         "plural": plural,
+        "every": every,
         "series": series,
         "listed": number_words.listed,
         "amount": number_words.amount,

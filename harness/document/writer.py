@@ -8,6 +8,7 @@ from functools import partial
 
 from harness.document.attempt import attempt
 from harness.document.canvas import FORMATS, Format, figure_file, style
+from harness.document.glossary import glossary
 from harness.document.markdown import markdown
 from harness.document.page import page
 from harness.document.section import Explorer, Picture, Section, Title
@@ -32,7 +33,8 @@ def write_sections(
 ) -> PageAddress:
     """Write sections as figures/, ``name``.md and ``name``.html into a folder; the page's address.
 
-    A figure that cannot be drawn is replaced by a line that says so.
+    The last section is of the words that the others use. A figure that cannot be drawn is replaced by a
+    line that says so.
     """
     pictures = [picture for section in content for picture in section.pictures]
     names = [picture.name for picture in pictures]
@@ -45,6 +47,7 @@ def write_sections(
     more_files, more_faults = others()
     drawn, faults = files | more_files, faults | more_faults
     content = [_without_faulty(section, faults) for section in content]
+    content = [*content, *glossary([title.name, title.about], content)]
     for picture in pictures:
         for kind in FORMATS if picture.name not in faults else ():
             folder.write(f"figures/{picture.name}.{kind}", drawn[picture.name, kind])

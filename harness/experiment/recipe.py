@@ -198,6 +198,21 @@ class Recipe(Settings):
         """Whether it may stop early by the validation part."""
         return self.patience is not None and self.monitor == "validation"
 
+    @property
+    def idle(self) -> set[str]:
+        """The settings that change nothing beside the others, such as how fast a constant eta falls."""
+        without = {
+            "activation": not self.hidden,
+            "decay": self.schedule == "constant",
+            "decay_epochs": self.schedule != "step",
+            "momentum": self.optimizer != "sgd",
+            "nesterov": not self.momentum,
+            "keep_last_batch": self.batch_size == "all",
+            "monitor": self.patience is None,
+            "tol": self.patience is None,
+        }
+        return {name for name, changes_nothing in without.items() if changes_nothing}
+
     @model_validator(mode="before")
     @classmethod
     def _width_apart(cls, given: dict[str, Any]) -> dict[str, Any]:

@@ -120,6 +120,14 @@ def cost_mistakes(rules: StepRules) -> Iterator[Mistake]:
         {"cross-entropy": lambda delta, here, p: p * _times_output_slope(delta, here)},
         starts=(2.0, 0.2),
     )
+    if rules.network.output == "softmax":
+        words = (
+            "delta of the output layer is {p} (a - t) a (1 - a), the squared error of logistic outputs; with "
+            "softmax and the cross-entropy it is a - t"
+        )
+        own_slope = {"cross-entropy": _times_own_slope}
+        for p in (1.0, 2.0):
+            yield Mistake("slope of each output", words, "loss", where, own_slope, p)
     yield Mistake(
         "softmax twice",
         "probabilities are taken for logits and go through the output function twice",
@@ -194,6 +202,11 @@ def _times_output_slope(delta: Array, here: Any) -> Array:
     if here.rules.network.output == "logistic":
         return delta * output * (1 - output)
     return output * (delta - (delta * output).sum(axis=1, keepdims=True))
+
+
+def _times_own_slope(delta: Array, here: Any, p: float) -> Array:
+    output: Array = here.found["output"]
+    return p * delta * output * (1 - output)
 
 
 def _twice(delta: Array, here: Any, p: float) -> Array:

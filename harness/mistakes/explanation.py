@@ -19,6 +19,7 @@ from harness.mistakes.search import Mistakes, MistakeSearch, group_names, mistak
 from harness.mistakes.step_trace import StepTrace
 
 _AS_GOOD = 1.5  # times as much left unexplained, at most, as by the best: cannot be told from it
+_CLEARLY = 100.0  # times as much left in more steps, at least, by what these steps speak against
 _TOLD_APART = 1e-4  # relative distance of weights at which two mistakes are told apart in any dtype
 _TENSORS = (
     "initial",
@@ -138,6 +139,20 @@ def explain(
             telling = experiment_that_tells(trace, [first, *others]) if others else ""
             return Explanation(first, tuple(others), made, plain, cells, steps, telling)
     return None
+
+
+def likeliest_on(explanation: Explanation, trace: StepTrace) -> Explanation:
+    """The same with those of its alternatives alone that more steps speak for, if they tell any apart."""
+    alternatives = explanation.alternatives
+    if len(alternatives) < 2:
+        return explanation
+    left = [_distance(trace, trace.rules.but(*mistakes)) for mistakes in alternatives]
+    most = _CLEARLY * min(left)
+    kept = [m for m, one in zip(alternatives, left, strict=True) if one <= most]
+    if len(kept) == len(alternatives):
+        return explanation
+    first, *others = kept
+    return replace(explanation, mistakes=first, others=tuple(others), steps=len(trace))
 
 
 def _distance(trace: StepTrace, rules: StepRules) -> float:

@@ -59,11 +59,22 @@ def slope_mistakes(rules: StepRules) -> Iterator[Mistake]:
                 f"dW{len(hidden)}",
                 {"slope": _slope_from_a(other)},
             )
+        else:
+            of_z = words.replace("a", "z")
+            yield Mistake(
+                "derivative of z for a",
+                f"in back-propagation f'(z) is written {of_z}: z stands where a = {other}(z) is meant",
+                "slope",
+                f"dW{len(hidden)}",
+                {"slope": _slope_from_a(other, "z")},
+            )
 
 
-def _slope_from_a(function: str) -> Change:
+def _slope_from_a(function: str, of: str = "a") -> Change:
+    """The formula that has a, of a or of z."""
+
     def change(slope: Array, here: Any, p: float) -> Array:
-        a = here.found[f"a{here.layer}"]
+        a = here.found[f"{of}{here.layer}"]
         return np.asarray(a * (1 - a) if function == "sigmoid" else 1 - a**2)
 
     return change
@@ -135,6 +146,13 @@ def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
         "missing)"
     )
     yield Mistake("gradients accumulated", words, "accumulated", last, _accumulated())
+    if rules.steps_per_epoch:
+        words = (
+            "gradients are set to zero once an epoch: each step takes the sum of all since the epoch began "
+            "(optimizer.zero_grad() belongs before each backward pass)"
+        )
+        changes = _accumulated(each_epoch=True)
+        yield Mistake("gradients accumulated", words, "accumulated", last, changes)
     words = "the sign of the gradients is wrong: the cost is climbed"
     ascent: Change = lambda g, here, p: {k: -v for k, v in g.items()}  # noqa: E731
     yield Mistake("wrong sign", words, "clipping", last, {"gradients": ascent})
@@ -157,10 +175,13 @@ def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
         )
 
 
-def _accumulated() -> dict[str, Change]:
+def _accumulated(each_epoch: bool = False) -> dict[str, Change]:
     """The cost's gradients summed over the steps; the penalty is the optimiser's and is not."""
 
     def summed(g: Tensors, here: Any, p: float) -> Tensors:
+        if each_epoch and here.step % here.rules.steps_per_epoch == 0:
+            here.found["accumulated"] = {n: t - here.found[f"penalty of {n}"] for n, t in g.items()}
+            return g
         total = {name: t + here.memory.get(name, {}).get("sum", 0.0) for name, t in g.items()}
         here.found["accumulated"] = {n: t - here.found[f"penalty of {n}"] for n, t in total.items()}
         return total

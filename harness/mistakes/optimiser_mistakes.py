@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.network import Training
+from backends.network import Array, Training
 from harness.mistakes.mistake import Change, Mistake, always, by, times_p
 from harness.mistakes.optimisers import (
     Optimiser,
@@ -18,6 +18,7 @@ from harness.mistakes.optimisers import (
     damped,
     gradient_descent,
     scaled_as,
+    velocity_before,
 )
 from harness.mistakes.reference_step import StepRules, Tensors
 
@@ -89,6 +90,12 @@ def momentum_mistakes(rules: StepRules) -> Iterator[Mistake]:
         "W1",
         {"optimiser": always(damped)},
     )
+    words = "the weights are moved by the velocity of the step before, which is renewed after the update"
+    late = {"optimiser": always(velocity_before)}
+    yield Mistake("velocity of the step before", words, group, "W1", late)
+    if rules.lmbd:
+        words = "the momentum is that of the penalty's gradient alone; the cost's is taken off beside it"
+        yield Mistake("momentum of the penalty alone", words, group, "W1", _cost_beside())
     words = "the momentum has the wrong sign"
     yield Mistake("momentum's sign", words, group, "W1", _set(momentum=-m))
     yield from _resets(rules, "momentum is", group)
@@ -98,6 +105,21 @@ def momentum_mistakes(rules: StepRules) -> Iterator[Mistake]:
         yield Mistake(
             "momentum rounded", words, group, "W1", _set(momentum=single), kind="rounding"
         )
+
+
+def _cost_beside() -> dict[str, Change]:
+    """The cost's gradient does not go through the optimiser, only the penalty's does."""
+
+    def aside(g: Tensors, here: Any, p: float) -> Tensors:
+        penalty = {name: here.found[f"penalty of {name}"] for name in g}
+        here.found["cost aside"] = {name: tensor - penalty[name] for name, tensor in g.items()}
+        return penalty
+
+    def change(value: Array, here: Any, p: float) -> Array:
+        eta = here.rules.at("eta", here.eta, here)
+        return np.asarray(value + eta * here.found["cost aside"][here.name])
+
+    return {"gradients": aside, "change": change}
 
 
 def _looking_ahead(weights: Tensors, here: Any, p: float) -> Tensors:

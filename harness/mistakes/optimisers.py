@@ -28,6 +28,14 @@ def gradient_descent(
     return (eta * g - m * v if training.nesterov else -v), {"v": v}
 
 
+def velocity_before(
+    g: Array, kept: Remembered, training: Training, eta: float, t: int
+) -> tuple[Array, Remembered]:
+    """Momentum as in :func:`gradient_descent`, but what comes off is -v of the step before."""
+    v = kept.get("v", np.zeros_like(g))
+    return -v, {"v": training.momentum * v - eta * g}
+
+
 def damped(
     g: Array, kept: Remembered, training: Training, eta: float, t: int
 ) -> tuple[Array, Remembered]:

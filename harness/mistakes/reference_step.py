@@ -18,7 +18,7 @@ from scipy.special import expit
 from backends.formulas import softmax, targets
 from backends.network import Array, Network, Training, Weights
 from harness.mistakes.hidden_functions import HIDDEN_FUNCTIONS, slope_of
-from harness.mistakes.mistake import Mistake
+from harness.mistakes.mistake import STAGES, Mistake
 from harness.mistakes.optimisers import UPDATE_RULES, Memory, Optimiser
 from harness.roundoff.trial import Trial
 
@@ -200,12 +200,7 @@ def tensors(
     output = found["output"] = at("output", OUTPUTS[rules.network.output](z), here)
     delta = found["cross-entropy"] = at("cross-entropy", output - t, here)
     n = len(batch.x)
-    for name, tensor in weights.items():
-        p = rules.training.penalty(rules.lmbd, n, int(name[1:]) - 1, len(layers))
-        decay = p * tensor if name[0] == "W" else np.zeros_like(tensor)
-        if rules.training.l1 and name[0] == "W":
-            decay = decay + l1_gradient(tensor, here.placed(name=name))
-        found[f"penalty of {name}"] = at("penalty", decay, here.placed(name=name))
+    found |= penalty_gradients(weights, here)
     delta = delta * at("cost", rules.training.cost_scale(n), here.placed())
     for layer in reversed(layers):
         here.placed(layer=layer)
@@ -223,6 +218,49 @@ def tensors(
     return found
 
 
+def penalty_gradients(weights: Tensors, here: Here) -> Tensors:
+    """The gradient of the penalty by each tensor, as ``penalty of W1``."""
+    rules, n, found = here.rules, len(here.batch.x), {}
+    for name, tensor in weights.items():
+        p = rules.training.penalty(rules.lmbd, n, int(name[1:]) - 1, rules.network.layers)
+        decay = p * tensor if name[0] == "W" else np.zeros_like(tensor)
+        if rules.training.l1 and name[0] == "W":
+            decay = decay + l1_gradient(tensor, here.placed(name=name))
+        found[f"penalty of {name}"] = rules.at("penalty", decay, here.placed(name=name))
+    return found
+
+
+class TensorsOnce:
+    """:func:`tensors` without noise, computed once for mistakes made in a penalty or after gradients.
+
+    What was computed last is remembered: the mistakes of a search differ in little.
+    """
+
+    _AFTER = (
+        frozenset(STAGES) - {"order", "point"} - set([*STAGES][1 : [*STAGES].index("gradients")])
+    )
+    _MOST = 64  # steps
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, ...], tuple[Any, Tensors]] = {}
+
+    def __call__(self, weights: Tensors, batch: Batch, rules: StepRules, step: int) -> Tensors:
+        later = self._AFTER | {"penalty"}
+        early = [m for m in rules.mistakes if not m.changes.keys() <= later]
+        key = (id(weights), step, *((id(m.changes), m.p) for m in early))
+        if key not in self._kept:
+            while len(self._kept) >= self._MOST:
+                self._kept.pop(next(iter(self._kept)))
+            found = tensors(weights, batch, rules.but(*early), step)
+            self._kept[key] = ((weights, early), found)  # whose ids are theirs while they are kept
+        found = dict(self._kept[key][1])
+        if any("penalty" in m.changes and m not in early for m in rules.mistakes):
+            here = Here(rules, step, batch, weights)
+            here.batch, here.found = rules.at("batch", batch, here), found
+            found |= penalty_gradients(weights, here)
+        return found
+
+
 def l1_gradient(W: Array, here: Here) -> Array:
     """The gradient of the L1 penalty by the weight matrix at which a stage is."""
     training, layers = here.rules.training, here.rules.network.layers
@@ -230,13 +268,15 @@ def l1_gradient(W: Array, here: Here) -> Array:
     return np.asarray(p * np.sign(W))
 
 
-def stepped(state: State, batch: Batch, rules: StepRules) -> State:
-    """The state after one more step."""
+def stepped(
+    state: State, batch: Batch, rules: StepRules, compute: Callable[..., Tensors] = tensors
+) -> State:
+    """The state after one more step; ``compute``: as :func:`tensors` does."""
     here = Here(rules, state.steps, batch, state.weights, state.memory)
     order = rules.at("order", "together", here)
     if order == "together":
         point = rules.at("point", state.weights, here)
-        return _updated(state, tensors(point, batch, rules, state.steps), rules, here)
+        return _updated(state, compute(point, batch, rules, state.steps), rules, here)
     layers = range(1, rules.network.layers + 1)
     weights, memory = dict(state.weights), dict(state.memory)
     for layer in layers if order == "first to last" else reversed(layers):

@@ -15,7 +15,7 @@ from backends.network import Array
 from harness.mistakes.catalogue import catalogue
 from harness.mistakes.mistake import Mistake
 from harness.mistakes.other_minibatch import other_minibatch
-from harness.mistakes.reference_step import Batch
+from harness.mistakes.reference_step import Batch, TensorsOnce
 from harness.mistakes.step_trace import StepTrace, root_mean_squares
 
 Mistakes = tuple[Mistake, ...]
@@ -28,6 +28,11 @@ _NEARLY = 0.7  # of the digits unexplained, at most still so before a rounding i
 _OWN_DIGITS = (
     0.02  # units of its own round-off, at least, that a float32 of a library leaves of a tensor
 )
+_REFINED = 40  # combinations whose sizes are fitted to the end
+_BETTER = 0.95  # of the digits unexplained by one mistake fewer, at most, for another to be tried
+# what combinations of one more mistake may cost, a small step being 1: then the less likely are left out
+_MOST_WORK = 20_000.0
+_PRODUCTS = 300_000.0  # products of a weight and a row that cost as much as all else in a step
 _SLOW = 3  # iterations after which a fit that gets nowhere is given up
 
 
@@ -38,7 +43,10 @@ class MistakeSearch:
         self, traces: Sequence[StepTrace], wrong_steps: int, more: Sequence[Mistake] = ()
     ) -> None:
         self.traces, self.wrong_steps, self.more = traces, wrong_steps, more
-        self.trace = traces[0]
+        self.trace, self.tensors = traces[0], TensorsOnce()
+        weights = sum(tensor.size for tensor in self.trace.start.weights.values())
+        products = [weights * len(batch.x) for batch in self.trace.batches]
+        self.work_of_one, self.work = sum(1 + size / _PRODUCTS for size in products), 0.0
         # a difference of two residuals that is none
         self.digits = 8 * np.finfo(np.float64).eps / np.finfo(self.trace.rules.training.dtype).eps
         self.plain = [
@@ -92,21 +100,39 @@ class MistakeSearch:
         ]
         plain_score = self.score(plain)
         for width in _BEAM[: most - 1]:
-            beam = _diverse(tried, width)
-            tried, told = [], set()
-            for score, mistakes in beam:
-                groups = {m.group for m in mistakes}
-                for mistake in matters:
-                    if _rounds(mistake) and score > _NEARLY * plain_score:
-                        continue
-                    key = mistake_keys((*mistakes, mistake))
-                    if mistake.group not in groups and key not in told:
-                        told.add(key)
-                        tried.append(self.fitted((*mistakes, mistake)))
+            best = min(score for score, _ in tried)
+            beam = [
+                (mistakes, [m for m in matters if not _rounds(m) or score < _NEARLY * plain_score])
+                for score, mistakes in _diverse(tried, width)
+            ]
+            tried = self._combined(beam)
             yield self._good(tried)
+            if not tried or min(score for score, _ in tried) > _BETTER * best:
+                break  # what a second mistake does not better, a third does not explain
         inside = [mistake for mistake in listed if mistake.own_digits]
         if inside:
             yield [(max(inside, key=self._likelihood),)]
+
+    def _combined(
+        self, beam: Sequence[tuple[Mistakes, Sequence[Mistake]]]
+    ) -> list[tuple[float, Mistakes]]:
+        """Each of the beam with one mistake more, fitted: all of them roughly, the best to the end."""
+        tried: list[tuple[float, Mistakes]] = []
+        told: set[frozenset[str]] = set()
+        enough = self.work + _MOST_WORK
+        for mistakes, more in beam:
+            groups = {m.group for m in mistakes}
+            for mistake in more:
+                key = mistake_keys((*mistakes, mistake))
+                if mistake.group not in groups and key not in told and self.work < enough:
+                    told.add(key)
+                    tried.append(self.fitted((*mistakes, mistake), iterations=1))
+        order = sorted(range(len(tried)), key=lambda k: tried[k][0])
+        unknown = [k for k in order if any(m.fit for m in tried[k][1])]
+        for k in unknown[:_REFINED]:
+            mistakes = tried[k][1]
+            tried[k] = self._gauss_newton(mistakes, [i for i, m in enumerate(mistakes) if m.fit])
+        return tried
 
     def _likelihood(self, mistake: Mistake) -> float:
         """How likely what is left is as a mistake's own round-off, but for one factor; a logarithm."""
@@ -130,7 +156,8 @@ class MistakeSearch:
 
     def residuals(self, mistakes: Mistakes) -> list[Array]:
         """What is left of the first trace, in units of round-off, an array for each step and tensor."""
-        ratios = self.trace.ratios(self.trace.rules.but(*mistakes))
+        self.work += self.work_of_one
+        ratios = self.trace.ratios(self.trace.rules.but(*mistakes), compute=self.tensors)
         return [ratio.ravel() for step in ratios for ratio in step]
 
     def score(self, residuals: Sequence[Array]) -> float:
@@ -139,19 +166,21 @@ class MistakeSearch:
             sizes = np.sqrt([np.dot(r, r) / r.size for r in residuals])
         return float(np.log10(1 + np.minimum(sizes, 1e30)).mean())
 
-    def fitted(self, mistakes: Mistakes) -> tuple[float, Mistakes]:
+    def fitted(self, mistakes: Mistakes, iterations: int = _ITERATIONS) -> tuple[float, Mistakes]:
         """The score of mistakes, and they with their unknown sizes as they fit best."""
         free = [k for k, m in enumerate(mistakes) if m.fit]
         if not free:
             return self.score(self.residuals(mistakes)), mistakes
         tried = [_sized(mistakes, free, p) for p in _starts(mistakes, free)]
         best = min(tried, key=lambda m: self.score(self.residuals(m)))
-        return self._gauss_newton(best, free)
+        return self._gauss_newton(best, free, iterations)
 
-    def _gauss_newton(self, mistakes: Mistakes, free: Sequence[int]) -> tuple[float, Mistakes]:
+    def _gauss_newton(
+        self, mistakes: Mistakes, free: Sequence[int], iterations: int = _ITERATIONS
+    ) -> tuple[float, Mistakes]:
         residuals = self.residuals(mistakes)
         score = self.score(residuals)
-        for iteration in range(_ITERATIONS):
+        for iteration in range(iterations):
             p = np.array([mistakes[k].p for k in free])
             r = np.concatenate(residuals)
             slopes = []

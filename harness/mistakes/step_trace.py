@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from backends.network import Array
 from harness.mistakes.mistake import Mistake
-from harness.mistakes.reference_step import Batch, State, StepRules, Tensors, stepped
+from harness.mistakes.reference_step import Batch, State, StepRules, Tensors, stepped, tensors
 
 _TWINS = 6  # perturbed twins of a step that its round-off is measured on
 _MOST = 1e30  # what is not finite is as bad as this
@@ -77,12 +77,14 @@ class StepTrace:
             found.append(state if seen is None else state.moved(seen))
         return found
 
-    def predicted(self, rules: StepRules) -> list[Tensors]:
+    def predicted(
+        self, rules: StepRules, compute: Callable[..., Tensors] = tensors
+    ) -> list[Tensors]:
         """The weights after each step by these rules, each from the suspect's own before it."""
         state, found = self.start, []
         with np.errstate(all="ignore"):
             for batch, seen in zip(self.batches, self.weights, strict=True):
-                state = stepped(state, batch, rules)
+                state = stepped(state, batch, rules, compute)
                 if seen is not None:
                     found.append(state.weights)
                     state = state.moved(seen)
@@ -123,14 +125,18 @@ class StepTrace:
         return self.round_off()
 
     def ratios(
-        self, rules: StepRules, scales: Sequence[Tensors] | None = None
+        self,
+        rules: StepRules,
+        scales: Sequence[Tensors] | None = None,
+        compute: Callable[..., Tensors] = tensors,
     ) -> list[list[Array]]:
         """What rules leave unexplained, in units of round-off: an array for each step and tensor."""
         scales = scales or self.own_round_off
+        steps = zip(self.kept, self.predicted(rules, compute), scales, strict=True)
         with np.errstate(all="ignore"):
             return [
                 [_finite((seen[name] - made[name]) / scale[name]) for name in self.names]
-                for seen, made, scale in zip(self.kept, self.predicted(rules), scales, strict=True)
+                for seen, made, scale in steps
             ]
 
     def wrong(self, rules: StepRules, scales: Sequence[Tensors] | None = None) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ a factor that was measured (:mod:`harness.roundoff.round_off`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from backends.base import Backend, UnsupportedPlan
 from backends.distance import Errors, error, errors
 from backends.formulas import logits, predict, sample_cost
-from backends.network import Array, Weights
+from backends.network import Array, Fit, Weights
 from harness.data.dataset import Dataset
 from harness.executors.fork import beside
 from harness.experiment.experiment import Experiment
-from harness.parity.early_stops import other_stop
+from harness.parity.early_stops import judge_stops, stops_words
 from harness.parity.stock import STOCK_COLUMNS, stock_errors
 from harness.parity.verdict import BackendVerdict, ParityOutcome, judge_errors
 from harness.roundoff.chaos_map import CHAOS_COLUMNS, chaos_frame
-from harness.roundoff.reference import Noise, passed_forward, reference_path
+from harness.roundoff.reference import Noise, passed_forward, reference_path, reference_stops
 from harness.roundoff.reference_check import reference_fault
 from harness.roundoff.round_off import PARTED, Path, RoundOff, allowed_by, round_off
 from harness.roundoff.trial import Trial, trial
@@ -95,7 +95,8 @@ class ParityComparison:
     ``errors``: a row for each backend, step, tensor and cell, with ``ERROR_COLUMNS``. ``chaos``: the chaos
     map of every recipe and dtype. ``alike``: pairs of backends that both disagree with the reference and
     agree with each other, by dtype. ``fault``: what is wrong with the reference itself, if anything.
-    ``stock``: how far stacks are from stock programs, with ``STOCK_COLUMNS``.
+    ``stock``: how far stacks are from stock programs, with ``STOCK_COLUMNS``. ``notes``: what else is to be
+    said, a sentence each.
     """
 
     steps: tuple[int, ...] = ()
@@ -105,6 +106,7 @@ class ParityComparison:
     chaos: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CHAOS_COLUMNS))
     fault: str = ""
     stock: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=STOCK_COLUMNS))
+    notes: tuple[str, ...] = ()
 
     def disagreeing(self) -> list[str]:
         """The backends that disagree in any dtype."""
@@ -126,6 +128,7 @@ class ParityComparison:
             tuple(verdict for part in parts for verdict in part.verdicts),
             alike,
             fault=next((part.fault for part in parts if part.fault), ""),
+            notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
             **{name: pd.concat(kept, ignore_index=True) for name, kept in tables.items() if kept},
         )
 
@@ -171,6 +174,7 @@ def compare_group(
     trials = {dtype: task.trial(names[0], dtype) for dtype in dtypes}
     failures: dict[tuple[str, str], str] = {}
     tables, chaos, alike = [], [], {dtype: set(combinations(able, 2)) for dtype in dtypes}
+    stops: dict[tuple[str, str], list[int]] = {}
     for cells in exact.chunks():
         part = f", cells {cells.start + 1} to {cells.stop}" if len(exact.chunks()) > 1 else ""
         known = task.known.get((names[0], cells.start))
@@ -182,6 +186,7 @@ def compare_group(
             sides = _trained(task, going, trials[dtype].of(cells), known, part)
             failures |= {(name, dtype): reason for name, reason in sides.failures.items()}
             for name in sides.judged:
+                stops.setdefault((name, dtype), []).extend(sides.stops[name] or ())
                 try:
                     tables.append(sides.table(task, name, cells.start))
                 except BackendFault as fault:  # of its own forward pass
@@ -191,6 +196,8 @@ def compare_group(
             alike[dtype] &= sides.alike()
     filled = [table for table in tables if len(table)]
     errors = pd.concat(filled, ignore_index=True) if filled else ParityComparison().errors
+    stopping = bool(able) and exact.training.watches_validation and not task.reference
+    true = reference_stops(exact).tolist() if stopping else []
     for dtype in dtypes:
         for name in able:
             if (name, dtype) in failures:
@@ -198,9 +205,8 @@ def compare_group(
                 verdicts.append(BackendVerdict(name, dtype, ParityOutcome.FAILED, reason))
             else:
                 verdict = judge_errors(errors, name, dtype)
-                if verdict.disagrees and exact.training.watches_validation and not task.reference:
-                    stop = other_stop(task.backends[name], trials[dtype], exact)
-                    verdict = replace(verdict, reason=stop, other_stop=True) if stop else verdict
+                if stopping and (verdict.disagrees or stops[name, dtype] != true):
+                    verdict = judge_stops(verdict, task.backends[name], trials[dtype], exact)
                 verdicts.append(verdict)
     wrong = {(v.backend, v.dtype) for v in verdicts if v.disagrees}
     return ParityComparison(
@@ -222,6 +228,7 @@ def compare_group(
             ],
             ignore_index=True,
         ),
+        notes=(stops_words(exact, true),) if stopping else (),
     )
 
 
@@ -231,13 +238,15 @@ class _Sides:
 
     ``measured``: round-off around the reference's path; ``allowed`` and ``enforced``: how far each tensor
     may be off and whether it is held to that, (checkpoints, tensors and the loss, cells). ``judged``: the
-    paths of the backends by name; ``failures``: why others gave none.
+    paths of the backends by name, ``stops``: after how many steps they say that each cell stopped;
+    ``failures``: why others gave none.
     """
 
     measured: RoundOff
     allowed: Errors
     enforced: NDArray[np.bool_]
     judged: Mapping[str, Path]
+    stops: Mapping[str, tuple[int, ...] | None]
     failures: Mapping[str, str]
 
     def error(self, name: str) -> tuple[Errors, Errors]:
@@ -299,30 +308,31 @@ def _trained(
         task.say(f"the reference in {trial.dtype}{part}, perturbed")
         measured = round_off(trial, path)
     judged: dict[str, Path] = {}
+    stops: dict[str, tuple[int, ...] | None] = {}
     failures: dict[str, str] = {}
     for name in names:
         task.say(f"{name} {trial.dtype}{part}")
-        outcome = path_or_failure(task.backends[name], trial)
+        outcome = fit_or_failure(task.backends[name], trial)
         if isinstance(outcome, str):
             failures[name] = outcome
         else:
-            judged[name] = outcome
+            judged[name], stops[name] = outcome.path, outcome.steps
     distance = _distance(measured)
-    sides = _Sides(measured, *_bounds(task, trial, distance), judged, failures)
+    sides = _Sides(measured, *_bounds(task, trial, distance), judged, stops, failures)
     suspect = sides.exceeding()
     if 0 < len(suspect) <= max(_FEW, len(trial.cells) // 4):
         task.say(f"the reference in {trial.dtype}{part}, closer in {len(suspect)} cells")
         some = tuple(weights[suspect] for weights in path)
         closer = round_off(trial.of(suspect), some, _MORE_TWINS)
         distance[:, :, suspect] = np.maximum(distance[:, :, suspect], _distance(closer))
-        sides = _Sides(measured, *_bounds(task, trial, distance), judged, failures)
+        sides = _Sides(measured, *_bounds(task, trial, distance), judged, stops, failures)
     return sides
 
 
-def path_or_failure(backend: Backend, trial: Trial) -> Path | str:
-    """The weights after every checkpoint, or why a guarded backend gave none."""
+def fit_or_failure(backend: Backend, trial: Trial) -> Fit | str:
+    """What a guarded backend gives, or why it gave nothing."""
     try:
-        return trial.train(backend)
+        return trial.fit(backend)
     except (BackendFault, UnsupportedPlan) as fault:
         return str(fault)
 
@@ -331,13 +341,16 @@ def _bounds(task: ParityTask, trial: Trial, distance: Errors) -> tuple[Errors, N
     """How far a backend may be off, and where it is held to that.
 
     A tolerance that was given is enforced where round-off allows no more; else a tensor is judged until
-    round-off alone parts two trainings.
+    round-off alone parts two trainings. A loss is judged where all weights are: on a plateau those of twins
+    are alike by chance, wherever their weights went. Where any tensor of a twin overflows none is judged:
+    a library may give up all weights at once.
     """
+    allowed = allowed_by(distance, trial.dtype)
     with np.errstate(invalid="ignore"):
-        if task.rtol is not None:
-            tight = allowed_by(distance, trial.dtype) <= task.rtol
-            return np.full_like(distance, task.rtol), tight
-        return allowed_by(distance, trial.dtype), distance < PARTED
+        enforced = distance < PARTED if task.rtol is None else allowed <= task.rtol
+    enforced &= np.isfinite(distance).all(axis=1, keepdims=True)
+    enforced[:, -1] &= enforced[:, :-1].all(axis=1)
+    return allowed if task.rtol is None else np.full_like(distance, task.rtol), enforced
 
 
 def _distance(measured: RoundOff) -> Errors:

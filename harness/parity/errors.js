@@ -2,12 +2,12 @@
 // (down) and steps (across) with what was used of the error that round-off allows; the curve of one tensor.
 // Values come from #explorer-data; see errors_explorer and misfits_explorer for what they are.
 (() => {
-  const { LINES, h, s, dataTable, minus, shortened, css, colour, onTop, cellUnder, cellMoved, cellBox, cellPath, library, chart, later } = Page;
+  const { LINES, h, s, dataTable, minus, shortened, css, colour, onTop, cellUnder, cellMoved, cellBox, cellPath, wayBack, library, chart, coinciding, later } = Page;
   const D = JSON.parse(document.getElementById("explorer-data").textContent);
   const ROOT = document.getElementById("explorer");
   const WHO = [...new Set(D.maps.map((one) => one.who))];
   const DECADES = 3; // of colours on either side of what is allowed
-  const state = { at: null, map: -1, tensor: 0, cell: null }; // at: the map, row and column that is pointed at
+  const state = { at: null, map: -1, tensor: 0, column: 0, cell: null }; // at: the map, row and column that is pointed at
 
   // --- numbers --------------------------------------------------------------------------------------------
   function short(v) { // a share of what is allowed
@@ -32,14 +32,14 @@
     const rows = one.tensors.length, columns = one.steps.length, room = Math.min(ROOT.clientWidth || 1000, 640);
     const left = 12 + 6.4 * Math.max(...one.tensors.map((name) => name.length)), top = 24, bottom = 32;
     const cw = Math.min(columns > 12 ? 14 : 46, (room - left - 8) / columns), ch = rows > 14 ? 15 : 20;
-    const least = 6.6 * Math.min(34, `${title(one)}: ${one.verdict}`.length);
+    const least = 7.2 * Math.min(34, `${title(one)}: ${one.verdict}`.length);
     return { rows, columns, left, top, cw, ch, numbered: cw >= 27, width: Math.min(room, left + Math.max(cw * columns + 8, least)), height: top + ch * rows + bottom };
   }
   function drawMap(one) {
     const g = geometry(one), ink = css("--ink"), faint = css("--faint");
     const svg = s("svg", { viewBox: `0 0 ${g.width} ${g.height}`, width: g.width, height: g.height, "font-family": "system-ui, sans-serif", "font-size": 11 });
     const name = `${title(one)}: ${one.verdict}`;
-    const heading = s("text", { x: 2, y: 14, fill: ink, class: "ink", "font-weight": 600, "font-size": 12 }, shortened(name, (g.width - 4) / 6.4));
+    const heading = s("text", { x: 2, y: 14, fill: ink, class: "ink", "font-weight": 600, "font-size": 12 }, shortened(name, (g.width - 4) / 7));
     heading.append(s("title", {}, name));
     svg.append(heading);
     const squares = new Map(), texts = [];
@@ -128,6 +128,7 @@
   function open(one, tensor, column, quiet) {
     state.map = D.maps.indexOf(one);
     state.tensor = tensor;
+    state.column = column;
     if (one.worst) state.cell = one.worst[tensor][column] ?? one.worst[tensor].find((c) => c != null) ?? 0;
     drawPanel();
     outline();
@@ -139,6 +140,7 @@
       h("select", { id: "x-cell", onchange: (e) => { state.cell = +e.target.value; drawCurve(); } }, D.cells.map((cell, k) => h("option", { value: k, selected: k === state.cell }, cell)))) : "";
     panel.replaceChildren(
       h("h3", { id: "tensor-title", tabindex: -1 }, `${name}, ${one.dtype}`),
+      wayBack(panel, () => { point([one, state.tensor, state.column]); one.svg.focus(); }),
       h("p", { class: "note" }, `${D.curve}${one.first ? ` ${title(one)} departs first in ${told([one, ...one.first], true)}.` : ""}`),
       choice, h("div", { class: "curves" }, curveBox), tableBox,
     );
@@ -171,7 +173,12 @@
     const [made, limits] = lines(), one = D.maps[state.map], rows = [], floor = one.dtype === "float32" ? 1e-8 : 1e-17;
     const least = one.whole ? 1e-6 : floor; // what is 0 has no place on a log axis
     const judged = (line, k) => (line.judged(k) ? "yes" : "no");
-    for (const line of made) line.steps.forEach((step, k) => { if (line.values[k] != null) rows.push({ who: line.who, kind: "error", step, value: Math.max(line.values[k], least), told: size(line.values[k]), judged: judged(line, k) }); });
+    for (const line of made) Object.assign(line, { across: [line.steps, line.steps.map((_, k) => judged(line, k))], heights: [line.values.map((v) => (v == null ? null : Math.log(Math.max(v, least))))] });
+    const drawn = coinciding(made, D.curve_spec.height).map((same) => ({ ...same[0], who: same.map((line) => line.who).join(", "), first: same[0].who, same }));
+    for (const line of drawn) line.steps.forEach((step, k) => {
+      const told = [...new Set(line.same.map((one) => size(one.values[k])))].join(", "); // what is merged may differ a little
+      if (line.values[k] != null) rows.push({ who: line.who, kind: "error", step, value: Math.max(line.values[k], least), told, judged: judged(line, k) });
+    });
     for (const line of limits) line.steps.forEach((step, k) => { if (line.values[k] != null) rows.push({ who: line.who, kind: "allowed", step, value: Math.max(line.values[k], least), told: size(line.values[k]), judged: "yes" }); });
     const where = one.whole ? "" : ` in ${D.cells[state.cell]}`;
     const words = made.map((line) => `${line.who} at most ${size(Math.max(...line.values.filter((v) => v != null)))}`);
@@ -182,14 +189,14 @@
     const turn = (turns += 1);
     if (!(await library())) { curveBox.replaceChildren(h("p", { class: "note" }, "Curves need the page's library, which could not be made.")); return; }
     if (turn !== turns) return; // another one was opened meanwhile
-    const spec = JSON.parse(JSON.stringify(D.curve_spec)), names = [...WHO, ...limits.map((line) => line.who)];
+    const spec = JSON.parse(JSON.stringify(D.curve_spec)), names = [...drawn, ...limits].map((line) => line.who);
     spec.data = { name: "errors", values: rows };
     spec.width = Math.max(150, Math.min(900, (curveBox.clientWidth || 700) - 80));
     spec.encoding.y.title = D.unit;
-    spec.encoding.color.scale = { domain: names, range: names.map((_, k) => (k < WHO.length ? LINES[k % LINES.length] : css("--ink"))) };
+    spec.encoding.color.scale = { domain: names, range: [...drawn.map((line) => LINES[WHO.indexOf(line.first) % LINES.length]), ...limits.map(() => css("--ink"))] };
     spec.encoding.x.axis.values = one.whole ? undefined : one.steps;
     chartNow?.finalize();
-    chartNow = await chart(curveBox, spec, spec.width < 400 ? 2 : 6);
+    chartNow = await chart(curveBox, spec, names);
   }
 
   // --- begin ------------------------------------------------------------------------------------------------

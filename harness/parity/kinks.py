@@ -17,7 +17,7 @@ import pandas as pd
 
 from backends.network import Array, Weights
 from harness.document.words import render
-from harness.parity.comparison import ParityComparison, ParityTask, path_or_failure
+from harness.parity.comparison import ParityComparison, ParityTask, fit_or_failure
 from harness.parity.verdict import BackendVerdict, ParityOutcome, judge_errors
 from harness.roundoff.reference import (
     EXACT,
@@ -128,8 +128,8 @@ def _kink_of(task: ParityTask, verdict: BackendVerdict, cell: int, last: int) ->
     """The first kink within round-off, if all of the backend's steps up to ``last`` are right."""
     index, steps = np.array([cell]), range(1, last + 1)
     trial = task.trial(verdict.backend, verdict.dtype).of(index).at(*steps)
-    path = path_or_failure(task.backends[verdict.backend], trial)
-    if isinstance(path, str) or not _steps_are_right(trial, path):
+    fit = fit_or_failure(task.backends[verdict.backend], trial)
+    if isinstance(fit, str) or not _steps_are_right(trial, path := fit.path):
         return None
     exact = task.trial(verdict.backend, "float64").of(index).at(*steps)
     reference = task.reference_path(exact)

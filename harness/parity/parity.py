@@ -196,7 +196,7 @@ def parity(
         comparison.chaos,
         comparison.stock,
         _checks(to_check, say),
-        tuple(notes),
+        (*notes, *comparison.notes),
         time.perf_counter() - begun,
     )
 

@@ -74,10 +74,10 @@ def parity_sections(parity: Parity) -> list[Section]:
 
 def _stock_section(stock: pd.DataFrame) -> Section:
     text = (
-        "What is judged above trains all cells as one stack. The stock program is the library as its own "
-        "documentation teaches it, one network at a time, nothing made up for. Here the two are held "
-        "against each other in two cells over the first steps; parity --stock judges the stock program "
-        "itself, over the whole path."
+        "What is judged above trains all cells as one stack, where the backend can. The stock program is "
+        "the library as its own documentation teaches it, one network at a time, nothing made up for. Here "
+        "the two are held against each other in at most two cells over the first steps; each may be off as "
+        "far as round-off allows it. parity --stock judges the stock program itself, over the whole path."
     )
     summary = "each library as its documentation teaches it, against all cells at once"
     return Section(

@@ -40,7 +40,7 @@ class BackendVerdict:
     ``values``: how many numbers were compared, in ``cells`` of ``grid`` cells. ``worst``: the row of the
     errors that used most of what was allowed there; ``needed``: the tolerance that it would have needed,
     ``allowed``: the one it had, ``share``: the one over the other. ``other_stop``: it only stops early at
-    another epoch, as the reason says.
+    another epoch, or says so, as the reason says.
     """
 
     backend: str

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from backends.recording import Recorder, RecordingError, keras_layers, read_recording
-from harness.errors import InputError
+from backends.recording import (
+    ABOUT,
+    Recorder,
+    RecordingError,
+    checked_about,
+    keras_layers,
+    read_recording,
+    settings_of_sklearn,
+)
+from backends.settings import RANGES, check_setting
+from harness.errors import InputError, unknown
 from harness.mistakes.hidden_functions import HIDDEN_FUNCTIONS
 from harness.recordings.judgement import RecordedParity, judge_recording
+from harness.recordings.rules import USUAL
 
 _KERAS = {"linear": "identity", "swish": "silu", "hard_sigmoid": "hard sigmoid"}
 _KERAS |= {"leaky_relu": "leaky_relu with slope 0.2"}
@@ -23,6 +34,11 @@ _TORCH |= {"ELU": "elu", "GELU": "gelu", "SiLU": "silu", "Softplus": "softplus"}
 _TORCH_CLASSES = ("crossentropy", "nll")  # losses that take class numbers
 _TORCH |= {"Softsign": "softsign", "Identity": "identity", "SELU": "selu", "ReLU6": "relu6"}
 _RANDOM = ("Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout")
+_CANONICAL_PENALTY = {"penalised_biases": False, "penalty_per_sample": False, "decoupled": False}
+_CONSTANTS = {  # of one optimiser, which say nothing of another
+    "sgd": ("momentum", "nesterov", "dampening"),
+    "adam": ("beta_1", "beta_2", "epsilon", "amsgrad"),
+}
 
 
 def hold(
@@ -33,21 +49,26 @@ def hold(
     optimizer: Any = None,
     loss: Any = None,
     params: Any = None,
-    eta: float | None = None,
-    activation: str | None = None,
     epochs: int = 3,
     batch_size: int = 32,
     path: str | Path | None = None,
     say: Callable[[str], None] = lambda doing: None,
+    **said: Any,
 ) -> RecordedParity:
     """Train a model for a few epochs on these data, recorded, and hold every step against the reference.
 
     model: a compiled Keras model; a torch Module with its ``optimizer`` and ``loss``; a scikit-learn MLP;
     or a JAX function ``loss(params, x, y)`` with its ``params`` and an optax ``optimizer``, or ``eta`` for
-    plain gradient descent. ``activation``: of the hidden layers, where the library does not tell it. A
-    copy is trained, or the model's weights are put back. ``path``: where the
-    recording is to stay. InputError for what cannot be read.
+    plain gradient descent. A copy is trained, or the model's weights are put back. ``path``: where the
+    recording is to stay.
+
+    ``said``: what its author believes, any of :data:`backends.recording.ABOUT`: ``eta=0.1, lmbd=1e-4,
+    momentum=0.9, activation="relu"``; of Keras and scikit-learn also ``optimizer="adam"``. What is not
+    said is read off the model. ``lmbd`` is that of lmbd / 2 ||W||^2 in the cost, on every matrix and on no
+    bias. InputError for what cannot be read, and for what may not be said.
     """
+    if isinstance(optimizer, str):
+        said, optimizer = said | {"optimizer": optimizer}, None
     with tempfile.TemporaryDirectory() as folder:
         place = Path(path) if path is not None else Path(folder) / "model.npz"
         say("training")
@@ -59,8 +80,7 @@ def hold(
             optimizer=optimizer,
             loss=loss,
             params=params,
-            eta=eta,
-            activation=activation,
+            said=said,
             epochs=epochs,
             batch_size=batch_size,
         )
@@ -76,8 +96,7 @@ def record_model(
     optimizer: Any = None,
     loss: Any = None,
     params: Any = None,
-    eta: float | None = None,
-    activation: str | None = None,
+    said: Mapping[str, Any] = MappingProxyType({}),
     epochs: int = 3,
     batch_size: int = 32,
 ) -> None:
@@ -86,12 +105,62 @@ def record_model(
         raise InputError(f"epochs and batch_size: found {epochs}, {batch_size}; allowed: 1 or more")
     if hasattr(model, "steps") and hasattr(model, "named_steps"):  # a pipeline of scikit-learn
         x, model = model[:-1].fit_transform(x, y), model[-1]
-    about: dict[str, Any] = {"name": _name(model), "activation": activation}
+    said = _refusing(lambda: _checked_beliefs(said))
+    about: dict[str, Any] = {"name": _name(model), **said}
     if type(model).__name__ == "MLPRegressor":
         about["output"] = "identity"
     recorder = _refusing(lambda: Recorder(path, x, y, **about))
-    train = _training_of(model, optimizer, loss, params, eta)
+    train = _training_of(model, optimizer, loss, params, said)
     _refusing(lambda: train(recorder, epochs, batch_size))
+
+
+def _checked_beliefs(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What an author says, if it may be said."""
+    told = {key: value for key, value in said.items() if value is not None}
+    for key in told:
+        if key not in ABOUT or key == "of_model":
+            raise unknown("what is said", key, [name for name in ABOUT if name != "of_model"])
+    told = checked_about(told)
+    for key, value in told.items():
+        if key in RANGES:
+            for number in value if isinstance(value, list) else [value]:
+                try:
+                    check_setting(key, number)
+                except ValueError as error:
+                    raise InputError(str(error)) from None
+    return told
+
+
+def _tell(recorder: Recorder, settings: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+    """Put what a model says of itself into its recording, and what its author says over it.
+
+    Who says lmbd says the whole penalty: lmbd / 2 ||W||^2 of every matrix, in the cost.
+    """
+    read = {key: value for key, value in settings.items() if value is not None}
+    if "lmbd" in said:
+        said = _CANONICAL_PENALTY | dict(said)
+    kind = str(read.get("optimizer", ""))
+    believed = str(said.get("optimizer", kind))
+    for other, constants in _CONSTANTS.items():
+        for key in constants:
+            if believed and key in said and believed != other:
+                raise InputError(f"{key}: found beside optimizer {believed}; allowed: with {other}")
+    others = ("optimizer", *_CONSTANTS.get(kind, ())) if believed != kind else ()
+    of_model = {key: read.pop(key) for key in others if key in read}
+    if kind:  # of a loss of JAX with optax next to nothing is read
+        usual = {**USUAL, **_CANONICAL_PENALTY, "label_smoothing": 0.0} | read
+        of_model |= {k: usual[k] for k in said if k in usual and not _same(said[k], usual[k])}
+    recorder.about |= read | dict(said) | ({"of_model": of_model} if of_model else {})
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two settings are the same; one number is the same as a list of it."""
+    if isinstance(one, str) or isinstance(other, str):
+        return bool(one == other)
+    a, b = np.atleast_1d(one), np.atleast_1d(other)
+    if a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf":
+        return {*a.tolist()} == {*b.tolist()}
+    return (len(a) == len(b) or 1 in (len(a), len(b))) and bool(np.allclose(a, b, 1e-9, 0.0))
 
 
 def _name(model: Any) -> str:
@@ -106,27 +175,30 @@ def _refusing(call: Callable[[], Any]) -> Any:
         raise InputError(str(error)) from None
 
 
-def _training_of(model: Any, optimizer: Any, loss: Any, params: Any, eta: float | None) -> Any:
+def _training_of(
+    model: Any, optimizer: Any, loss: Any, params: Any, said: Mapping[str, Any]
+) -> Any:
     """The function that trains a model of this library in recording."""
     if hasattr(model, "get_params") and hasattr(model, "partial_fit"):
-        return lambda recorder, epochs, size: _train_sklearn(model, recorder, epochs)
+        return lambda recorder, epochs, size: _train_sklearn(model, recorder, epochs, said)
     if hasattr(model, "layers") and hasattr(model, "compile"):
-        return lambda recorder, epochs, size: _train_keras(model, recorder, epochs, size)
+        return lambda recorder, epochs, size: _train_keras(model, recorder, epochs, size, said)
     if hasattr(model, "named_modules"):
         if optimizer is None or loss is None:
             lacking = "optimizer" if optimizer is None else "loss"
             raise InputError(f"{lacking}: found none; needed beside a torch Module")
         return lambda recorder, epochs, size: _train_torch(
-            model, optimizer, loss, recorder, epochs, size
+            model, optimizer, loss, recorder, epochs, size, said
         )
     if callable(model) and params is not None:
-        if (optimizer is None) == (eta is None):
+        eta = said.get("eta")
+        if optimizer is None and not isinstance(eta, (int, float)):
             raise InputError(
-                "optimizer and eta: needed beside a JAX loss is one of them: an optax optimizer, or eta "
-                "for plain gradient descent"
+                f"optimizer and eta: found no optimizer and eta {eta}; needed beside a JAX loss is an optax "
+                "optimizer, or one eta for plain gradient descent"
             )
         return lambda recorder, epochs, size: _train_jax(
-            model, params, optimizer, eta, recorder, epochs, size
+            model, params, optimizer, recorder, epochs, size, said
         )
     raise InputError(
         f"model: found {type(model).__name__}; allowed: a compiled Keras model, a torch Module, a "
@@ -134,19 +206,23 @@ def _training_of(model: Any, optimizer: Any, loss: Any, params: Any, eta: float 
     )
 
 
-def _train_sklearn(model: Any, recorder: Recorder, epochs: int) -> None:
+def _train_sklearn(model: Any, recorder: Recorder, epochs: int, said: Mapping[str, Any]) -> None:
     import warnings
 
     from sklearn.base import clone
     from sklearn.exceptions import ConvergenceWarning
 
     own = clone(model).set_params(max_iter=epochs)
+    if own.solver in ("sgd", "adam"):  # of another the recorder says that it has no steps
+        _tell(recorder, settings_of_sklearn(own, recorder.x), said)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         recorder.fit(own)
 
 
-def _train_keras(model: Any, recorder: Recorder, epochs: int, batch_size: int) -> None:
+def _train_keras(
+    model: Any, recorder: Recorder, epochs: int, batch_size: int, said: Mapping[str, Any]
+) -> None:
     """A compiled Keras model, whose weights and optimiser are put back afterwards."""
     if getattr(model, "optimizer", None) is None:
         raise InputError("model: found a Keras model that is not compiled; allowed: a compiled one")
@@ -154,7 +230,7 @@ def _train_keras(model: Any, recorder: Recorder, epochs: int, batch_size: int) -
     if not model.built:
         model.build((None, recorder.x.shape[1]))
     steps = epochs * -(-len(recorder.x) // batch_size)
-    recorder.about |= {k: v for k, v in settings_of_keras(model, steps).items() if v is not None}
+    _tell(recorder, settings_of_keras(model, steps), said)
     before = [np.array(v) for v in model.get_weights()]
     model.optimizer.build(model.trainable_variables)
     state = [np.asarray(v.value).copy() for v in model.optimizer.variables]
@@ -166,12 +242,12 @@ def _train_keras(model: Any, recorder: Recorder, epochs: int, batch_size: int) -
 
 def settings_of_keras(model: Any, steps: int) -> dict[str, Any]:
     """What a compiled Keras model says of itself, as ``about`` has it, for a training of so many steps."""
-    dense, lmbds = [], []
+    dense, penalties = [], []
     for layer in keras_layers(model):
         kind = type(layer).__name__
         if kind == "Dense":
             dense.append(_function_of_keras(layer))
-            lmbds.append(_keras_penalty(layer))
+            penalties.append(_keras_penalty(layer))
         elif kind in _KERAS_FUNCTIONS and dense:
             dense[-1] = _function_of_keras(layer)
         elif kind not in ("InputLayer", "Flatten"):
@@ -186,7 +262,11 @@ def settings_of_keras(model: Any, steps: int) -> dict[str, Any]:
         name in HIDDEN_FUNCTIONS for name in hidden
     ):  # others are found from the steps
         about["activation"] = hidden if len(set(hidden)) > 1 else hidden[0]
+    lmbds, l1s = ([own[k] for own in penalties] for k in (0, 1))
     about["lmbd"] = lmbds[0] if len(set(lmbds)) == 1 else lmbds
+    if any(l1s) and len(set(penalties)) > 1:
+        raise InputError("regularisers: found L1 and not the same in all layers; allowed: the same")
+    about["l1"] = l1s[0]
     about |= _loss_of_keras(model, dense[-1])
     given = model.optimizer.get_config()
     kind = type(model.optimizer).__name__
@@ -201,7 +281,7 @@ def settings_of_keras(model: Any, steps: int) -> dict[str, Any]:
         k: float(given[k]) for k in ("clipnorm", "clipvalue", "global_clipnorm") if given.get(k)
     }
     if given.get("weight_decay"):
-        if any(lmbds):
+        if any(lmbds) or any(l1s):
             raise InputError("weight_decay: found beside regularisers; allowed: one of the two")
         about |= {"lmbd": float(given["weight_decay"]), "decoupled": True, "penalised_biases": True}
     if kind == "SGD":
@@ -248,20 +328,20 @@ def _loss_of_keras(model: Any, function: str) -> dict[str, Any]:
     return about
 
 
-def _keras_penalty(layer: Any) -> float:
-    """lmbd of a layer: L2(l) is l ||W||^2, so 2 l."""
+def _keras_penalty(layer: Any) -> tuple[float, float]:
+    """lmbd and l1 of a layer: L2(l) is l ||W||^2, so lmbd is 2 l; L1(l) is l times the sum of |W|."""
     regularizer = layer.kernel_regularizer
     if layer.bias_regularizer is not None:
         raise InputError(
             f"layer {layer.name}: found a bias_regularizer; allowed: a kernel_regularizer"
         )
     if regularizer is None:
-        return 0.0
+        return 0.0, 0.0
     given = regularizer.get_config()
-    if type(regularizer).__name__ not in ("L2", "L1L2") or given.get("l1"):
-        kind = type(regularizer).__name__
-        raise InputError(f"layer {layer.name}: found the regulariser {kind}; allowed: L2")
-    return 2 * _exact(given["l2"])
+    kind = type(regularizer).__name__
+    if kind not in ("L1", "L2", "L1L2"):
+        raise InputError(f"layer {layer.name}: found the regulariser {kind}; allowed: L1, L2, L1L2")
+    return 2 * _exact(given.get("l2") or 0.0), _exact(given.get("l1") or 0.0)
 
 
 def _exact(value: Any) -> float:
@@ -271,14 +351,20 @@ def _exact(value: Any) -> float:
 
 
 def _train_torch(
-    model: Any, optimizer: Any, loss: Any, recorder: Recorder, epochs: int, batch_size: int
+    model: Any,
+    optimizer: Any,
+    loss: Any,
+    recorder: Recorder,
+    epochs: int,
+    batch_size: int,
+    said: Mapping[str, Any],
 ) -> None:
     """A torch Module, whose weights and optimiser are put back afterwards."""
     from copy import deepcopy
 
     import torch
 
-    recorder.about |= settings_of_torch(model, optimizer, loss)
+    _tell(recorder, settings_of_torch(model, optimizer, loss), said)
     assert recorder.x is not None
     assert recorder.y is not None
     dtype = next(model.parameters()).dtype
@@ -415,16 +501,18 @@ def _train_jax(
     loss: Any,
     params: Any,
     optimizer: Any,
-    eta: float | None,
     recorder: Recorder,
     epochs: int,
     batch_size: int,
+    said: Mapping[str, Any],
 ) -> None:
     import jax
 
-    recorder.about |= {"library": "jax"}
-    if eta is not None:
-        recorder.about |= {"optimizer": "sgd", "eta": float(eta), "momentum": 0.0}
+    eta = said.get("eta")
+    settings: dict[str, Any] = {"library": "jax"}
+    if optimizer is None:
+        settings |= {"optimizer": "sgd", "momentum": 0.0}
+    _tell(recorder, settings, said)
     gradient = jax.jit(jax.grad(loss))
     kept = optimizer.init(params) if optimizer is not None else None
     assert recorder.x is not None

@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.network import Array
 from backends.recording import Recording
 from harness.document.words import series
 from harness.mistakes.catalogue import catalogue
 from harness.mistakes.effective_settings import Identified, Setting, fitted_settings, identified
-from harness.mistakes.explanation import Explanation, explain
+from harness.mistakes.explanation import Explanation, explain, likeliest_on
 from harness.mistakes.forward_mistakes import float32_inside_float64
 from harness.mistakes.initial_weights import start_as_said
 from harness.mistakes.mistake import Mistake
 from harness.mistakes.optimiser_mistakes import rate_changes
+from harness.mistakes.optimisers import Memory
 from harness.mistakes.random_steps import dropout, gradient_noise
-from harness.mistakes.reference_step import Batch, StepRules
+from harness.mistakes.reference_step import Batch, State, StepRules, Tensors, stepped
 from harness.mistakes.step_trace import (
     LARGEST_LIMIT,
     RMS_LIMIT,
@@ -36,6 +38,7 @@ from harness.recordings.rules import (
     after,
     corrected_root,
     minibatches_of,
+    no_schedule,
     other_data,
     penalties,
     rules_of,
@@ -56,6 +59,8 @@ _FITTED = (
 _BEFORE = 4  # of them before the first wrong one, where it comes late
 _FIRST_STEPS = 3  # that one mistake accounts for, where something changes later
 _WITNESSED = 40  # steps that an explanation has to hold in
+_LISTED = 6  # numbers that are told one by one
+_TOLD_APART = 400  # steps that alternatives are told apart on
 _TELLING = 6  # steps from which on one wrong first one tells something
 _CHAOTIC = 1e-3  # share of an update that round-off may be, at most, for it to be judged
 _SETTINGS = ("eta", "lmbd", "optimizer", "activation", "momentum")
@@ -68,9 +73,10 @@ class RecordedParity:
     """What judging a recording came to.
 
     ``step``: the first wrong one, from 1, or 0; ``tensor``: the first wrong tensor in it, in the order of
-    computation, inferred from the updates. ``looked_at``: steps that were judged. ``share``: the largest
-    misfit as a share of what is allowed; ``misfits``: that of every kept step and tensor, after
-    ``kept_steps`` steps. ``found``: settings that nobody had said, as the steps
+    computation, inferred from the updates. ``looked_at``: steps that were judged. ``wrong_steps``: those
+    that are wrong by themselves; ``carried_steps``: into which only the velocity carries an earlier one.
+    ``share``: the largest misfit as a share of what is allowed; ``misfits``: that of every kept step and
+    tensor, after ``kept_steps`` steps. ``found``: settings that nobody had said, as the steps
     show them. ``notes``: what was taken for granted.
     """
 
@@ -85,6 +91,7 @@ class RecordedParity:
     looked_at: int
     share: float
     wrong_steps: int
+    carried_steps: int = 0
     wrong_tensors: tuple[str, ...] = ()
     found: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -129,7 +136,8 @@ def judge_recording(
         recording, rules, ParityOutcome.NOT_COMPARABLE, 0, "", None, (), 0.0, 0, 0.0, 0
     )
     blank = replace(blank, found=found, notes=tuple(notes))
-    trace = traced(recording, rules, batches, last=_looked_at(recording)).finite()
+    whole = traced(recording, rules, batches, last=_looked_at(recording))
+    trace = whole.finite()
     if len(recording.kept) < 2 or not trace.kept:
         reason = "no weights were kept after a step"
         if len(recording.kept) > 1:
@@ -151,12 +159,33 @@ def judge_recording(
         share=checked.share,
         misfits=checked.misfits,
         kept_steps=tuple(steps_after),
-        wrong_steps=int(wrong.any(axis=1).sum()),
+        wrong_steps=int(wrong.any(axis=1).sum()) - checked.carried,
+        carried_steps=checked.carried,
     )
     if len(trace) < recording.steps:
         more = f"{len(trace)} of the recording's {recording.steps} steps were judged"
+        if len(trace) < len(whole):
+            more += f"; from step {len(trace) + 1} on weights are not finite"
         blank = replace(blank, notes=(*blank.notes, more))
     said = {} if found else _said(recording, about, rules)
+    if own := about.get("of_model"):
+        blank = replace(blank, notes=(*blank.notes, _settings_of_model(own, about)))
+        say(f"what the settings of {recording.name} say")
+        otherwise = _as_the_model_says(recording, trace, about)
+        if otherwise is not None:
+            settings, left = fitted_settings(otherwise.trace, said)
+            return replace(
+                blank,
+                outcome=ParityOutcome.OTHER_OBJECTIVE,
+                step=otherwise.step,
+                tensor=otherwise.explanation.tensor,
+                explanation=otherwise.explanation,
+                settings=tuple(settings),
+                left=left,
+                wrong_tensors=_wrong_tensors(trace, wrong),
+                size=checked.size,
+                seconds=time.perf_counter() - begun,
+            )
     start = start_as_said(recording)
     if start is None and "initial" in about:
         held = f"nothing speaks against initial weights drawn as said, {about['initial']}"
@@ -188,7 +217,7 @@ def judge_recording(
         other = replace(trace, rules=rules_with(rules, biases))
         rest = _checked(other).wrong
         if rest.any():
-            explanation = _named(recording, other, rest, steps_after, batches)
+            explanation = _named(recording, other, rest, steps_after, batches, most=2)
             explanation = explanation and explanation.beside(biases)
     if start and explanation:
         explanation = explanation.beside(start)
@@ -207,7 +236,6 @@ def judge_recording(
     if explanation:
         rounding = explanation.kind == "rounding"
         outcome = ParityOutcome.LIBRARY_ROUNDING if rounding else ParityOutcome.OTHER_OBJECTIVE
-    names = tuple(n for n, w in zip(trace.names, wrong[index], strict=True) if w)
     return replace(
         blank,
         outcome=outcome,
@@ -216,10 +244,76 @@ def judge_recording(
         explanation=explanation,
         settings=tuple(settings),
         left=left,
-        wrong_tensors=names,
+        wrong_tensors=_wrong_tensors(trace, wrong),
         size=checked.size,
         seconds=time.perf_counter() - begun,
     )
+
+
+@dataclass(frozen=True)
+class _Otherwise:
+    """A training that is as its model says, and not as its author does: from which step on, and why."""
+
+    trace: StepTrace
+    step: int
+    explanation: Explanation
+
+
+def _as_the_model_says(
+    recording: Recording, trace: StepTrace, about: Mapping[str, Any]
+) -> _Otherwise | None:
+    """What the settings of a model, which its steps follow, have otherwise than its author says.
+
+    Told on a training of the reference by those settings in float64, where no round-off hides anything.
+    None if the steps do not follow them either, or if they come to the same.
+    """
+    own = rules_of(recording, {**about, **about["of_model"]})
+    if _checked(replace(trace, rules=own)).wrong.any():
+        return None
+    exact = replace(trace.rules, training=replace(trace.rules.training, dtype="float64"))
+
+    def trained(rules: StepRules) -> StepTrace:
+        state, path = trace.start, []
+        with np.errstate(all="ignore"):
+            for batch in trace.batches[:_WITNESSED]:
+                state = stepped(state, batch, rules)
+                path.append(state.weights)
+        return StepTrace(exact, trace.start, trace.batches[: len(path)], tuple(path)).finite()
+
+    long = trained(own)
+    wrong = long.wrong(exact).any(axis=1)
+    if not wrong.any():
+        return None
+    traces = [long.first(max(_SEARCHED, int(np.flatnonzero(wrong)[:2][-1]) + 1)), long]
+    why = explain(traces, long.batches, most=2)
+    if why is None:
+        keys = list(about["of_model"])
+        for key in keys[1:]:  # those that change nothing are not told
+            fewer = {k: v for k, v in about["of_model"].items() if k in keys and k != key}
+            if not long.wrong(rules_of(recording, {**about, **fewer})).any():
+                keys.remove(key)
+        told = {key: about["of_model"][key] for key in keys}
+        words = _settings_of_model(told, about)
+        changed = Mistake("settings of the model", words, "settings", "W1", {})
+        why = Explanation((changed,), (), 0.0, 0.0, 1, len(long))
+    return _Otherwise(replace(trace, rules=own), int(np.flatnonzero(wrong)[0]) + 1, why)
+
+
+def _settings_of_model(own: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """What a model says of itself beside what its author says, in words."""
+    told = []
+    for key, value in own.items():
+        said = f", not {_number_words(about[key])}" if key in about else ""
+        told.append(f"{key} {_number_words(value)}{said}")
+    return f"by its own settings the model has {series(told)}"
+
+
+def _number_words(value: Any) -> str:
+    if isinstance(value, list) and len(value) > _LISTED:
+        return f"{_number_words(value[0])} at first, of {len(value)}"
+    if isinstance(value, list):
+        return " and ".join(map(_number_words, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _looked_at(recording: Recording) -> int:
@@ -236,6 +330,7 @@ class _Checked:
     misfits: Misfits
     size: float
     chaotic: bool
+    carried: int = 0  # steps that are right from the velocity that the weights before them show
 
     @property
     def share(self) -> float:
@@ -245,7 +340,8 @@ class _Checked:
 
 def _checked(trace: StepTrace) -> _Checked:
     """Which tensors of which steps are wrong, block by block."""
-    wrong, misfits, size, spread = [], [], 0.0, 0.0
+    wrong, misfits, size, spread, carried = [], [], 0.0, 0.0, 0
+    before_that = trace.start.weights
     for block in _blocks(trace):
         scales = block.own_round_off
         ratios = block.ratios(block.rules)
@@ -254,6 +350,13 @@ def _checked(trace: StepTrace) -> _Checked:
         misfits.append(np.maximum(rms / RMS_LIMIT, most / LARGEST_LIMIT))
         befores = [block.start.weights, *block.kept[:-1]]
         made = block.predicted(block.rules)
+        if wrong[-1].any() and _moves_by_velocity(block):
+            again = _from_seen_velocities(block, before_that)
+            of_themselves = (root_mean_squares(again) > RMS_LIMIT) | (
+                largest(again) > LARGEST_LIMIT
+            )
+            carried += int((wrong[-1].any(axis=1) & ~of_themselves.any(axis=1)).sum())
+        before_that = befores[-1]
         for scale, step, seen, before in zip(scales, made, block.kept, befores, strict=True):
             for name, tensor in scale.items():
                 moved = float(np.abs(step[name] - before[name]).max())
@@ -261,7 +364,33 @@ def _checked(trace: StepTrace) -> _Checked:
                 size = max(size, float(np.abs(seen[name] - step[name]).max()) / whole)
                 if block.weights[0] is None and moved:
                     spread = max(spread, float(np.sqrt(np.mean(tensor**2))) / moved)
-    return _Checked(np.concatenate(wrong), np.concatenate(misfits), size, spread > _CHAOTIC)
+    chaotic = spread > _CHAOTIC
+    return _Checked(np.concatenate(wrong), np.concatenate(misfits), size, chaotic, carried)
+
+
+def _moves_by_velocity(trace: StepTrace) -> bool:
+    """Whether each step's change of the weights is the velocity, so that the weights show it."""
+    training, stages = trace.rules.training, {s for c in trace.rules.conventions for s in c.changes}
+    plain = training.optimizer == "sgd" and training.momentum and not training.nesterov
+    return bool(plain) and not stages & {"change", "stored", "eta"} and None not in trace.weights
+
+
+def _from_seen_velocities(trace: StepTrace, before_that: Tensors) -> list[list[Array]]:
+    """What is left of each step from the velocity that the weights before it show, in units of round-off."""
+    path = [before_that, trace.start.weights, *trace.kept]
+    of_torch = any("optimiser" in c.changes for c in trace.rules.conventions)
+    unit = -trace.rules.eta if of_torch else 1.0  # v is taken off times eta, or added
+    ratios: list[list[Array]] = []
+    with np.errstate(all="ignore"):
+        for k, (batch, scale) in enumerate(zip(trace.batches, trace.own_round_off, strict=True)):
+            number = trace.start.steps + k
+            seen: Memory = {}
+            if number:
+                seen = {n: {"v": (path[k + 1][n] - t) / unit} for n, t in path[k].items()}
+            made = stepped(State(path[k + 1], seen, number), batch, trace.rules)
+            after_it = path[k + 2]
+            ratios.append([(after_it[n] - made.weights[n]) / scale[n] for n in trace.names])
+    return ratios
 
 
 def _blocks(trace: StepTrace) -> list[StepTrace]:
@@ -319,8 +448,9 @@ def _explained(
     steps_after: Sequence[int],
     index: int,
     batches: Sequence[Batch],
+    most: int = 3,
 ) -> Explanation | None:
-    """The mistakes that account for the steps about the first wrong one."""
+    """The mistakes, at most so many, that account for the steps about the first wrong one."""
     begin = steps_after[max(index - _BEFORE, 0) - 1] if index > _BEFORE else 0
     part = after(trace, begin) if begin else trace
 
@@ -337,7 +467,9 @@ def _explained(
     # from the second step on dampening does the same, and is likelier
     changes = rate_changes(right, trace.rules.steps_per_epoch) if right > 1 else []
     known = float32_inside_float64(trace.rules, recording.about.get("versions") or {})
-    return explain(traces, batches, more=[*changes, *other_data(recording, trace.rules), *known])
+    more = [*changes, *no_schedule(recording), *other_data(recording, trace.rules), *known]
+    why = explain(traces, batches, more=more, most=most)
+    return why and likeliest_on(why, until(_TOLD_APART))
 
 
 def _other_start(trace: StepTrace, wrong: NDArray[np.bool_], size: float) -> Explanation | None:
@@ -362,12 +494,13 @@ def _named(
     wrong: NDArray[np.bool_],
     steps_after: Sequence[int],
     batches: Sequence[Batch],
+    most: int = 3,
 ) -> Explanation | None:
     """What accounts for the wrong steps, to the last digit or by how they are spread."""
     index = int(np.flatnonzero(wrong.any(axis=1))[0])
     return (
         _drawn_at_random([gradient_noise(trace)], wrong)
-        or _explained(recording, trace, steps_after, index, batches)
+        or _explained(recording, trace, steps_after, index, batches, most)
         or _drawn_at_random(dropout(trace), wrong)
         or _and_a_change_later(recording, trace, steps_after, batches)
     )
@@ -385,7 +518,7 @@ def _and_a_change_later(
         later = np.flatnonzero(_checked(as_begun).wrong.any(axis=1))
         if not len(later) or later[0] < _FIRST_STEPS:
             continue
-        rest = _explained(recording, as_begun, steps_after, int(later[0]), batches)
+        rest = _explained(recording, as_begun, steps_after, int(later[0]), batches, most=1)
         for mistake in mistakes if rest else ():
             rest = rest and rest.beside(mistake)
         if rest:
@@ -401,6 +534,12 @@ def _drawn_at_random(
     if not told or not wrong.any(axis=1).all():
         return None
     return Explanation(told[0], tuple(told[1:]), 0.0, 0.0, 1, len(wrong))
+
+
+def _wrong_tensors(trace: StepTrace, wrong: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Those of the first wrong step."""
+    first = wrong[int(wrong.any(axis=1).argmax())]
+    return tuple(name for name, differs in zip(trace.names, first, strict=True) if differs)
 
 
 def _first_tensor(trace: StepTrace, wrong: NDArray[np.bool_]) -> str:

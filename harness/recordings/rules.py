@@ -110,20 +110,23 @@ def rules_of(recording: Recording, about: Mapping[str, Any]) -> StepRules:
             f"{len(sizes) - 1}, the weight matrices"
         )
     lmbd = float(max(lmbds, key=abs))
-    training = Training(
-        optimizer=said.get("optimizer") or "sgd",
-        momentum=float(said["momentum"]),
-        nesterov=bool(said["nesterov"] and said["momentum"]),
-        beta_1=float(said["beta_1"]),
-        beta_2=float(said["beta_2"]),
-        epsilon=float(said["epsilon"]),
-        rho=float(said["rho"]),
-        l1=float(said["l1"]),
-        dtype="float32" if recording.dtype == "float32" else "float64",
-        cost=said["cost"],
-        penalised=said["penalised"],
-        penalty_per_sample=bool(said.get("penalty_per_sample")),
-    )
+    try:
+        training = Training(
+            optimizer=said.get("optimizer") or "sgd",
+            momentum=float(said["momentum"]),
+            nesterov=bool(said["nesterov"] and said["momentum"]),
+            beta_1=float(said["beta_1"]),
+            beta_2=float(said["beta_2"]),
+            epsilon=float(said["epsilon"]),
+            rho=float(said["rho"]),
+            l1=float(said["l1"]),
+            dtype="float32" if recording.dtype == "float32" else "float64",
+            cost=said["cost"],
+            penalised=said["penalised"],
+            penalty_per_sample=bool(said.get("penalty_per_sample")),
+        )
+    except ValueError as error:
+        raise InputError(f"{recording.path}: about: {error}") from None
     first = cast(Activation, names[0] if names else "sigmoid")
     network = Network(sizes[0], sizes[1:-1], sizes[-1], first, output)
     numbers = targets_in(recording)[1]
@@ -249,6 +252,18 @@ def _schedule(etas: Sequence[float], first: float) -> Mistake:
         return eta * etas[min(here.step, len(etas) - 1)] / first
 
     return Mistake("schedule", "eta changes as said", "convention", "W1", {"eta": change})
+
+
+def no_schedule(recording: Recording) -> list[Mistake]:
+    """That an eta stays which is said to change."""
+    if not isinstance(recording.about.get("eta"), list):
+        return []
+
+    def change(eta: float, here: Any, p: float) -> float:
+        return float(here.rules.eta)
+
+    words = "eta stays what it was at first, where it is said to change"
+    return [Mistake("no schedule", words, "eta", "W1", {"eta": change})]
 
 
 def penalties(strengths: Mapping[str, float]) -> Mistake:

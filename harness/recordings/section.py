@@ -14,7 +14,7 @@ import pandas as pd
 from backends.recording import Recording
 from harness.document.number_words import count
 from harness.document.plain import plain
-from harness.document.section import Section, Table
+from harness.document.section import NOTHING, Section, Table
 from harness.document.words import series
 from harness.mistakes.effective_settings import Setting
 from harness.mistakes.initial_weights import laws_like
@@ -73,14 +73,19 @@ def recorded_points(parity: RecordedParity) -> list[str]:
     if parity.found:
         said.append(f"nobody said it; the weights do: this is {described(parity)}")
     if parity.step and not parity.wrong_steps:
-        said.append(
-            f"each of {count(parity.looked_at, 'step')} is the reference's: only the start is not"
-        )
+        rest = "the model's own settings tell it, in these steps round-off hides it"
+        if parity.tensor.startswith("initial"):
+            rest = "only the start is not"
+        said.append(f"each of {count(parity.looked_at, 'step')} is the reference's: {rest}")
     elif parity.step and parity.looked_at:
+        carried = ""
+        if parity.carried_steps:
+            more = count(parity.carried_steps, "step")
+            carried = f", and the velocity alone carries that into {more} more"
         said.append(
             f"{count(parity.wrong_steps, 'step')} of {parity.looked_at} judged "
-            f"{'is' if parity.wrong_steps == 1 else 'are'} wrong, up to {parity.size:.1e} of a tensor's "
-            f"largest weight; in the first wrong one: {series(parity.wrong_tensors)}"
+            f"{'is' if parity.wrong_steps == 1 else 'are'} wrong{carried}, up to {parity.size:.1e} of a "
+            f"tensor's largest weight; in the first wrong one: {series(parity.wrong_tensors)}"
         )
     if parity.explanation and parity.explanation.of:
         why = parity.explanation
@@ -149,11 +154,20 @@ def _compared(setting: Setting) -> str:
     return "differs" if setting.differs else "agrees"
 
 
+def _said(value: object) -> str:
+    """What an author stated, without the brackets of a list or table; empty ones are nothing."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_said(one)}" for key, one in value.items()) or NOTHING
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_said, value)) or NOTHING
+    return str(value)
+
+
 def recorded_sections(parity: RecordedParity) -> list[Section]:
     """The whole page on one recording."""
     about = parity.recording.about
     rows = [
-        {"what": str(key), "said": str(value)} for key, value in about.items() if key != "format"
+        {"what": str(key), "said": _said(value)} for key, value in about.items() if key != "format"
     ]
     extra = [
         {"what": f"member {key}", "said": f"{value.dtype} {value.shape}"}
@@ -345,6 +359,7 @@ def recorded_json(parity: RecordedParity) -> dict[str, Any]:
         "steps": parity.recording.steps,
         "judged": parity.looked_at,
         "wrong_steps": parity.wrong_steps,
+        "carried_steps": parity.carried_steps,
         "first_step": parity.step or None,
         "first_tensor": parity.tensor or None,
         "share": parity.share,

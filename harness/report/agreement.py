@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.document import number_words
-from harness.document.words import render
+from harness.document.words import every, render, series
 from harness.results.backend_grid import BackendGrid, common_grid, same_samples
 from harness.results.result import Result
 from harness.roundoff.disputed_cells import DISPUTED_CELL, dispute_kind, kinds
@@ -120,7 +120,7 @@ def agreement_words(result: Result) -> Iterator[str]:
     for names in groups:
         own = [result.experiment.recipe(name) for name in names]
         if len(names) > 1 and not any(recipe.watches_training for recipe in own):
-            who = number_words.listed(names) if len(groups) > 1 else f"the {len(names)} backends"
+            who = series(names) if len(groups) > 1 else every(len(names), "backend")
             yield from _dispute_words(result, names, who)
 
 

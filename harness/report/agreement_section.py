@@ -53,7 +53,15 @@ def agreement_section(material: Material) -> Section | None:
         if any(np.isfinite(c.difference).any() for c in own):
             pictures.append(_difference_picture(material, metric, own))
         pictures.append(_alike_picture(material, metric, own))
-    text = paragraphs("report/sentences.jinja", "agreement")
+    text = paragraphs(
+        "report/sentences.jinja",
+        "agreement",
+        labels="accuracy" in material.metrics,
+        values="r2" in material.metrics,
+        repeated=any(side.repeats > 1 for side in material.sides),
+        looked=any(result.disputes is not None for result in material.results),
+        chaotic=any((c.kinds == "chaotic").any() for c in compared),
+    )
     return Section("Agreement", text=text, tables=tables, pictures=pictures)
 
 
@@ -184,7 +192,10 @@ def _difference_picture(
         partial(figure_of, maps, scale, columns_for(material, len(maps))),
         f"Difference in test {name} against the reference: red is higher, blue lower.",
         f"Heatmaps of the difference in test {name}: "
-        + "; ".join(f"{m.title}: largest {np.nanmax(np.abs(m.values)):.2f}{unit}" for m in maps)
+        + "; ".join(
+            f"{m.title}: largest {number_words.span(np.nanmax(np.abs(c.difference)), metric)}"
+            for m, c in zip(maps, compared, strict=True)
+        )
         + ".",
         wide=len(maps) > 1,
         on_page=False,

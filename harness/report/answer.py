@@ -10,9 +10,9 @@ import pandas as pd
 
 from harness.document import number_words
 from harness.document.section import Section, Table
-from harness.document.words import render
+from harness.document.words import every, render, series
 from harness.report.agreement import disputed_by_kind
-from harness.report.chosen_cells import Choice
+from harness.report.chosen_cells import Choice, mean_interval
 from harness.report.runs import Material
 from harness.results.backend_grid import same_samples
 from harness.results.result import Result
@@ -64,8 +64,16 @@ def _of_backends(result: Result) -> list[str]:
     """A sentence for every group of backends that train alike, or for one backend by itself."""
     trained = [name for name in result.backends if (result.of(name)["status"] == Status.OK).any()]
     groups = [g for g in recipes(result.experiment, trained, dtypes=True) if len(g) > 1]
+    absent: dict[str, list[str]] = {}
+    for name in result.backends:
+        if name not in trained:
+            statuses = result.of(name)["status"].unique()
+            absent.setdefault(number_words.listed(list(map(str, statuses))), []).append(name)
+    alone = [name for name in trained if groups and not any(name in group for group in groups)]
+    words = render(_SENTENCES, "answer_rest", alone=alone, absent=absent if trained else {})
+    rest = [words] if words else []
     if not groups:
-        return [render(_SENTENCES, "answer_alone", backends=trained)]
+        return [render(_SENTENCES, "answer_alone", backends=trained), *rest]
     said = []
     for names in groups:
         if any(result.experiment.recipe(name).watches_training for name in names):
@@ -79,9 +87,9 @@ def _of_backends(result: Result) -> list[str]:
                 _SENTENCES,
                 "answer",
                 kind=kind,
-                who=f"{'both' if len(names) == 2 else f'all {len(names)}'} backends"
-                if names == trained
-                else number_words.listed(names),
+                who=every(len(names), "backend")
+                if names == list(result.backends)
+                else series(names),
                 labels=result.metric == "accuracy",
                 compared=compared,
                 alike=compared - len(kinds),
@@ -89,7 +97,7 @@ def _of_backends(result: Result) -> list[str]:
                 looked=result.disputes is not None,
             )
         )
-    return said
+    return [*said, *rest]
 
 
 def _of_runs(material: Material) -> list[str]:
@@ -125,6 +133,7 @@ def _best(choices: Sequence[Choice]) -> str:
         metric=choices[0].side.metric,
         number=len(choices),
         validated=_validated(choices),
+        repeats=min(choice.side.repeats for choice in choices),
     )
 
 
@@ -142,10 +151,17 @@ def _sure(choices: Sequence[Choice]) -> str:
     p = _better(best, worst) if best.test > worst.test else float("nan")
     pairs = comb(len(choices), 2)
     p = of_picked_pair(p, pairs)
+    scores = best.values(f"test_{metric}")
+    ends = mean_interval(best.side, f"test_{metric}")
+    shown = {number_words.shown_score(choice.test, metric) for choice in choices}
     return render(
         _SENTENCES,
         "answer_sure",
         metric=metric,
+        repeats=len(scores),
+        ends=(float(scores.min()), float(scores.max())),
+        mean=tuple(float(end[best.row, best.column]) for end in ends),
+        alike=len(shown) == 1,
         interval=best.one_accuracy if metric == "accuracy" else (),
         validated=_validated(choices),
         samples=best.samples,

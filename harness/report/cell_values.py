@@ -50,6 +50,10 @@ def cell_values(material: Material) -> dict[str, Any]:
     lmbd = sorted({float(v) for side in sides for v in side.lmbd})
     places = [_places(side, eta, lmbd) for side in sides]
     notes: list[str] = curve_samples_words(material)
+    if not all(result.experiment.validation_size for result in material.results):
+        notes.append(
+            "Without a part for validation the test part stands in for it, in the curves as well."
+        )
     runs = {id(result): number for number, result in enumerate(material.results)}
     cells = len(eta) * len(lmbd)
     one_by_one = sum(side.statuses.size for side in sides) <= _MOST_REPEATED

@@ -3,12 +3,14 @@
 // cell in full, a table of all. Values come from #explorer-data; texts from outside reach the page as text
 // nodes only. Vega-Lite draws the learning curves, and is loaded when the page is there.
 (() => {
-  const { SVG, LINES, h, s, dataTable, minus, shortened, css, onTop, cellUnder, cellMoved, cellBox, cellPath, library, later } = Page;
+  const { SVG, LINES, h, s, dataTable, minus, shortened, css, onTop, cellUnder, cellMoved, cellBox, cellPath, wayBack, vast, score, exact, seconds, library, later } = Page;
   const D = JSON.parse(document.getElementById("explorer-data").textContent);
   for (const p of D.pairs) p.apart = new Set(p.apart);
   const ROOT = document.getElementById("explorer");
   const ROWS = D.eta.length, COLUMNS = D.lmbd.length, CELLS = ROWS * COLUMNS;
+  const VALIDATED = D.runs.some((run) => run.validated); // else the test part stands in for validation
   const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  const SAMPLES = ROOT.clientWidth < 560 ? 12 : 48; // that are shown before more are asked for
   const NUMBERED = 12; // the longest side of a grid whose cells carry their numbers
   const MARKS = {
     diverged: "×", unsupported: "–", unavailable: "∅", failed: "!", timeout: "…", absent: "",
@@ -27,27 +29,24 @@
   const state = {
     part: "test", quantity: D.quantities[0].key, show: "value", reference: 0, sides: D.sides.map(() => true),
     at: -1, open: -1, sort: ["", 1], filter: "", differing: false, all: false, hidden: {},
+    between: "", // the two sides whose differing samples are shown; of any, if empty
+    from: 0, // the map that the open cell was opened from
   };
 
   // --- numbers --------------------------------------------------------------------------------------------
   const quantity = () => D.quantities.find((q) => q.key === state.quantity);
-  function score(value, q, digits) {
-    if (value == null) return "–";
-    if (q.percent) return `${(100 * value).toFixed(digits)} %`;
-    if (q.positive) return Math.abs(value) >= 1e4 || (value && Math.abs(value) < 1e-3)
-      ? minus(value.toExponential(2)) : String(+value.toPrecision(4));
-    return minus(value.toFixed(digits + 1));
+  function inCell(value, q) { // of a vast score the power of ten
+    if (q.percent || q.positive || Math.abs(value) < 100) return score(value, q, 1).replace(" %", "");
+    return `${value < 0 ? "−" : ""}10${[...String(Math.floor(Math.log10(Math.abs(value))))].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("")}`;
   }
   function difference(value, q, digits = 2) { // 0 is none at all; 0.00 one that rounds to it, without a sign
     if (value == null) return "–";
     if (Math.abs(value) < 1e-12) return "0";
     const size = Math.abs(q.percent ? 100 * value : value);
-    const text = q.percent ? size.toFixed(digits) : size < 1e-3 ? minus(size.toExponential(1)) : size.toFixed(3);
+    const text = q.percent ? size.toFixed(digits) : size < 1e-3 || vast(size) ? minus(size.toExponential(1)) : size.toFixed(3);
     return (+text ? (value > 0 ? "+" : "−") : "") + text + (q.percent ? " points" : "");
   }
-  const seconds = (v) => (v == null ? "–" : v < 1 ? `${(1000 * v).toFixed(0)} ms` : `${v.toFixed(1)} s`);
   const named = (cell) => `eta ${exact(D.eta[Math.floor(cell / COLUMNS)])}, lmbd ${exact(D.lmbd[cell % COLUMNS])}`;
-  const exact = (v) => String(+v.toPrecision(4));
 
   // --- what the maps show -----------------------------------------------------------------------------------
   function pair(a, b) {
@@ -72,7 +71,7 @@
     value: {
       label: "value", ramp: "viridis", possible: () => true,
       of(k) { const c = column(D.sides[k], key()); return c && c.mean; },
-      cell: (v, q) => score(v, q, 1).replace(" %", ""), text: (v, q) => score(v, q, 2),
+      cell: (v, q) => inCell(v, q), text: (v, q) => score(v, q, 2),
     },
     difference: {
       label: "difference to", ramp: "vlag", reference: true, diverging: true, possible: () => D.sides.length > 1,
@@ -81,7 +80,7 @@
         const a = column(D.sides[k], key()), b = column(D.sides[state.reference], key());
         return a && b && a.mean.map((v, i) => (v == null || b.mean[i] == null ? null : v - b.mean[i]));
       },
-      cell: (v, q) => difference(v, q, 1).replace(" points", ""),
+      cell: (v, q) => (q.percent || q.positive || Math.abs(v) < 100 ? difference(v, q, 1).replace(" points", "") : inCell(v, q)),
       text: difference,
     },
     alike: {
@@ -289,7 +288,7 @@
     controls.append(
       h("span", {}, select("Show", "show", Object.entries(VIEWS).filter(([, v]) => v.possible()).map(([n, v]) => [n, v.label]), (v) => { state.show = v; })),
       h("span", { id: "x-reference-box" }, select("backend", "reference", sides, (v) => { state.reference = +v; })),
-      h("span", { id: "x-what-box" }, select("of", "part", [["test", "test"], ["validation", "validation"], ["train", "train"]], (v) => { state.part = v; }),
+      h("span", { id: "x-what-box" }, select("of", "part", [["test", "test"], ...(VALIDATED ? [["validation", "validation"]] : []), ["train", "train"]], (v) => { state.part = v; }),
         select("score", "quantity", D.quantities.map((q) => [q.key, q.name]), (v) => { state.quantity = v; })),
       picks || "",
       h("span", { class: "save" }, button("Save SVG", () => save("svg")), button("Save PNG", () => save("png"))),
@@ -316,7 +315,7 @@
       one.svg.setAttribute("aria-roledescription", "heatmap");
       one.svg.addEventListener("pointermove", (e) => point(under(one, e)));
       one.svg.addEventListener("pointerleave", () => { if (document.activeElement !== one.svg) point(-1); });
-      one.svg.addEventListener("click", (e) => open(under(one, e)));
+      one.svg.addEventListener("click", (e) => { state.from = index; open(under(one, e)); });
       one.svg.addEventListener("keydown", (e) => keyed(e, index));
       return one.svg;
     }));
@@ -368,7 +367,7 @@
     const from = state.at >= 0 ? state.at : state.open >= 0 ? state.open : side >= 0 ? Math.max(0, D.sides[side].chosen) : 0;
     const to = cellMoved(event.key, [Math.floor(from / COLUMNS), from % COLUMNS], frame);
     if (to) point(to[0] * COLUMNS + to[1]);
-    else if (event.key === "Enter" || event.key === " ") { open(from); document.getElementById("cell-title")?.focus(); }
+    else if (event.key === "Enter" || event.key === " ") { state.from = index; open(from); document.getElementById("cell-title")?.focus(); }
     else if (event.key === "Escape") point(-1);
     else return;
     event.preventDefault();
@@ -410,13 +409,26 @@
   function open(cell, quiet) {
     if (cell < 0 || cell >= CELLS) return;
     state.open = cell;
-    if (!quiet) {
-      const hash = `#cell=${D.eta[Math.floor(cell / COLUMNS)]},${D.lmbd[cell % COLUMNS]}`;
-      if (location.hash !== hash) history.replaceState(null, "", hash);
-    }
+    if (!quiet) remember(addressOf(cell));
     drawCell();
     outline();
     if (!quiet) panel.scrollIntoView({ block: "nearest" });
+  }
+  const addressOf = (cell) => `#cell=${D.eta[Math.floor(cell / COLUMNS)]},${D.lmbd[cell % COLUMNS]}`;
+  function remember(hash) { // in the browser's history: from whatever cell is open, Back leads to the map
+    if (location.hash === hash) return;
+    if (fromAddress() >= 0) { history.replaceState(history.state, "", hash); return; }
+    history.replaceState({ map: true }, "");
+    history.pushState({ opened: true }, "", hash);
+  }
+  function back() { // to the map, as the browser's Back does, if one came from there
+    if (history.state?.opened) { history.back(); return; }
+    if (fromAddress() >= 0) history.pushState({ map: true }, "", location.href.split("#")[0]);
+    focusMap();
+  }
+  function focusMap() { // at the open cell, in the map that it was opened from
+    point(state.open);
+    (drawn[Math.min(state.from, drawn.length - 1)]?.svg || controls.querySelector("select")).focus();
   }
   function fromAddress() {
     let hash;
@@ -432,7 +444,7 @@
     const title = h("h3", { id: "cell-title", tabindex: -1 }, `Cell ${named(cell)}`);
     const chosen = D.sides.filter((side) => side.chosen === cell);
     panel.replaceChildren(
-      title,
+      title, wayBack(panel, back),
       ...(chosen.length ? [h("p", { class: "note" }, `Chosen by ${judge(chosen)} in ${chosen.map((side) => side.label).join(", ")}.`)] : []),
       ...run.map((r) => sentence(r, cell)).filter(Boolean).map((text) => h("p", {}, text)),
       h("div", { class: "parts" },
@@ -475,7 +487,7 @@
     });
     const only = rows.length > 1 && rows.every((row) => row.length > 3 && row.slice(1, 4).join() === rows[0].slice(1, 4).join());
     return dataTable(`${metric.name[0].toUpperCase()}${metric.name.slice(1)} and loss${only ? ": the same in all backends" : ""}`,
-      ["backend", "train", "validation", "test", ...(several ? ["sd, test"] : []), "train loss", "test loss", ...(stops ? ["epochs"] : []), "time"], rows);
+      ["backend", "train", VALIDATED ? "validation" : "validation (is test)", "test", ...(several ? ["sd, test"] : []), "train loss", "test loss", ...(stops ? ["epochs"] : []), "time"], rows);
   }
   function repeats(cell) { // every repeat's test score as a dot, the mean and its 95 % interval as a bar
     const lines = D.sides.map((side) => ({ side, own: column(side, `test_${side.metric}`), metric: side.metric }))
@@ -547,8 +559,9 @@
       if (v) td.className = i === j ? "hit" : "miss";
       return td;
     });
-    return h("div", { class: "confusion" }, h("table", {},
-      h("caption", {}, `${down} (down) and ${across} (across): ${off} of ${counts.flat().reduce((t, v) => t + v, 0)} differ`),
+    const caption = `${down} (down) and ${across} (across): ${off} of ${counts.flat().reduce((t, v) => t + v, 0)} differ`;
+    return h("div", { class: "confusion scroll", tabindex: 0, role: "region", "aria-label": caption }, h("table", {},
+      h("caption", {}, caption),
       h("thead", {}, h("tr", {}, h("td", {}), names.map((name) => h("th", { scope: "col", title: name }, shortened(name, 5))))),
       h("tbody", {}, names.map((name, i) => h("tr", {}, h("th", { scope: "row", title: name }, shortened(name, 9)), cells(i))))));
   }
@@ -569,27 +582,41 @@
     box.open = folds[name] ?? opened;
     return box;
   }
-  function samples(cell) {
-    const made = [];
+  function samples(cell) { // those that sides label differently, or two of them that are picked
+    const found = [], sides = new Set();
     D.runs.forEach((run, r) => {
-      const own = D.sides.map((side, k) => [side, labelsOf(k, cell)]).filter(([side, labels]) => side.run === r && labels);
+      const own = D.sides.map((side, k) => [k, labelsOf(k, cell)]).filter(([k, labels]) => D.sides[k].run === r && labels);
       if (own.length < 2 || !D.labels.true[r]) return;
       const rows = D.labels.rows[r];
+      for (const [k] of own) sides.add(k);
       for (let repeat = 0; repeat < own[0][1].length; repeat++) for (let i = 0; i < own[0][1][repeat].length; i++) {
-        const given = own.map(([side, labels]) => [side.label, labels[repeat]?.[i], sureness(side, cell, repeat, i)]);
+        const given = own.map(([k, labels]) => [D.sides[k].label, labels[repeat]?.[i], sureness(D.sides[k], cell, repeat, i), k]);
         if (new Set(given.map(([, sign]) => sign)).size < 2) continue;
-        made.push({ r, repeat, row: rows[Math.min(repeat, rows.length - 1)][i], true: D.labels.true[r][repeat][i], given });
+        found.push({ r, repeat, row: rows[Math.min(repeat, rows.length - 1)][i], true: D.labels.true[r][repeat][i], given });
       }
     });
-    if (!made.length) return null;
-    const box = h("div", { class: "samples" });
-    const add = (some) => box.append(...some.map(sample));
-    add(made.slice(0, 48));
-    const rest = made.length > 48 ? button(`Show all ${made.length}`, (e) => { add(made.slice(48)); e.target.remove(); }) : "";
-    const known = made.some((one) => one.given.some(([, , numbers]) => numbers));
-    return h("section", { class: "part", "aria-label": "Samples labelled differently" },
-      h("h4", {}, `${made.length} test ${made.length === 1 ? "sample is" : "samples are"} labelled differently`),
-      known ? h("p", { class: "note" }, `Behind a backend is the probability that it gives its label, and in brackets by how many points that leads the second most probable class.${nearest(made)}`) : "", box, rest);
+    if (!found.length) return null;
+    const pairs = [...sides].flatMap((a) => [...sides].filter((b) => b > a && D.sides[a].run === D.sides[b].run).map((b) => [a, b]));
+    const between = (two) => found.map((one) => ({ ...one, given: one.given.filter(([, , , k]) => two.includes(k)) }))
+      .filter(({ given }) => given.length === 2 && given[0][1] !== given[1][1]);
+    const both = (two) => two.map((k) => D.sides[k].label).join(" and ");
+    const some = (n) => `${n} test ${n === 1 ? "sample" : "samples"}`, counted = D.runs.some((run) => run.repeats > 1) ? ", counted in each repeat" : "";
+    const heading = h("h4", {}), about = h("p", { class: "note" }), box = h("div", { class: "samples" }), rest = h("p", {});
+    const show = () => {
+      const two = pairs.length > 1 && pairs.find((one) => one.join() === state.between), made = two ? between(two) : found;
+      heading.textContent = two ? `${both(two)} label ${some(made.length)} differently, of ${found.length} in all${counted}`
+        : `${some(made.length)} ${made.length === 1 ? "is" : "are"} labelled differently${counted}`;
+      const known = made.some((one) => one.given.some(([, , numbers]) => numbers));
+      about.textContent = known ? `Behind a backend is the probability that it gives its label, and in brackets by how many points that leads the second most probable class.${nearest(made)}` : "";
+      box.replaceChildren(...made.slice(0, SAMPLES).map(sample));
+      rest.replaceChildren(...(made.length > SAMPLES ? [button(`Show all ${made.length}`, () => { box.append(...made.slice(SAMPLES).map(sample)); rest.replaceChildren(); })] : []));
+    };
+    const pick = pairs.length > 1 ? h("p", { class: "controls" }, h("label", { for: "x-between" }, "labelled differently by"),
+      h("select", { id: "x-between", onchange: (e) => { state.between = e.target.value; show(); } },
+        h("option", { value: "" }, `any two (${found.length})`),
+        pairs.map((two) => h("option", { value: two.join(), selected: two.join() === state.between }, `${both(two)} (${between(two).length})`)))) : "";
+    show();
+    return h("section", { class: "part", "aria-label": "Samples labelled differently" }, heading, pick, about, box, rest);
   }
   function nearest(made) { // the sample that the least would turn
     let best = null;
@@ -699,20 +726,31 @@
   // --- learning curves: Vega-Lite -----------------------------------------------------------------------------
   const curveBox = h("div", { id: "x-curves", role: "img" });
   let charts = null;
-  function curveRows(cell) {
-    const rows = [];
+  function curvesOf(cell) { // sides by curves: those that coincide in the drawing are one, [{label, first, curves}]
+    const lines = [];
     D.sides.forEach((side, k) => {
-      if (!state.sides[k]) return;
+      const own = state.sides[k] && side.curves[cell];
+      if (!own) return;
       const factor = (D.quantities.find((q) => q.key === side.metric) || {}).percent ? 100 : 1;
-      (side.curves[cell] || []).forEach((number, repeat) => {
-        const [epochs, trainLoss, validationLoss, trainScore, validationScore] = unpack(D.curves.table[number]);
-        epochs.forEach((epoch, i) => {
-          for (const [part, loss, value] of [["train", trainLoss[i], trainScore[i]], ["validation", validationLoss[i], validationScore[i]]]) {
-            if (loss > 0 || value != null) rows.push({ backend: side.label, part, epoch, repeat, loss: loss > 0 ? loss : null, score: value == null ? null : factor * value });
-          }
-        });
+      const curves = own.map((number) => {
+        const [epochs, ...values] = unpack(D.curves.table[number]);
+        return { epochs, losses: values.slice(0, 2).map((part) => part.map((v) => (v > 0 ? v : null))), scores: values.slice(2).map((part) => part.map((v) => (v == null ? null : factor * v))) };
       });
+      const heights = [curves.flatMap((c) => c.losses.flat().map((v) => v && Math.log(v))), curves.flatMap((c) => c.scores.flat())];
+      lines.push({ first: k, label: side.label, curves, across: curves.map((c) => c.epochs), heights });
     });
+    return Page.coinciding(lines, D.curve_spec.hconcat[0].height).map((same) => ({ label: same.map((line) => line.label).join(", "), first: same[0].first, same: same.map((line) => line.curves) }));
+  }
+  function curveRows(lines) {
+    const rows = [];
+    const all = (same, of) => [...new Set(same.map(of).filter((v) => v != null).map((v) => +v.toPrecision(4)))].join(", "); // what is merged may differ a little
+    for (const { label, same } of lines) same[0].forEach(({ epochs, losses, scores }, repeat) => epochs.forEach((epoch, i) => {
+      ["train", "validation"].forEach((part, p) => {
+        const loss = losses[p][i], score = scores[p][i];
+        if (loss == null && score == null) return;
+        rows.push({ backend: label, part, epoch, repeat, loss, score, losses: all(same, (own) => own[repeat].losses[p][i]), scores: all(same, (own) => own[repeat].scores[p][i]) });
+      });
+    }));
     return rows;
   }
   function unpack([number, ...values]) { // four quantities one after the other, as long as the epochs each
@@ -724,9 +762,9 @@
     const cell = state.open;
     await new Promise((go) => requestAnimationFrame(() => setTimeout(go))); // the numbers are seen first
     if (cell !== state.open) return;
-    const rows = curveRows(cell), q = D.quantities[0];
-    curveBox.setAttribute("aria-label", rows.length ? `Learning curves of cell ${named(cell)}: loss and ${q.name} over epochs, ${D.sides.map((side) => side.label).join(", ")}` : "No learning curves");
-    const names = D.sides.map((side) => side.label);
+    const lines = curvesOf(cell), rows = curveRows(lines), q = D.quantities[0], names = lines.map((line) => line.label);
+    const several = lines.some((line) => line.same.length > 1);
+    curveBox.setAttribute("aria-label", rows.length ? `Learning curves of cell ${named(cell)}: loss and ${q.name} over epochs, ${names.map((name) => (several ? `a line for ${name}` : name)).join("; ")}` : "No learning curves");
     const room = Math.max(150, Math.min(300, ((curveBox.clientWidth || 620) - 110) / 2));
     const spec = JSON.parse(JSON.stringify(D.curve_spec));
     spec.data = { name: "curves", values: rows };
@@ -734,12 +772,12 @@
     if (narrow) { spec.vconcat = spec.hconcat; delete spec.hconcat; }
     for (const chart of spec.vconcat || spec.hconcat) {
       chart.width = narrow ? Math.max(150, curveBox.clientWidth - 70) : room;
-      chart.encoding.color.scale = { domain: names, range: names.map((_, k) => LINES[k % LINES.length]) };
-      chart.encoding.strokeWidth.scale = { domain: names, range: names.map((_, k) => 1.3 + 1.1 * Math.min(4, names.length - 1 - k)) };
+      chart.encoding.color.scale = { domain: names, range: lines.map(({ first }) => LINES[first % LINES.length]) };
+      chart.encoding.strokeWidth.scale = { type: "ordinal", domain: names, range: names.map((_, k) => 1.3 + 1.1 * Math.min(4, names.length - 1 - k)) };
     }
     (spec.vconcat || spec.hconcat)[1].title = q.percent ? `${q.name} (%)` : q.name;
     charts?.finalize();
-    charts = await Page.chart(curveBox, spec, narrow ? 2 : 6);
+    charts = await Page.chart(curveBox, spec, names);
   }
 
   // --- the table of all cells ---------------------------------------------------------------------------------
@@ -814,7 +852,7 @@
     const most = state.all ? rows.length : 60;
     body.replaceChildren(...rows.slice(0, most).map(({ cell, texts }) => h("tr", {}, texts.map((text, k) => (k
       ? h("td", {}, text)
-      : h("th", { scope: "row" }, h("a", { href: `#cell=${D.eta[Math.floor(cell / COLUMNS)]},${D.lmbd[cell % COLUMNS]}`, "aria-label": `open cell ${named(cell)}` }, text)))))));
+      : h("th", { scope: "row" }, h("a", { href: addressOf(cell), "aria-label": `open cell ${named(cell)}`, onclick: (e) => { if (!e.ctrlKey && !e.metaKey && !e.shiftKey) { e.preventDefault(); open(cell); document.getElementById("cell-title").focus(); } } }, text)))))));
     more.replaceChildren(...(rows.length > most ? [button(`Show all ${rows.length}`, () => { state.all = true; fill(); })] : []));
   }
   function saveTable() {
@@ -836,6 +874,7 @@
   const start = first >= 0 ? first : Math.max(0, D.sides.map((side) => side.chosen).find((c) => c >= 0) ?? 0);
   if (first >= 0) { state.at = -1; open(start); }
   else later(() => { if (state.open < 0) open(start, true); });
+  window.addEventListener("popstate", (e) => { if (e.state?.map) focusMap(); });
   window.addEventListener("hashchange", () => { const cell = fromAddress(); if (cell >= 0) { open(cell); document.getElementById("cell-title")?.focus(); } });
   let width = ROOT.clientWidth;
   window.addEventListener("resize", () => { if (ROOT.clientWidth !== width) { width = ROOT.clientWidth; draw(); if (state.open >= 0) drawCurves(); } });

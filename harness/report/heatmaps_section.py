@@ -39,7 +39,9 @@ def side_by_side_section(material: Material) -> Section:
             Picture(
                 f"test-{metric}",
                 partial(figure_of, maps, scale, columns_for(material, len(own))),
-                f"Test {name} of all backends, mean over repeats; the outlined cell is the chosen one.",
+                f"Test {name}"
+                + (", mean over repeats" if any(s.repeats > 1 for s in own) else "")
+                + ("; the outlined cell is the chosen one." if material.choices else "."),
                 f"Heatmaps of test {name} over eta (down) and lmbd (across). {words}.",
                 on_page=False,
             )
@@ -70,7 +72,7 @@ def heatmaps_section(material: Material) -> Section:
             )
     return Section(
         "Heatmaps",
-        text=paragraphs("report/sentences.jinja", "heatmaps"),
+        text=paragraphs("report/sentences.jinja", "heatmaps", backends=len(material.sides)),
         pictures=pictures,
     )
 
@@ -128,7 +130,7 @@ def _score_map(side: BackendGrid, column: str, title: str, choice: Choice | None
         side.eta,
         side.lmbd,
         values * number_words.factor(metric),
-        cell_texts(values, lambda v: number_words.shown_score(v, metric, 1).removesuffix(" %")),
+        cell_texts(values, lambda v: number_words.in_cell(v, metric)),
         side.status,
         (choice.row, choice.column) if choice else None,
     )

@@ -83,7 +83,7 @@ def _number(column: str, value: float) -> str:
     """A value of a cell, without the unit."""
     if column == "seconds":
         return f"{value:.2g}" if np.isfinite(value) else NOTHING
-    return number_words.shown_score(value, column.partition("_")[2], 1).removesuffix(" %")
+    return number_words.in_cell(value, column.partition("_")[2])
 
 
 def _difference(column: str, value: float) -> str:

@@ -70,7 +70,8 @@ def time_section(material: Material) -> Section:
         runs.append(
             {"name": name, "wall": wall, "executor": executor, "jobs": jobs, "threads": threads}
         )
-    text = paragraphs(_SENTENCES, "time", runs=runs, several=material.several)
+    serial = all(run["executor"] == "serial" for run in runs)
+    text = paragraphs(_SENTENCES, "time", runs=runs, several=material.several, serial=serial)
     return Section(
         "Time and memory", text=text, tables=[Table(_times(material.sides), name="time")]
     )
@@ -130,10 +131,16 @@ def reproduction_section(material: Material) -> Section:
     )
 
 
+def _commit(commit: str | None) -> str | None:
+    """A commit, and in words that files had been changed since."""
+    changed = commit and commit.endswith("-dirty")
+    return f"{str(commit)[:-6]}, with changes not committed" if changed else commit
+
+
 def _machine(manifest: dict[str, Any]) -> dict[str, Any]:
     machine = manifest.get("machine", {})
     return {
-        "git commit": manifest.get("git_commit"),
+        "git commit": _commit(manifest.get("git_commit")),
         "CPU": machine.get("cpu"),
         "cores": machine.get("cores"),
         "threads a worker": manifest.get("execution", {}).get("threads"),

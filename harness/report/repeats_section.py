@@ -98,7 +98,8 @@ def _sd_picture(material: Material, metric: str, spread: list[BackendGrid]) -> P
         f"sd-{metric}",
         partial(figure_of, maps, scale, columns_for(material, len(own))),
         f"Standard deviation of the test {name} over repeats.",
-        f"Heatmaps of the standard deviation of test {name} over repeats; highest {highest:.2f}{unit}.",
+        f"Heatmaps of the standard deviation of test {name} over repeats; "
+        f"highest {number_words.span(highest / factor, metric)}.",
         wide=len(maps) > 1,
     )
 

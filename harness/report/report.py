@@ -16,6 +16,7 @@ from harness.report.answer import answer_section
 from harness.report.curves_section import curves_section
 from harness.report.explorer import cells_explorer
 from harness.report.heatmaps_section import heatmaps_section, side_by_side_section
+from harness.report.networks_section import networks_section
 from harness.report.provenance_section import (
     failures_section,
     reproduction_section,
@@ -23,7 +24,7 @@ from harness.report.provenance_section import (
 )
 from harness.report.repeats_section import repeats_section
 from harness.report.runs import Material
-from harness.report.setup_section import data_section, grid_section, networks_section
+from harness.report.setup_section import data_section, grid_section
 from harness.report.verdict_section import chosen_section, run_verdict, warning_section
 from harness.results.backend_grid import run_names
 from harness.results.result import Result

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.results.run_folder import RunFolder
-    from harness.runner import Work
     from harness.training.units import UnitOutcome
+    from harness.work import Work
 
 _SECONDS = 0.1  # between two changes of a line, at least
 

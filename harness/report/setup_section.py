@@ -1,4 +1,4 @@
-"""What was run, and on what: data, split, grid, hyperparameters, networks, conventions."""
+"""What was run, and on what: data, split, grid, hyperparameters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.document import number_words
 from harness.document.section import NOTHING, Section, Table, text
+from harness.document.words import paragraphs
 from harness.experiment.experiment import Experiment
+from harness.experiment.presets import PRESETS
 from harness.experiment.recipe import Recipe
+from harness.experiment.setting import choices
 from harness.report.runs import Material
+from harness.results.backend_grid import BackendGrid
 from harness.results.result import Result
 
 # Settings of an experiment that have lines of their own; all others are listed as they are.
@@ -31,12 +36,6 @@ _MISSING = {
     "drop": "such rows left out",
     "impute": "filled in with the training part's median, or most frequent category",
 }
-
-# settings that only a preset which copies another program changes
-_CONVENTIONAL = (
-    *("cost", "penalty_factor", "penalty_per_sample", "penalised", "minibatches"),
-    *("initial_weights", "weight_scale", "initial_bias", "patience"),
-)
 
 
 def facts_table(
@@ -110,6 +109,7 @@ def _data(result: Result) -> dict[str, str]:
     scale = _SCALES[experiment.scale]
     if experiment.task == "regression" and experiment.scale != "none":
         scale += "; the target likewise"
+    read = dataset.get("decisions") or []
     return {
         "name": dataset["name"],
         "source": dataset["source"],
@@ -117,7 +117,7 @@ def _data(result: Result) -> dict[str, str]:
         "task": experiment.task,
         "samples x features": f"{dataset['samples']} x {dataset['features']}",
         "classes": str(len(dataset["classes"])) if dataset["classes"] else "none, real targets",
-        "how it was read": "; ".join(dataset.get("decisions") or []) or NOTHING,
+        **({"how it was read": "; ".join(read)} if read else {}),
         "missing values": _MISSING[experiment.missing],
         "preprocessing": scale,
         "split": _split(experiment, bool(dataset["classes"]), bool(dataset.get("own_test"))),
@@ -148,46 +148,75 @@ def _split(experiment: Experiment, classes: bool, own_test: bool) -> str:
 
 
 def grid_section(material: Material) -> Section:
-    """The whole grid and every hyperparameter that is the same in all its cells."""
+    """The whole grid and every hyperparameter that is the same in all its cells, and what they mean."""
     facts = [_grid(result) for result in material.results]
-    recipes = {
-        side.label: side.result.experiment.recipe(side.backend).model_dump(mode="json")
-        for side in material.sides
-    }
-    names = list(recipes)
+    recipes = {side.label: _hyperparameters(side) for side in material.sides}
+    names = [key for key in Recipe.model_fields if any(key in own for own in recipes.values())]
     rows = [
-        {"hyperparameter": key, **{name: _shown(recipes[name][key]) for name in names}}
-        for key in Recipe.model_fields
+        {"hyperparameter": key, **{label: own.get(key, NOTHING) for label, own in recipes.items()}}
+        for key in names
     ]
-    frame = pd.DataFrame(rows)
+    settings = [key for key in Experiment.model_fields if key in {*names, *facts[0]}]
+    meanings = [{"setting": key, "what it is": _meaning(key)} for key in settings]
     return Section(
         "Grid and hyperparameters",
-        text=[
-            "Objective for a minibatch of n samples: (1/n) sum of the samples' cost + (lmbd / 2) sum of "
-            "squared weights, biases free. The cost is the cross-entropy, or half the squared error for "
-            "regression. The table says where a setting departs from that.",
-        ],
+        text=paragraphs(
+            "report/sentences.jinja",
+            "hyperparameters",
+            left_out=[key for key in Recipe.model_fields if key not in names],
+        ),
         tables=[
             *facts_tables(facts, material.names, "grid", "Grid and repeats", "grid"),
-            *differing_first(frame, "Fixed hyperparameters", "hyperparameters", "all backends"),
+            *differing_first(
+                pd.DataFrame(rows), "Fixed hyperparameters", "hyperparameters", "all backends"
+            ),
+            Table(pd.DataFrame(meanings), "What these settings are", True, "settings"),
         ],
     )
 
 
+def _hyperparameters(side: BackendGrid) -> dict[str, str]:
+    """What a side's recipe says, but what changes nothing in this run."""
+    experiment = side.result.experiment
+    recipe = experiment.recipe(side.backend)
+    idle = recipe.idle
+    if experiment.draws != "notebook":
+        idle |= {"shared_stream", "drawn_before"}
+    given = recipe.model_dump(mode="json", exclude=idle)
+    shown = {key: _shown(value) for key, value in given.items()}
+    samples = side.result.manifest["dataset"]["parts"].get("train")
+    if recipe.batch_size != "all" and samples and recipe.batch_size > samples:
+        shown["batch_size"] += f", clipped to the {samples} training samples"
+    if not recipe.hidden:
+        shown["hidden"] = "none: no hidden layer"
+    return shown
+
+
+def _meaning(key: str) -> str:
+    """What a setting is, as ``--help`` says it."""
+    field = Experiment.model_fields[key]
+    description = str(field.description)
+    if description == "{choices}.":
+        description = "One of {choices}."
+    return description.format(choices=", ".join(choices(field)))
+
+
 def _grid(result: Result) -> dict[str, str]:
     experiment = result.experiment
-    elsewhere = {*_ELSEWHERE, *Recipe.model_fields}
+    elsewhere = {*_ELSEWHERE, *Recipe.model_fields, "choose_by"}
     rest = experiment.model_dump(mode="json", exclude=elsewhere)
+    preset = PRESETS.get(experiment.preset)
     return {
-        "preset": experiment.preset,
+        "preset": f"{experiment.preset}: {preset.summary}" if preset else experiment.preset,
         "backends": ", ".join(result.backends),
         "eta": _axis(experiment.eta),
         "lmbd": _axis(experiment.lmbd),
         "cells": f"{len(experiment.eta)} x {len(experiment.lmbd)} = {len(experiment.cells)}",
+        "choose_by": number_words.NAMES[result.choose_by],
         "repeats": str(experiment.repeats),
         "what varies between repeats": _varies_in(result),
         "seed": str(experiment.seed),
-    } | {key: _shown(value) for key, value in rest.items()}
+    } | {key: _shown(value) for key, value in rest.items() if value not in (None, [], {})}
 
 
 def _varies_in(result: Result) -> str:
@@ -205,70 +234,10 @@ def _axis(values: Sequence[float]) -> str:
 
 
 def _shown(value: Any) -> str:
-    if value is None or value == []:
+    if value is None or value in ([], {}):
         return NOTHING
     if isinstance(value, list):
         return ", ".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def networks_section(material: Material) -> Section:
-    """Networks, parameter counts and libraries, and how each library is told the canonical quantities."""
-    rows = []
-    here: dict[str, dict[str, str]] = {}
-    defaults: dict[str, dict[str, str]] = {}
-    for side in material.sides:
-        about = side.result.manifest["backends"].get(side.backend, {})
-        stacks, place = about.get("stacks"), about.get("place", side.backend)
-        rows.append(
-            {
-                "backend": side.label,
-                **({"stands for": place} if place != side.backend else {}),
-                "network": about.get("network"),
-                "parameters": about.get("parameters"),
-                "library": about.get("library"),
-                "version": about.get("version"),
-                "trains cells": None if stacks is None else ("stacked" if stacks else "one by one"),
-                **({"on": about["gpus"][0]} if about.get("gpus") else {}),
-            }
-        )
-        if side.result is material.results[0]:
-            for told in about.get("conventions", []):
-                here.setdefault(told["quantity"], {})[side.backend] = told["here"]
-                defaults.setdefault(told["quantity"], {})[side.backend] = told["default"]
-    tables = [Table(pd.DataFrame(rows, dtype=object), "Networks and libraries", name="networks")]
-    if here:
-        caption = (
-            "Conventions: how the canonical quantities reach each library. The numbers of this report are of "
-            "what stands here, ours included; each library as its own documentation teaches it is the stock "
-            "program, which parity --stock judges"
-        )
-        if any(_departs(side.result.experiment.recipe(side.backend)) for side in material.sides):
-            caption += "; where the fixed hyperparameters above depart from them, those hold"
-        tables += [
-            Table(_by_quantity(here), caption, name="conventions"),
-            Table(
-                _by_quantity(defaults), "What each library does by itself", True, "library-defaults"
-            ),
-        ]
-    return Section("Networks and conventions", tables=tables)
-
-
-def _by_quantity(words: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    """Words by quantity and backend as a table: quantities down, backends across."""
-    backends = dict.fromkeys(backend for row in words.values() for backend in row)
-    return pd.DataFrame(
-        [
-            {"quantity": quantity, **{backend: row.get(backend) for backend in backends}}
-            for quantity, row in words.items()
-        ],
-        dtype=object,
-    )
-
-
-def _departs(recipe: Recipe) -> bool:
-    """Whether a backend trains on another objective or other draws than the canonical ones."""
-    canonical = Recipe()
-    return any(getattr(recipe, key) != getattr(canonical, key) for key in _CONVENTIONAL)

@@ -65,6 +65,7 @@ def _scores(own: Sequence[Choice], result: Result) -> str:
         others=_others(own, result),
         validated=result.experiment.validation_size > 0,
         number=len(own),
+        repeats=result.experiment.repeats,
         low=low,
         high=high,
         worst=", ".join(name for name, test in tests.items() if test == low),
@@ -144,6 +145,7 @@ def chosen_section(material: Material) -> Section | None:
         "choice",
         metrics=material.choosing,
         validated=all(result.experiment.validation_size for result in material.results),
+        repeated=any(result.experiment.repeats > 1 for result in material.results),
         quanta=[f"1/{n} = {number_words.span(1 / n, 'accuracy')}" for n in sorted(sizes)],
     )
     table = Table(chosen_table(material.choices), "The chosen cells", name="chosen")

@@ -23,14 +23,14 @@ from harness.check.section import check_headline, check_section
 from harness.check.verdict import CheckVerdict
 from harness.document import number_words
 from harness.document.section import Section, Table, Title
-from harness.document.words import paragraphs
+from harness.document.words import paragraphs, render
 from harness.document.writer import PageAddress, write_sections
 from harness.errors import ExitCode, InputError
 from harness.results.file_names import folder_name
 from harness.results.manifest import now
 from harness.results.result import load_result
 from harness.results.run_folder import DAMAGE, RunFolder
-from harness.study.study import POINTS, StudyResult
+from harness.study.study import POINTS, StudyResult, facts_there
 
 _SENTENCES = "study/sentences.jinja"
 
@@ -127,6 +127,17 @@ def check_study(
         yield point, check(load_baseline(point, place), own, rules=shared, **how)
 
 
+def points_beside(points: Sequence[str], run: str) -> list[str]:
+    """The points of a study, maybe unfinished, of which the baseline knows nothing."""
+    home = RunFolder(run)
+    facts = facts_there(home)
+    folders = [str(point["folder"]) for point in facts.get("points", []) if point["folder"]]
+    if not facts:
+        folders = [f"{POINTS}/{name}" for name in home.names(POINTS)]
+    names = [folder.rsplit("/", 1)[-1] for folder in folders]
+    return [name for name in names if name not in points]
+
+
 def checks_code(verdicts: Sequence[CheckVerdict]) -> ExitCode:
     """1 if any point fails, 3 if any is open, else 0."""
     codes = {verdict.exit_code for verdict in verdicts}
@@ -151,8 +162,10 @@ def write_checks(
     return write_sections(title, [section, *points], RunFolder(address), "check")
 
 
-def checks_section(verdicts: Mapping[str, CheckVerdict], alpha: float) -> Section:
-    """All points' verdicts: a row each, and what failed."""
+def checks_section(
+    verdicts: Mapping[str, CheckVerdict], alpha: float, beside: Sequence[str] = ()
+) -> Section:
+    """All points' verdicts: a row each, and what failed; ``beside`` are points that the baseline lacks."""
     rows = [
         [point, v.outcome, v.word, v.repeats, "; ".join([*map(str, v.failures), *v.obstacles])]
         for point, v in verdicts.items()
@@ -167,4 +180,5 @@ def checks_section(verdicts: Mapping[str, CheckVerdict], alpha: float) -> Sectio
         alpha=alpha,
     )
     frame = pd.DataFrame(rows, columns=["point", "verdict", "the run is", "repeats", "why"])
-    return Section("Check", text=text, tables=[Table(frame)], kind="verdict")
+    left = [render(_SENTENCES, "beside", points=beside)] if beside else []
+    return Section("Check", text=text, points=left, tables=[Table(frame)], kind="verdict")

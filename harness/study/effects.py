@@ -11,7 +11,7 @@ import pandas as pd
 from harness.results.result import CELL
 from harness.stats.ranks import LEAST_SETS, Ranking, ranking, signed_rank_probabilities
 from harness.stats.variance_shares import variance_shares
-from harness.study.maps import BACKEND, StudyTable, axis_values
+from harness.study.maps import BACKEND, StudyTable, axis_values, inner_axes
 from harness.study.study import StudyResult, column_of
 from harness.training.status import Status
 
@@ -23,8 +23,9 @@ def axis_shares(result: StudyResult, *, chosen: bool) -> pd.DataFrame:
     """The share of each axis in the variance of the test score, a row an axis: axis, share, low, high.
 
     chosen: of the chosen cells of every point, record by record; else of all cells that were trained, with
-    eta and lmbd as axes. Zipped axes, which nobody can tell apart, are one. Backends that are no axis are
-    averaged over: where they train the same network, each is no further evidence.
+    eta and lmbd as axes, by the names of ``inner_axes``. Zipped axes, which nobody can tell apart, are one.
+    Backends that are no axis are averaged over: where they train the same network, each is no further
+    evidence.
     """
     score = f"test_{result.metric}"
     records = result.records[result.records["status"] == Status.OK]
@@ -32,7 +33,8 @@ def axis_shares(result: StudyResult, *, chosen: bool) -> pd.DataFrame:
         cells = result.chosen()[["point", *CELL]]
         records = records.merge(cells, on=["point", *CELL])
     columns = {ALL_AXES: "point"} if result.facts["zipped"] else _columns(result)
-    columns |= {} if chosen else {"eta": "eta", "lmbd": "lmbd"}
+    grid = {axis: column for axis, column in inner_axes(result).items() if column != BACKEND}
+    columns |= {} if chosen else grid
     if "backends" not in result.axes:
         own = [] if chosen else ["eta", "lmbd"]
         keys = ["point", *result.columns, *own, "repeat"]

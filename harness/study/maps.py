@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, product
 from math import prod
+from urllib.parse import quote as url_quote
 
 import numpy as np
 import pandas as pd
@@ -38,17 +39,20 @@ class StudyTable:
     result: StudyResult
     cells: pd.DataFrame
 
+    def ordered(self) -> pd.DataFrame:
+        """The cells in the order in which they are chosen, the best on the validation part first."""
+        order = [f"validation_{self.result.choose_by}", "validation_loss", "eta", "lmbd"]
+        return self.cells.sort_values(order, ascending=[False, True, True, True], kind="stable")
+
     def best(self, keys: Sequence[str]) -> pd.DataFrame:
         """For each combination of ``keys`` the cell that is best on the validation part.
 
         Of each data set and seed one, whose scores are then averaged; NaN where one of them is ``lacking``.
         """
         score = f"validation_{self.result.choose_by}"
-        order = [score, "validation_loss", "eta", "lmbd"]
         averaged = [a for a in AVERAGED if a in self.result.axes and column_of(a) not in keys]
         within = [*keys, *map(column_of, averaged)]
-        ordered = self.cells.sort_values(order, ascending=[False, True, True, True], kind="stable")
-        best = ordered.drop_duplicates(within)
+        best = self.ordered().drop_duplicates(within)
         measured = [score, f"test_{self.result.metric}"]
         groups = best.groupby(list(keys), sort=False)
         means = groups[list(dict.fromkeys(measured))].mean()
@@ -61,19 +65,30 @@ def default_pairs(result: StudyResult) -> list[tuple[str, str]]:
     """Every two outer axes, the only one against the backends; then each against eta and lmbd."""
     axes = list(result.axes)
     outer = list(combinations(axes, 2)) or [(axes[0], BACKEND)]
-    inner = [axis for axis in ("eta", "lmbd") if len(axis_values(result, axis)[1]) > 1]
-    return [*outer, *product(axes, inner)]
+    inner = [axis for axis, column in inner_axes(result).items() if column != BACKEND]
+    return [*outer, *product(axes, [a for a in inner if len(axis_values(result, a)[1]) > 1])]
+
+
+def inner_axes(result: StudyResult) -> dict[str, str]:
+    """The columns of what every point has, backend, eta and lmbd, by the names that are left for them."""
+    return {f"{c} of the grid" if c in result.axes else c: c for c in (BACKEND, "eta", "lmbd")}
 
 
 def axis_values(result: StudyResult, axis: str) -> tuple[str, list[str]]:
-    """The column of an axis, an outer one, eta, lmbd or backend, and its values in words, in order."""
+    """The column of an axis, an outer one or one of ``inner_axes``, and its values in words, in order."""
     if axis in result.axes:
         return column_of(axis), result.axes[axis]
-    inner = ("eta", "lmbd", BACKEND)
+    inner = inner_axes(result)
     if axis not in inner:
         raise unknown("map: axis", axis, [*result.axes, *inner])
-    values = result.records[axis].unique()
-    return axis, [value_words(v) for v in (values if axis == BACKEND else sorted(values))]
+    column = inner[axis]
+    values = result.records[column].unique()
+    return column, [value_words(v) for v in (values if column == BACKEND else sorted(values))]
+
+
+def point_page(folder: str, home: str = "") -> str:
+    """The way from a study's page to that of a point; ``home``: the way to the study's folder."""
+    return url_quote(f"{home}{folder}/report.html")
 
 
 def study_map(table: StudyTable, rows: str, columns: str) -> Picture:
@@ -107,7 +122,8 @@ def study_map(table: StudyTable, rows: str, columns: str) -> Picture:
 def fixed_words(result: StudyResult, shown: Sequence[str]) -> str:
     """What was done about the axes that a map does not show, in words."""
     averaged = [a for a in AVERAGED if a in result.axes and a not in shown]
-    best = [a for a in (*result.axes, "eta", "lmbd") if a not in (*shown, *averaged)]
+    grid = [axis for axis, column in inner_axes(result).items() if column != BACKEND]
+    best = [a for a in (*result.axes, *grid) if a not in (*shown, *averaged)]
     if BACKEND in shown or "backends" in shown or len(axis_values(result, BACKEND)[1]) == 1:
         best = [a for a in best if a != "backends"]
     told = f"; {', '.join(best)} at what is best on the {result.chosen_on} part" if best else ""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from shlex import quote
 from typing import Any
-from urllib.parse import quote as url_quote
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,14 @@ from harness.document.words import paragraphs, render
 from harness.results.result import cell_means
 from harness.results.run_folder import rerun_command
 from harness.study.effects import REST, AxisRanking, axis_rankings, axis_shares
-from harness.study.maps import MOST_MAPS, StudyTable, default_pairs, study_map
+from harness.study.maps import (
+    MOST_MAPS,
+    StudyTable,
+    default_pairs,
+    inner_axes,
+    point_page,
+    study_map,
+)
 from harness.study.study import StudyResult, column_of
 from harness.training.status import TRAINED
 
@@ -54,17 +60,23 @@ def study_summary(result: StudyResult) -> list[Section]:
     return [best, *([Section("Axes", text=[*told, *ranked])] if told or ranked else [])]
 
 
-def study_sections(result: StudyResult, maps: Sequence[tuple[str, str]] = ()) -> list[Section]:
-    """All sections of the page; ``maps``: the axes of each map, by default every two outer ones."""
-    table = study_table(result)
+def study_sections(
+    table: StudyTable, maps: Sequence[tuple[str, str]] = (), home: str = "", *, live: bool = True
+) -> list[Section]:
+    """All sections of the page.
+
+    ``maps``: the axes of each map, by default every two outer ones; ``home``: the way from the page to the
+    study's folder; ``live``: whether the page has a map of which rows and columns can be chosen.
+    """
+    result = table.result
     for rows, columns in maps:
         study_map(table, rows, columns)  # refuses what is no axis before anything is written
     makers: dict[str, Callable[[], Section | None]] = {
         "Best points": partial(_best_section, table),
-        "Maps": partial(_maps_section, table, maps),
+        "Maps": partial(_maps_section, table, maps, live),
         "What matters": partial(_shares_section, result),
         "Over data sets": partial(_ranks_section, table),
-        "Points": partial(_points_section, result),
+        "Points": partial(_points_section, result, home),
         "Reproduction": partial(_reproduction, result),
     }
     return [s for title, make in makers.items() for s in attempt_sections(title, make)]
@@ -120,7 +132,7 @@ def _shown_cells(result: StudyResult, cells: pd.DataFrame) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _maps_section(table: StudyTable, maps: Sequence[tuple[str, str]]) -> Section:
+def _maps_section(table: StudyTable, maps: Sequence[tuple[str, str]], live: bool = True) -> Section:
     """A map for every two axes that were asked for."""
     pairs = list(maps) or default_pairs(table.result)
     drawn = pairs if maps else pairs[:MOST_MAPS]
@@ -128,11 +140,13 @@ def _maps_section(table: StudyTable, maps: Sequence[tuple[str, str]]) -> Section
         _SENTENCES,
         "maps",
         folder=quote(table.result.address),
-        axes=[*table.result.axes, "eta", "lmbd", "backend"],
+        axes=[*table.result.axes, *inner_axes(table.result)],
         left=len(pairs) - len(drawn),
         part=table.result.chosen_on,
+        live=live,
     )
-    return Section("Maps", text=text, pictures=[study_map(table, *pair) for pair in drawn])
+    pictures = [study_map(table, *pair) for pair in drawn]
+    return Section("Maps", text=text, pictures=pictures, scriptless=True)
 
 
 def _shares_section(result: StudyResult) -> Section:
@@ -283,13 +297,13 @@ def _draw_ranks(made: Sequence[AxisRanking]) -> Figure:
     return figure
 
 
-def _points_section(result: StudyResult) -> Section:
+def _points_section(result: StudyResult, home: str) -> Section:
     """Every point with its chosen cells, and those that could not be run with the reason."""
     lost = _not_trained(result)
     chosen = result.chosen()
     shown = _shown_cells(result, chosen)
     folders = result.points.set_index("point")["folder"]
-    links = [Link("its page", _page_of(folders[k])) for k in chosen["point"]]
+    links = [Link("its page", point_page(folders[k], home)) for k in chosen["point"]]
     shown["report"] = pd.Series(links, dtype=object)  # else they would become plain text
     tables = [Table(shown.head(_MOST_POINTS_SHOWN), "Chosen cells of all points")]
     if len(lost):
@@ -313,10 +327,6 @@ def _not_trained(result: StudyResult) -> pd.DataFrame:
     both = pd.concat([refused, lost])
     both = both.sort_values("point", kind="stable").astype({"reason": str})
     return both[list(dict.fromkeys(columns))].reset_index(drop=True)
-
-
-def _page_of(folder: str) -> str:
-    return url_quote(f"{folder}/report.html")
 
 
 def _reproduction(result: StudyResult) -> Section:

@@ -39,10 +39,8 @@ from harness.results.run_folder import (
 from harness.runner import (
     OpenRun,
     Progress,
-    Work,
     carry_out,
     open_run,
-    plan_works,
     records_kept,
     save_run,
     surroundings_of,
@@ -50,6 +48,7 @@ from harness.runner import (
 from harness.training.evaluate import curve_epochs
 from harness.training.status import TRAINED, Status
 from harness.training.units import Unit, UnitOutcome
+from harness.work import Work, plan_works
 
 _log = logging.getLogger(__name__)
 POINTS = "points"  # the folder of the points' folders
@@ -243,7 +242,7 @@ class _Queue:
         self, folder: RunFolder, plan: StudyPlan, progress: Progress | None, whole: Sequence[Work]
     ) -> None:
         """Have all units done that are not, and every point saved; those of ``whole`` are."""
-        when = _facts_there(folder).get("finished", "before")
+        when = facts_there(folder).get("finished", "before")
         known = [replace(w, done=dict.fromkeys(w.units, when)) for w in whole]
         with ExitStack() as stack:
             holds: dict[int, ExitStack] = {}
@@ -364,7 +363,7 @@ def _saved_study(
 ) -> StudyResult:
     """Write the tables of a study whose points are all saved."""
     study = plan.study
-    before = _facts_there(folder)
+    before = facts_there(folder)
     old = {p["folder"]: p.get("seconds", 0.0) for p in before.get("points", []) if p["folder"]}
     rows, tables = [], []
     for k, point in enumerate(study.points):
@@ -417,7 +416,8 @@ def _saved_study(
     return result
 
 
-def _facts_there(folder: RunFolder) -> dict[str, Any]:
+def facts_there(folder: RunFolder) -> dict[str, Any]:
+    """study.json of a folder; empty where there is none, or not what was written."""
     with suppress(OSError, *DAMAGE):
         facts = dict(folder.read_json("study.json"))
         return facts if as_sealed(facts) else {}

@@ -25,8 +25,9 @@ from harness.experiment.experiment import Experiment
 from harness.parity.parity import Parity, parity
 from harness.roundoff.stable_cells import by_backend, chaos_maps
 from harness.roundoff.trial import trial
-from harness.runner import plan_work, train_and_save
+from harness.runner import train_and_save
 from harness.training.contract import guarded_backend
+from harness.work import plan_work
 
 _DTYPES = ("float32", "float64")
 UPGRADE_REPEATS = 5  # of the runs that are compared, if nobody says otherwise
