@@ -26,6 +26,7 @@ from backends.padding import cost_weights, penalty_factors, rectangle
 from backends.plan import Plan
 
 STEPS_PER_EXECUTION = 50
+_GATHERED_BYTES = 2**22  # of minibatches at most, that are gathered from the data at a time
 ROWS_AT_ONCE = 1024  # samples in one call of the model when predicting
 
 
@@ -84,12 +85,16 @@ class StackL2(keras.regularizers.Regularizer):
         self.factor, self.l1 = factor, l1
 
     def __call__(self, W: Any) -> Any:
-        square = ops.sum(self.factor * ops.square(W))
+        square = ops.sum(self.factor * ops.sum(ops.square(W), axis=(2, 3), keepdims=True))
         return square if self.l1 is None else square + self.l1 * ops.sum(ops.abs(W))
 
 
 class StackLoss(keras.losses.Loss):
-    """Every sample's cost summed over the cells; sample weights carry 1/n of the minibatch."""
+    """Every sample's cost summed over the cells; sample weights carry 1/n of the minibatch.
+
+    The cross-entropy is written out, log sum_k exp(z_k) - z_y: the one of keras.losses wants the outputs
+    last, and takes several times as long.
+    """
 
     def __init__(self, network: Network, dtype: str) -> None:
         super().__init__(reduction="sum", dtype=dtype)
@@ -97,15 +102,17 @@ class StackLoss(keras.losses.Loss):
 
     def call(self, y: Any, z: Any) -> Any:
         """y (groups, rows), logits z (groups, cells, outputs, rows); gives (groups, rows)."""
-        z = ops.swapaxes(z, 2, 3)
-        y = ops.broadcast_to(y[:, None], ops.shape(z)[:-1])
         if self.network.output == "softmax":
-            cost = keras.losses.sparse_categorical_crossentropy(y, z, from_logits=True)
-        elif self.network.output == "logistic":
+            chosen = ops.one_hot(y, self.network.outputs, axis=1, dtype=z.dtype)[:, None]
+            cost = ops.logsumexp(z, axis=2) - ops.sum(z * chosen, axis=2)
+            return ops.sum(cost, axis=1)
+        z = z[:, :, 0]
+        y = ops.broadcast_to(y[:, None], ops.shape(z))
+        if self.network.output == "logistic":
             # of ops, not of losses, whose mean over one output is in float32 on PyTorch
-            cost = ops.binary_crossentropy(ops.cast(y, z.dtype), z[..., 0], from_logits=True)
+            cost = ops.binary_crossentropy(ops.cast(y, z.dtype), z, from_logits=True)
         else:
-            cost = ops.square(z[..., 0] - y) / 2
+            cost = ops.square(z - y) / 2
         return ops.sum(cost, axis=1)
 
 
@@ -450,12 +457,16 @@ class _TensorFlowMinibatches:
         # its thread has training wait, a third of the time on one core
         options.autotune.enabled = False
         self.steps = tf.data.Dataset.from_tensor_slices((order, scale)).with_options(options)
+        width = order[0].size * x[0].nbytes
+        self.gathered = max(1, min(STEPS_PER_EXECUTION, _GATHERED_BYTES // width))
 
     def between(self, first: int, last: int) -> Any:
-        return self.steps.skip(first).take(last - first).map(self._minibatch)
+        steps = self.steps.skip(first).take(last - first)
+        # a call of the function costs more than what it does for one step
+        return steps.batch(self.gathered).map(self._minibatches).unbatch()
 
-    def _minibatch(self, rows: Any, scale: Any) -> tuple[Any, Any, Any]:
-        return self.tf.gather(self.x, rows), self.tf.gather(self.y, rows), scale[None]
+    def _minibatches(self, rows: Any, scale: Any) -> tuple[Any, Any, Any]:
+        return self.tf.gather(self.x, rows), self.tf.gather(self.y, rows), scale[:, None]
 
 
 def _on_tensorflow() -> bool:

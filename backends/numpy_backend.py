@@ -136,6 +136,7 @@ def _train_stack(
     shape = (len(streams), per_group)
     eta = cells.eta.reshape(*shape, 1, 1).astype(training.dtype)
     order = plan.order[streams]
+    t = np.ascontiguousarray(t.T)  # (outputs, samples): what is gathered is laid out as a^L is
     W = [_spread(layer[streams], per_group) for layer in plan.initial.W]
     b = [_spread(layer[streams][:, None], per_group) for layer in plan.initial.b]
     update = _OPTIMIZERS[training.optimizer](training, eta, [*W, *b])
@@ -150,10 +151,8 @@ def _train_stack(
             n = rows.shape[1]
             p, scale, space = penalties[n], training.cost_scale(n), spaces[n]
             a = forward(x[rows][:, None], network, W, b, space.a)
-            update(
-                factors[step],
-                gradients(a, t[rows][:, None], network, W, p, scale, space, l1[n]),
-            )
+            t_rows = t.take(rows, axis=1).transpose(1, 2, 0)[:, None]
+            update(factors[step], gradients(a, t_rows, network, W, p, scale, space, l1[n]))
         path.add(_flat(W, b))
     return path.fit()
 
