@@ -34,7 +34,8 @@ from harness.roundoff.round_off import PARTED, Path, RoundOff, allowed_by, round
 from harness.roundoff.trial import Trial, trial
 from harness.training.contract import BackendFault
 
-_MORE_TWINS = range(100, 116)  # seeds of further twins, for cells that look like a disagreement
+# seeds of further twins, for cells that look like a disagreement, until they do no more
+_MORE_TWINS = (range(100, 104), range(104, 108), range(108, 116))
 _FEW = 8  # cells that are looked at again in any case; of large grids a quarter of the cells
 _SAMPLES = 256  # training samples on which losses and outputs are compared
 _ALIKE = (
@@ -319,11 +320,13 @@ def _trained(
             judged[name], stops[name] = outcome.path, outcome.steps
     distance = _distance(measured)
     sides = _Sides(measured, *_bounds(task, trial, distance), judged, stops, failures)
-    suspect = sides.exceeding()
-    if 0 < len(suspect) <= max(_FEW, len(trial.cells) // 4):
+    for seeds in _MORE_TWINS:
+        suspect = sides.exceeding()
+        if not 0 < len(suspect) <= max(_FEW, len(trial.cells) // 4):
+            break
         task.say(f"the reference in {trial.dtype}{part}, closer in {len(suspect)} cells")
         some = tuple(weights[suspect] for weights in path)
-        closer = round_off(trial.of(suspect), some, _MORE_TWINS)
+        closer = round_off(trial.of(suspect), some, seeds)
         distance[:, :, suspect] = np.maximum(distance[:, :, suspect], _distance(closer))
         sides = _Sides(measured, *_bounds(task, trial, distance), judged, stops, failures)
     return sides

@@ -100,10 +100,16 @@ def _leaky(z: Array, rounded: Rounding) -> Array:
 
 
 def _softmax(z: Array, rounded: Rounding) -> Array:
-    e = z - z.max(axis=-1, keepdims=True)
+    e = np.ascontiguousarray(np.moveaxis(z, -1, 0))  # sums of a few neighbours in memory are slow
+    e -= e.max(axis=0)
     np.exp(e, out=e)
-    e /= e.sum(axis=-1, keepdims=True)
-    return rounded(e, ELEMENTARY)
+    e /= e.sum(axis=0)
+    return rounded(np.ascontiguousarray(np.moveaxis(e, 0, -1)), ELEMENTARY)
+
+
+def _over_samples(delta: Array) -> Array:
+    """The sum over the samples, (..., n, units) to (..., 1, units); a product, faster than a sum."""
+    return np.ones((1, delta.shape[-2]), delta.dtype) @ delta
 
 
 def _times(fresh: Array, factor: Array | np.floating) -> Array:
@@ -194,7 +200,7 @@ def gradients_of(
         if objective.training.l1:
             q = real(objective.training.l1 * objective.penalty_factor(layer, n))
             dW[layer] += rounded(q * np.sign(W[layer]))
-        db[layer] = rounded(delta.sum(axis=-2, keepdims=True))
+        db[layer] = rounded(_over_samples(delta))
         if layer:
             slope = DERIVATIVES[network.activations[layer - 1]](z[layer - 1], a[layer])
             delta = delta @ W[layer].swapaxes(-1, -2)
