@@ -106,14 +106,14 @@ def test_analytic_gradient_equals_tensorflows_tape(activation):
     from backends.frameworks import load
 
     tf = load("tensorflow")
-    from backends.tensorflow_backend import _cost, _forward
+    from backends.tensorflow_backend import _forward, _stack_cost
 
     network, x, y, weights = case("softmax", 3, activation)
     W = [tf.Variable(W.swapaxes(1, 2)[None]) for W in weights.W]
     b = [tf.Variable(b[None, ..., None]) for b in weights.b]
     with tf.GradientTape() as tape:
         z = _forward(tf, tf.constant(x)[None], network, W, b)
-        cost = tf.reduce_mean(_cost(tf, z, tf.constant(y)[None, None], network))
+        cost = tf.reduce_mean(_stack_cost(tf, z, tf.constant(y)[None], network))
         total = cost + tf.add_n([LMBD * tf.nn.l2_loss(w) for w in W])
     mine = analytic(network, x, y, weights, Training())
     for ours, theirs in zip(mine, tape.gradient(total, W + b), strict=True):
