@@ -97,9 +97,8 @@ ACTIVATE: dict[str, Callable[..., Array]] = {
 
 
 def _sigmoid_back(a: Array, delta: Array, slope: Array | None) -> None:
-    slope = np.subtract(1, a, out=slope)
-    slope *= a
-    delta *= slope
+    delta *= a
+    delta *= np.subtract(1, a, out=slope)
 
 
 def _tanh_back(a: Array, delta: Array, slope: Array | None) -> None:
@@ -109,9 +108,8 @@ def _tanh_back(a: Array, delta: Array, slope: Array | None) -> None:
 
 
 def _elu_back(a: Array, delta: Array, slope: Array | None) -> None:
-    slope = np.minimum(a, 0, out=slope)
-    slope += ELU_ALPHA
-    np.multiply(delta, slope, out=delta, where=a <= 0)
+    below = a <= 0
+    np.multiply(delta, np.add(a, ELU_ALPHA, out=slope), out=delta, where=below)
 
 
 # for relu and its kin f'(0) is the left derivative
@@ -128,7 +126,7 @@ _BACK: dict[str, Callable[[Array, Array, Array | None], object]] = {
 def times_derivative(activation: str, a: Array, delta: Array, slope: Array | None = None) -> Array:
     """delta * f'(z), written into ``delta``, where a = f(z): every f' here is a function of f.
 
-    ``slope`` is an array that f' may be computed in.
+    ``slope`` is an array that f' may be computed in; it may be ``a``.
     """
     _BACK[activation](a, delta, slope)
     return delta

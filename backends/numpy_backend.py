@@ -178,26 +178,26 @@ def _l1(network: Network, training: Training, n: int) -> list[float]:
 class Workspace:
     """What the steps on minibatches of one size compute into, a list entry for each layer.
 
-    a, delta, slope: (groups, cells, samples, units), activations, errors, derivatives; dW and decay:
-    (groups, cells, inputs, outputs), the gradient and the penalty's part of it. None: a fresh array.
+    a, delta: (groups, cells, samples, units), activations, in whose place f' is computed, and errors;
+    dW and decay: (groups, cells, inputs, outputs), the gradient and the penalty's part of it. None: a
+    fresh array.
     """
 
     a: Sequence[Array | None]
     delta: Sequence[Array | None]
-    slope: Sequence[Array | None]
     dW: Sequence[Array | None]
     decay: Sequence[Array | None]
 
     @classmethod
     def of(cls, network: Network, stack: tuple[int, int], n: int, dtype: str) -> Workspace:
         """For a stack of (groups, cells) and minibatches of n samples."""
-        units = [[_empty((*stack, n, size), dtype) for size in network.sizes[1:]] for _ in range(3)]
+        units = [[_empty((*stack, n, size), dtype) for size in network.sizes[1:]] for _ in range(2)]
         weights = [[_empty((*stack, *shape), dtype) for shape in network.shapes] for _ in range(2)]
         return cls(*units, *weights)
 
     @classmethod
     def none(cls, layers: int) -> Workspace:
-        return cls(*([None] * layers for _ in range(5)))
+        return cls(*([None] * layers for _ in range(4)))
 
 
 def gradients(
@@ -231,7 +231,7 @@ def gradients(
         if layer:
             back = np.matmul(delta, W[layer].swapaxes(-1, -2), out=space.delta[layer - 1])
             delta = times_derivative(
-                network.activations[layer - 1], a[layer], back, space.slope[layer - 1]
+                network.activations[layer - 1], a[layer], back, space.a[layer - 1]
             )
     return [*dW, *db]
 
