@@ -50,7 +50,8 @@ def read_file(path: Path, header: bool | None = None) -> FileTable:
             elif read:
                 table = read(path.name, file)
             else:
-                table = read_delimited(path.name, file.read(), header)
+                place = None if isinstance(file, io.BytesIO) else path
+                table = read_delimited(path.name, file, header, place)
     except InputError:
         raise
     except MemoryError:
