@@ -16,7 +16,7 @@ from harness.bench.large_data import large_experiment, measure_large_data
 from harness.data.dataset import load_dataset
 from harness.data.scaling import scaled
 from harness.data.split import split_rows
-from harness.executors import shared_data
+from harness.data import shared_memory
 from harness.executors.shared_data import MappedDataset, shared
 from harness.experiment.experiment import Experiment
 from harness.runner import train_and_save
@@ -57,7 +57,8 @@ def test_scaling_in_stretches_is_scaling(arrays, monkeypatch):
     experiment = Experiment(dataset=str(arrays / "bytes.npz"), target="y", scale="standard", **FEW)
     dataset = load_dataset(experiment)
     split = split_rows(dataset, experiment)
-    monkeypatch.setattr("harness.data.scaling._AT_ONCE", 200)  # two columns, 22 rows
+    monkeypatch.setattr("harness.data.scaling._AT_ONCE", 200)  # two columns
+    monkeypatch.setattr("harness.data.scaling._ROWS_AT_ONCE", 200)  # 22 rows
     train = dataset.x[split.train].astype(np.float64)
     expected = (dataset.x - train.mean(axis=0)) / train.std(axis=0)
     assert scaled(dataset, split, experiment) == pytest.approx(expected, rel=1e-6)
@@ -78,7 +79,7 @@ def test_another_process_trains_on_the_same_memory(arrays):
 
 
 def test_elsewhere_than_on_linux_a_file_holds_the_data_until_the_end(arrays, monkeypatch):
-    monkeypatch.delattr(shared_data.os, "memfd_create", raising=False)
+    monkeypatch.delattr(shared_memory.os, "memfd_create", raising=False)
     experiment = Experiment(dataset=str(arrays / "floats.npz"), target="y", **FEW)
     given = shared(load_dataset(experiment), experiment)
     place = Path(given.x.filename)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.data.columns import Column
-from harness.data.file_table import FileTable
+from harness.data.file_table import LABEL, FileTable
 from harness.data.oddities import odd_features
-from harness.data.readers import FILE_KINDS, LABEL, read_file, read_openml
+from harness.data.openml import read_openml
+from harness.data.readers import FILE_KINDS, read_file
 from harness.data.survey import Survey, survey_table
 from harness.data.teaching_sets import TEACHING_SETS
 from harness.errors import InputError, unknown
@@ -30,6 +32,7 @@ from harness.experiment.memory_data import MEMORY
 
 CLASSIFICATION = ("digits", "iris", "wine", "breast_cancer", "xor", "two_moons", "spirals")
 REGRESSION = ("diabetes", "runge")
+_LARGE = 2**22  # bytes, from which on a thread hashes them
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Dataset:
     its categories, none for numbers. test: how many samples, the last ones, are a test part of their own.
     source: where it came from, for a report; decisions: how it was read; warnings: what is odd about it.
     sha256: of all that. as_trained: whether x is what a network is given, encoded, scaled and in the dtype
-    that is trained on; ``digest`` is then the hash of what came.
+    that is trained on; ``digest`` is then the hash of what came. hashing: of which x a thread computes it.
+    splits: kept by :func:`harness.data.split.split_rows`.
     """
 
     name: str
@@ -60,6 +64,12 @@ class Dataset:
     columns: tuple[Column, ...] = ()
     as_trained: bool = False
     digest: str = ""
+    hashing: tuple[NDArray[Any], Future[str]] | None = field(
+        default=None, compare=False, repr=False
+    )
+    splits: dict[tuple[Any, ...], tuple[NDArray[Any], Any]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -78,11 +88,19 @@ class Dataset:
     def sha256(self) -> str:
         if self.digest:
             return self.digest
-        digest = hashlib.sha256(np.ascontiguousarray(self.x).data)
-        digest.update(np.ascontiguousarray(self.y).data)
-        if any(self.categories) or self.test:
-            digest.update(repr((self.categories, self.test)).encode())
-        return digest.hexdigest()
+        of, sha256 = self.hashing or (None, None)
+        return sha256.result() if sha256 and of is self.x else _sha256(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "hashing": None}  # a thread goes nowhere
+
+
+def _sha256(dataset: Dataset) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(dataset.x).data)
+    digest.update(np.ascontiguousarray(dataset.y).data)
+    if any(dataset.categories) or dataset.test:
+        digest.update(repr((dataset.categories, dataset.test)).encode())
+    return digest.hexdigest()
 
 
 def load_dataset(experiment: Experiment) -> Dataset:
@@ -98,7 +116,7 @@ def dataset_of(survey: Survey, source: str, experiment: Experiment) -> Dataset:
     x, y = (np.concatenate(a) if len(a) > 1 else a[0] for a in (survey.x, survey.y))
     built_in = experiment.dataset in (*CLASSIFICATION, *REGRESSION)
     categories = tuple(c.values for c in features)
-    return Dataset(
+    dataset = Dataset(
         survey.name,
         source,
         x,
@@ -107,9 +125,20 @@ def dataset_of(survey: Survey, source: str, experiment: Experiment) -> Dataset:
         tuple(c.name for c in features),
         categories if any(categories) else (),
         sum(map(len, survey.y[1:])),
-        () if built_in else tuple(survey.decisions),
-        () if built_in else (*survey.warnings, *odd_features(survey, experiment)),
-        () if built_in else tuple(survey.columns),
+    )
+    hashing = None
+    if x.nbytes > _LARGE:  # on another core, meanwhile
+        thread = ThreadPoolExecutor(1)
+        hashing = x, thread.submit(_sha256, dataset)
+        thread.shutdown(wait=False)
+    if built_in:
+        return dataset
+    return replace(
+        dataset,
+        decisions=tuple(survey.decisions),
+        warnings=(*survey.warnings, *odd_features(survey, experiment)),
+        columns=tuple(survey.columns),
+        hashing=hashing,
     )
 
 

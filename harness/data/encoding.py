@@ -6,6 +6,8 @@ column: a sample that has it is 0 in all columns of that feature.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,17 +18,26 @@ from harness.data.split import Split
 from harness.experiment.experiment import Experiment
 
 
-def encoded(
-    dataset: Dataset, split: Split, experiment: Experiment
-) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """All samples as a network's inputs before scaling, (samples, inputs), and the inputs' names.
+@dataclass(frozen=True)
+class Encoder:
+    """What a network is given of columns, before scaling.
+
+    inputs: the inputs' names. transform: (samples, columns) to (samples, inputs).
+    """
+
+    inputs: tuple[str, ...]
+    transform: Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def fitted_encoder(dataset: Dataset, split: Split, experiment: Experiment) -> Encoder:
+    """The encoder of a data set, fitted on the training part.
 
     A feature that is missing somewhere gets the training part's median, a category its most frequent one;
     where ``missing_indicator`` is asked for, a column at the end says of each such feature whether it was
     missing. Categories become one column each, in the order of their names.
     """
     if dataset.plain:
-        return dataset.x, dataset.features
+        return Encoder(dataset.features, lambda x: x)
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import MissingIndicator, SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -58,9 +69,17 @@ def encoded(
     if experiment.missing_indicator:
         missing = transformer.named_transformers_["missing"].features_
         inputs += [f"{dataset.features[number]} is missing" for number in missing]
-    return np.asarray(transformer.transform(dataset.x), dtype=np.float64), tuple(inputs)
+    return Encoder(tuple(inputs), lambda x: np.asarray(transformer.transform(x), dtype=np.float64))
+
+
+def encoded(
+    dataset: Dataset, split: Split, experiment: Experiment
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """All samples as a network's inputs before scaling, (samples, inputs), and the inputs' names."""
+    encoder = fitted_encoder(dataset, split, experiment)
+    return encoder.transform(dataset.x), encoder.inputs
 
 
 def inputs_of(dataset: Dataset, split: Split, experiment: Experiment) -> int:
     """How many inputs a network has."""
-    return len(encoded(dataset, split, experiment)[1])
+    return len(fitted_encoder(dataset, split, experiment).inputs)

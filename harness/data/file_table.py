@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+LABEL = "label"  # what the target is called where a file has no name for it
+KEPT_DTYPES = tuple(
+    map(np.dtype, ("uint8", "float32", "float64"))
+)  # in which data stay as they came
+
 
 def _next_number(sample: int) -> int:
     return sample + 1

@@ -27,15 +27,15 @@ from harness.data.columns import (
     left_out,
     listed_names,
     named_columns,
+    repeating_columns,
 )
-from harness.data.file_table import FileTable, has_gaps
+from harness.data.file_table import KEPT_DTYPES, FileTable, has_gaps
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
 
 _LARGEST = float(np.finfo(np.float32).max)
 _NAMED = 12  # columns that one message names
 _AT_ONCE = 2**21  # numbers that are copied at once
-_KEPT_DTYPES = tuple(map(np.dtype, ("uint8", "float32", "float64")))  # where all columns are of one
 IMBALANCED = 0.6  # share of the largest class, above which accuracy alone says little
 
 
@@ -201,7 +201,7 @@ def _columns(survey: Survey, table: FileTable, experiment: Experiment) -> list[C
         raise InputError(f"features: {both[0]!r} is under drop as well; allowed: one of the two")
     columns = []
     lacking = frame.iloc[:1].isna().all().to_numpy()  # only these may be empty
-    dtypes = list(frame.dtypes)
+    dtypes, repeating = list(frame.dtypes), repeating_columns(frame)
     for number, column in enumerate(frame.columns):
         use, kind = "feature", kind_of_dtype(dtypes[number]) or column_kind(frame[column])
         if column == survey.target:
@@ -212,7 +212,7 @@ def _columns(survey: Survey, table: FileTable, experiment: Experiment) -> list[C
             use = "left out, not among --features"
         elif lacking[number] and frame[column].isna().all():
             use = "left out, empty"
-        elif not named and not every and (told := left_out(table, column, kind)):
+        elif not named and not every and (told := left_out(table, column, kind, repeating)):
             survey.decisions.append(told)
             use = told[told.index("left out") :]
         values: tuple[str, ...] = ()
@@ -374,7 +374,7 @@ def _matrix(survey: Survey, part: Part) -> NDArray[Any]:
     frame = part.frame[[c.name for c in features]]
     kinds = set(frame.dtypes)
     kept = next(iter(kinds)) if len(kinds) == 1 else None
-    dtype = kept if kept in _KEPT_DTYPES else np.dtype(np.float64)
+    dtype = kept if kept in KEPT_DTYPES else np.dtype(np.float64)
     if kept == dtype and frame.iloc[:2].to_numpy().flags.c_contiguous:
         return np.ascontiguousarray(frame.to_numpy())  # without a copy, where the file holds rows
     x = np.empty(frame.shape, dtype)
