@@ -96,7 +96,7 @@ def column_kind(column: pd.Series[Any]) -> ColumnKind:
     distinct = values.astype(str)
     if set(distinct) <= _TRUTH.keys():
         return "yes or no"
-    if distinct.head(1000).str.fullmatch(_DATE).all():
+    if all(map(_DATE.fullmatch, distinct.head(1000))):  # sooner than pandas, which goes through all
         return "date"
     numbers = pd.to_numeric(distinct, errors="coerce").notna().to_numpy()
     if numbers.all():

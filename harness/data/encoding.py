@@ -6,8 +6,7 @@ column: a sample that has it is 0 in all columns of that feature.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,40 @@ from harness.experiment.experiment import Experiment
 class Encoder:
     """What a network is given of columns, before scaling.
 
-    inputs: the inputs' names. transform: (samples, columns) to (samples, inputs).
+    inputs: the inputs' names. fill: by column, what stands for a missing value. known: by column, the
+    categories of the training part, none for numbers. marked: columns whose gaps get an input of their own.
+    as_it_is: numbers without a gap, which stay what they are.
     """
 
     inputs: tuple[str, ...]
-    transform: Callable[[NDArray[Any]], NDArray[Any]]
+    fill: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
+    known: tuple[NDArray[Any], ...] = ()
+    marked: tuple[int, ...] = ()
+    as_it_is: bool = False
+
+    def transform(self, x: NDArray[Any]) -> NDArray[Any]:
+        """(samples, columns) to (samples, inputs)."""
+        if self.as_it_is:
+            return x
+        result, at = np.zeros((len(x), len(self.inputs))), 0
+        for number, codes in enumerate(self.known):
+            values = _filled(x[:, number], self.fill[number])
+            if len(codes):
+                place = np.minimum(np.searchsorted(codes, values), len(codes) - 1)
+                rows = np.flatnonzero(codes[place] == values)
+                result[rows, at + place[rows]] = 1
+                at += len(codes)
+            else:
+                result[:, at] = values
+                at += 1
+        for number in self.marked:
+            result[:, at] = np.isnan(x[:, number])
+            at += 1
+        return result
+
+
+def _filled(values: NDArray[Any], fill: float) -> NDArray[Any]:
+    return np.where(np.isnan(values), fill, values)
 
 
 def fitted_encoder(dataset: Dataset, split: Split, experiment: Experiment) -> Encoder:
@@ -37,39 +65,29 @@ def fitted_encoder(dataset: Dataset, split: Split, experiment: Experiment) -> En
     missing. Categories become one column each, in the order of their names.
     """
     if dataset.plain:
-        return Encoder(dataset.features, lambda x: x)
-    from sklearn.compose import ColumnTransformer
-    from sklearn.impute import MissingIndicator, SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder
-
+        return Encoder(dataset.features, as_it_is=True)
+    train = dataset.x[split.train]
     categories = dataset.categories or ((),) * len(dataset.features)
-    steps: list[tuple[str, Any, list[int]]] = []
-    for number, names in enumerate(categories):
-        if not names:
-            step = SimpleImputer(strategy="median", keep_empty_features=True)
-        else:
-            step = make_pipeline(
-                SimpleImputer(strategy="most_frequent", keep_empty_features=True),
-                OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-            )
-        steps.append((str(number), step, [number]))
-    if experiment.missing_indicator:
-        marks = MissingIndicator(features="missing-only", error_on_new=False)
-        steps.append(("missing", marks, list(range(len(categories)))))
-    transformer = ColumnTransformer(steps)
-    transformer.fit(dataset.x[split.train])
-    inputs: list[str] = []
+    gappy = np.isnan(dataset.x).any(axis=0)
+    fill, known, inputs = np.zeros(train.shape[1]), [], []
     for number, (feature, names) in enumerate(zip(dataset.features, categories, strict=True)):
-        if not names:
-            inputs.append(feature)
-            continue
-        (codes,) = transformer.named_transformers_[str(number)][-1].categories_
-        inputs += [f"{feature}={names[int(code)]}" for code in codes]
-    if experiment.missing_indicator:
-        missing = transformer.named_transformers_["missing"].features_
-        inputs += [f"{dataset.features[number]} is missing" for number in missing]
-    return Encoder(tuple(inputs), lambda x: np.asarray(transformer.transform(x), dtype=np.float64))
+        values = train[:, number]
+        if gappy[number]:
+            fill[number] = _fill_value(values, "most_frequent" if names else "median")
+        codes = np.unique(_filled(values, fill[number])) if names else np.zeros(0)
+        known.append(codes)
+        inputs += [f"{feature}={names[int(c)]}" for c in codes] if names else [feature]
+    gaps = np.flatnonzero(np.isnan(train).any(axis=0)) if experiment.missing_indicator else ()
+    inputs += [f"{dataset.features[number]} is missing" for number in gaps]
+    return Encoder(tuple(inputs), fill, tuple(known), tuple(map(int, gaps)))
+
+
+def _fill_value(values: NDArray[Any], strategy: str) -> float:
+    """What scikit-learn's SimpleImputer puts in the place of a missing value, 0 where all are missing."""
+    from sklearn.impute import SimpleImputer
+
+    imputer = SimpleImputer(strategy=strategy, keep_empty_features=True)
+    return float(imputer.fit(values[:, None]).statistics_[0])
 
 
 def encoded(

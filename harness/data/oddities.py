@@ -42,8 +42,8 @@ def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
                 f"imbalanced: {100 * counts.max() / len(y):.0f} % of the samples are of class {largest}, "
                 "so a network that always says so has that accuracy"
             )
-    gone = np.isnan(x).mean(axis=0) if x.dtype.kind == "f" and np.isnan(x.min()) else np.zeros(0)
-    mostly = [survey.features[n].name for n in np.flatnonzero(gone > _MOSTLY)]
+    gappy = np.flatnonzero(survey.gaps[0])
+    mostly = [survey.features[n].name for n in gappy if np.isnan(x[:, n]).mean() > _MOSTLY]
     if mostly:
         warnings.append(
             f"{listed_names(mostly)} missing in more than half of the samples, so that most of it would be "

@@ -59,8 +59,8 @@ def _pieces(
 ) -> Iterator[NDArray[np.floating]]:
     """Rows encoded, if there is an encoder, and scaled."""
     scale = None if experiment.scale == "none" else _column_scales(x, split, experiment)
-    size = _AT_ONCE // len(encoder.inputs) if encoder else _ROWS_AT_ONCE // x.shape[1]
-    for rows in _stretches(len(x), max(1, size)):
+    inputs = len(encoder.inputs) if encoder else x.shape[1]
+    for rows in _stretches(len(x), max(1, _ROWS_AT_ONCE // inputs)):
         some = encoder.transform(x[rows]) if encoder else x[rows]
         if scale is not None:
             some = (some - scale[0]) / scale[1]

@@ -36,6 +36,7 @@ from harness.experiment.experiment import Experiment
 _LARGEST = float(np.finfo(np.float32).max)
 _NAMED = 12  # columns that one message names
 _AT_ONCE = 2**21  # numbers that are copied at once
+_IN_CACHE = 2**17  # numbers that are looked at together
 IMBALANCED = 0.6  # share of the largest class, above which accuracy alone says little
 
 
@@ -78,6 +79,7 @@ class Survey:
     classes: tuple[str, ...] = ()
     x: list[NDArray[Any]] = field(default_factory=list)  # of each part
     ends: list[tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=list)  # of x's columns
+    gaps: list[NDArray[np.bool_]] = field(default_factory=list)  # which of them lack a value
     y: list[NDArray[Any]] = field(default_factory=list)
 
     @property
@@ -355,14 +357,30 @@ def _make_numbers(survey: Survey, table: FileTable, experiment: Experiment) -> N
     """Features and targets of every part as arrays."""
     for part in survey.parts:
         x = _matrix(survey, part)
-        ends = np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)
-        _check_range(survey, part, *ends)
+        low, high, gaps = _column_ends(x)
+        _check_range(survey, part, low, high)
         survey.x.append(x)
-        survey.ends.append(ends)
+        survey.ends.append((low, high))
+        survey.gaps.append(gaps)
     if experiment.task == "regression":
         survey.y = [_values(survey, part) for part in survey.parts]
     else:
         _classes(survey, table.class_names)
+
+
+def _column_ends(x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+    """The least and the largest value of each column, and whether one is missing there.
+
+    Rows are gone through once, some at a time, so that they stay in the cache; columns with a gap again.
+    """
+    size = max(1, _IN_CACHE // x.shape[1])
+    stretches = [x[first : first + size] for first in range(0, len(x), size)]
+    low = np.min([np.minimum.reduce(rows, axis=0) for rows in stretches], axis=0)
+    high = np.max([np.maximum.reduce(rows, axis=0) for rows in stretches], axis=0)
+    gaps = low != low
+    for number in np.flatnonzero(gaps):
+        low[number], high[number] = np.fmin.reduce(x[:, number]), np.fmax.reduce(x[:, number])
+    return low, high, gaps
 
 
 def _matrix(survey: Survey, part: Part) -> NDArray[Any]:
