@@ -142,29 +142,41 @@ def dataset_of(survey: Survey, source: str, experiment: Experiment) -> Dataset:
     )
 
 
+@dataclass(frozen=True)
+class Tables:
+    """What an experiment's data set is read from: its table, its test file's, and where they come from."""
+
+    name: str
+    source: str
+    table: FileTable
+    test: FileTable | None = None
+
+
 def survey_dataset(experiment: Experiment) -> tuple[Survey, str]:
     """The experiment's data set looked at, whether it can be trained on or not, and where it comes from."""
+    tables = read_tables(experiment)
+    return survey_table(tables.name, tables.table, tables.test, experiment), tables.source
+
+
+def read_tables(experiment: Experiment) -> Tables:
+    """The experiment's data set as it was read; :class:`InputError` says what is wrong with a file."""
     name = experiment.dataset
     test = None
     if experiment.test_file is not None:
         test = read_file(_existing(experiment.test_file, "test_file"), experiment.header)
     if name in (*CLASSIFICATION, *REGRESSION):
         made = "made for teaching" if name in TEACHING_SETS else f"sklearn.datasets.load_{name}"
-        return _built_in(experiment), made
+        return Tables(name, made, _built_in(experiment))
     if name.startswith("openml:"):
         table, source = read_openml(name.removeprefix("openml:"))
         _no_header_setting(experiment, name)
-    elif name.startswith(MEMORY):
-        table, source = (
-            FileTable(experiment.frame, header=True),
-            "given in memory, kept with the run",
-        )
-        name = "data in memory"
-        _no_header_setting(experiment, name)
-    else:
-        path = _existing(name, "dataset")
-        table, source, name = read_file(path, experiment.header), f"file {path.name}", path.name
-    return survey_table(name, table, test, experiment), source
+        return Tables(name, source, table, test)
+    if name.startswith(MEMORY):
+        _no_header_setting(experiment, "data in memory")
+        table = FileTable(experiment.frame, header=True)
+        return Tables("data in memory", "given in memory, kept with the run", table, test)
+    path = _existing(name, "dataset")
+    return Tables(path.name, f"file {path.name}", read_file(path, experiment.header), test)
 
 
 def _existing(name: str, setting: str) -> Path:
@@ -191,7 +203,7 @@ def _no_header_setting(experiment: Experiment, name: str) -> None:
         raise InputError(f"header: {name!r} has names of its own; allowed: for a text table")
 
 
-def _built_in(experiment: Experiment) -> Survey:
+def _built_in(experiment: Experiment) -> FileTable:
     """A data set that comes with scikit-learn, or is made here."""
     from sklearn import datasets
 
@@ -222,5 +234,4 @@ def _built_in(experiment: Experiment) -> Survey:
     )
     frame[LABEL] = bunch.target
     classes = () if name in REGRESSION else tuple(str(c) for c in bunch.target_names)
-    table = FileTable(frame, target=LABEL, class_names=classes, measured=True)
-    return survey_table(name, table, None, experiment)
+    return FileTable(frame, target=LABEL, class_names=classes, measured=True)

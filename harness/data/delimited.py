@@ -11,9 +11,8 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -232,33 +231,42 @@ def _open_quote(name: str, row: int) -> InputError:
 
 
 class _Places:
-    """The rows of a file as an editor counts them; the file is gone through when a message asks for one."""
+    """The rows of a file as an editor counts them; it is gone through as far as a message asks for one."""
 
     def __init__(self, content: bytes | Path, layout: TextLayout, skipped: frozenset[int]) -> None:
         self._given = content, layout, skipped
+        self._rows: list[tuple[int, list[str]]] = []
+        self._further = self._records()
 
     def of(self, sample: int) -> int:
         """The row of a sample, from 1."""
+        while len(self._rows) <= sample:
+            self._rows.append(next(self._further))
         return self._rows[sample][0]
 
     def rows(self) -> list[tuple[int, list[str]]]:
         """The row that each sample begins in, and its fields."""
+        self._rows += self._further
         return self._rows
 
-    @cached_property
-    def _rows(self) -> list[tuple[int, list[str]]]:
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
         content, layout, skipped = self._given
         text = content if isinstance(content, bytes) else content.read_bytes()
-        lines = text.decode("utf-8").split("\n")
-        kept = ["" if n in skipped else line.rstrip("\r") for n, line in enumerate(lines)]
-        rows, begin = [], 0
-        for end, fields in layout.records(kept):
-            while begin < end and not kept[begin].strip():
+        kept: list[bool] = []  # of each line, whether it holds anything
+
+        def lines() -> Iterator[str]:
+            for number, line in enumerate(io.BytesIO(text)):
+                told = "" if number in skipped else line.decode("utf-8").rstrip("\r\n")
+                kept.append(bool(told.strip()))
+                yield told
+
+        begin = 0
+        for end, fields in layout.records(lines()):
+            while begin < end and not kept[begin]:
                 begin += 1
             if fields and (len(fields) > 1 or fields[0]):
-                rows.append((begin + 1, fields))
+                yield begin + 1, fields
             begin = end
-        return rows
 
 
 def _check_widths(name: str, layout: TextLayout, frame: pd.DataFrame, places: _Places) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.errors import InputError
@@ -27,20 +27,20 @@ class TextLayout:
     decimal: str
     columns: int
 
-    def records(self, lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    def records(self, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
         """Rows as lists of fields, each with the number of its last line, from 1."""
         if self.delimiter == " ":
-            lines = [line.replace("\t", " ").strip() for line in lines]
+            lines = (line.replace("\t", " ").strip() for line in lines)
         reader = csv.reader(
             lines, delimiter=self.delimiter, quotechar=self.quote, skipinitialspace=True
         )
-        if all(line.split(None, 1) == [line] for line in lines):  # no blanks anywhere
-            yield from ((reader.line_num, row) for row in reader)
-            return
         for row in reader:
             yield reader.line_num, [field.strip() for field in row]
 
     def rows(self, lines: Sequence[str]) -> list[list[str]]:
+        if all(line.split(None, 1) == [line] for line in lines):  # no blanks anywhere
+            rows = csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote)
+            return [row for row in rows if any(row)]
         return [row for _, row in self.records(lines) if any(row)]
 
     def is_number(self, field: str) -> bool:
