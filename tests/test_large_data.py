@@ -13,10 +13,10 @@ from backends.formulas import logits, sample_cost
 from backends.network import Cells
 from backends.registry import usable
 from harness.bench.large_data import large_experiment, measure_large_data
+from harness.data import shared_memory
 from harness.data.dataset import load_dataset
 from harness.data.scaling import scaled
 from harness.data.split import split_rows
-from harness.data import shared_memory
 from harness.executors.shared_data import MappedDataset, shared
 from harness.experiment.experiment import Experiment
 from harness.runner import train_and_save

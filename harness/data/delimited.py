@@ -170,7 +170,7 @@ def _table(name: str, frame: pd.DataFrame, reading: _Reading, content: bytes | P
     places = _Places(content, reading.layout, frozenset(reading.skipped))
     _check_widths(name, reading.layout, frame, places)
     frame = _without_nothing(frame, reading.unnamed, reading.named, found)
-    frame = with_numbers(frame, reading.layout, found)
+    frame, written = with_numbers(frame, reading.layout, found)
     return FileTable(
         frame,
         tuple(found),
@@ -178,6 +178,7 @@ def _table(name: str, frame: pd.DataFrame, reading: _Reading, content: bytes | P
         reading.named,
         reading.unnamed,
         class_names=reading.class_names,
+        written=written,
     )
 
 

@@ -142,7 +142,7 @@ _KINDS: tuple[tuple[bytes, str, Callable[[str, BinaryIO], FileTable]], ...] = (
     (rb"PK\x03\x04|PK\x05\x06", "NPZ", read_zip),
     (rb"(?i)(\s*(%[^\n]*)?\n)*\s*@relation", "ARFF", read_arff),
     (
-        rb"(\s*(#[^\n]*)?\n)*[+-]?[0-9.eE+-]+(\s+qid:\d+)?(\s+\d+:[^\s:]+)+\s*[\r\n]",
+        rb"(\s*(#[^\n]*)?\n)*[+-]?[0-9.eE+-]+(,\d+)*(\s+qid:\d+)?(\s+\d+:[^\s:]+)+\s*[\r\n]",
         "svmlight",
         read_svmlight,
     ),

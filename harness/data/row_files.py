@@ -15,6 +15,7 @@ from harness.errors import InputError
 
 _SHOWN = 60  # characters of a line that a message shows
 _HEAD = 20000  # first bytes, in which a qid stands if there is one
+_SEVERAL_LABELS = re.compile(rb"(?m)^[ \t]*([0-9.+-]+(?:,[0-9.+-]+)+)[ \t]+\d+:")
 _NOMINAL = re.compile(r"(?im)^@attribute[^\n{]*\{[^\n}]*\}")
 
 
@@ -96,6 +97,12 @@ def read_svmlight(name: str, file: BinaryIO) -> FileTable:
     from sklearn.datasets import load_svmlight_file
 
     content = file.read()
+    if several := _SEVERAL_LABELS.search(content):
+        row = content.count(b"\n", 0, several.start(1)) + 1
+        raise InputError(
+            f"dataset: {name!r} has several labels in row {row}, {several[1].decode()}; allowed: one "
+            "label in each row, of several targets a file each"
+        )
     try:
         x, y = load_svmlight_file(io.BytesIO(content))
     except (ValueError, OverflowError) as error:

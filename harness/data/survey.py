@@ -107,6 +107,10 @@ def survey_table(
         if experiment.target is not None:
             raise
         survey.refuse(str(error), target="COLUMN")
+    if experiment.task == "classification" and survey.target in table.written:
+        table = replace(table, frame=_labels_as_written(table, str(survey.target)))
+        about = f"numbers of {survey.target} "
+        survey.decisions = [words for words in survey.decisions if not words.startswith(about)]
     table = replace(table, frame=_without_markers(survey, table.frame, experiment))
     survey.parts = [Part(table.frame, table.place, "")]
     survey.columns = _columns(survey, table, experiment)
@@ -118,7 +122,7 @@ def survey_table(
         survey.parts.append(Part(table.test, lambda sample: sample + 1, " of the test part"))
     elif test is not None:
         file = Path(str(experiment.test_file)).name
-        survey.parts.append(_test_part(survey, table, _with_names(test), file))
+        survey.parts.append(_test_part(survey, table, _with_names(test), file, experiment))
     for number, part in enumerate(survey.parts[1:], start=1):
         frame = _without_markers(survey, part.frame, experiment, part.where)
         survey.parts[number] = replace(part, frame=frame)
@@ -228,8 +232,20 @@ def _columns(survey: Survey, table: FileTable, experiment: Experiment) -> list[C
     return columns
 
 
-def _test_part(survey: Survey, table: FileTable, test: FileTable, file: str) -> Part:
+def _labels_as_written(table: FileTable, target: str) -> pd.DataFrame:
+    """The table, its target as the text that it is in the file: of a class ``5%`` is the name."""
+    return table.frame.assign(**{target: table.written[target]})
+
+
+def _test_part(
+    survey: Survey, table: FileTable, test: FileTable, file: str, experiment: Experiment
+) -> Part:
     """The samples of a test file, its columns matched with those of the table."""
+    if experiment.task == "classification":
+        by_place = dict(zip(table.frame.columns, test.frame.columns, strict=False))
+        own = str(survey.target if test.header else by_place.get(str(survey.target)))
+        if own in test.written:
+            test = replace(test, frame=_labels_as_written(test, own))
     frame, needed = test.frame, [c.name for c in survey.columns if c.use in ("feature", "target")]
     if table.sparse:
         frame = frame.reindex(columns=table.frame.columns, fill_value=0)

@@ -15,12 +15,15 @@ from harness.data.text_layout import MISSING, TextLayout
 _UNITS = ("%", "$", "€", "£")
 
 
-def with_numbers(frame: pd.DataFrame, layout: TextLayout, found: list[str]) -> pd.DataFrame:
+def with_numbers(
+    frame: pd.DataFrame, layout: TextLayout, found: list[str]
+) -> tuple[pd.DataFrame, dict[str, pd.Series[Any]]]:
     """The table with text free of blanks at its ends, and numbers for columns that hold nothing else.
 
-    Numbers may be grouped by thousands, or all have the same unit, of ``_UNITS``, before or behind them.
+    Numbers may be grouped by thousands, or all have the same unit, of ``_UNITS``, before or behind them; the
+    text of such columns comes back as well, by their names.
     """
-    changed = {}
+    changed, written = {}, {}
     for name, dtype in zip(frame.columns, list(frame.dtypes), strict=True):
         if dtype.kind not in "OT" and dtype != "str":
             continue
@@ -30,11 +33,12 @@ def with_numbers(frame: pd.DataFrame, layout: TextLayout, found: list[str]) -> p
         values = frame[name] if alike else map_values(frame[name], _stripped)
         numbers, how = _plain_numbers(list(dict.fromkeys(stripped)), layout)
         if numbers:
-            values = map_values(values, numbers.__getitem__)
-            values = pd.to_numeric(values)
-            found += [f"numbers of {name} {how}"] if how else []
+            if how:
+                written[name] = values
+                found.append(f"numbers of {name} {how}")
+            values = pd.to_numeric(map_values(values, numbers.__getitem__))
         changed[name] = values
-    return frame.assign(**changed) if changed else frame
+    return (frame.assign(**changed) if changed else frame), written
 
 
 def _plain_numbers(texts: Sequence[Any], layout: TextLayout) -> tuple[dict[str, str], str]:

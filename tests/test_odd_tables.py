@@ -1,0 +1,78 @@
+"""What is odd about a table and has to be told: labels with units, several targets, columns alike."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from harness.data.dataset import load_dataset
+from harness.errors import InputError
+from harness.experiment.experiment import Experiment
+
+
+def load(tmp_path, text, name="odd.csv", **settings):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return load_dataset(Experiment(dataset=str(path), **settings))
+
+
+@pytest.mark.parametrize("labels", [("5%", "10%"), ("$1,000", "$2,500"), ("€ 3", "€ 4")])
+def test_labels_with_a_unit_keep_their_names(tmp_path, labels):
+    rows = [f'{n / 7:.3f};{n % 9}%;"{labels[n % 2]}"' for n in range(40)]
+    dataset = load(tmp_path, "\n".join(["a;share;dose", *rows]), target="dose")
+    assert dataset.classes == tuple(sorted(labels))
+    assert [dataset.classes[k] for k in dataset.y[:2]] == list(labels)
+    assert dataset.x[8, 1] == 8
+    told = "; ".join(dataset.decisions)
+    assert "numbers of share without their %" in told
+    assert "numbers of dose" not in told
+
+
+def test_a_test_files_labels_keep_their_unit_as_well(tmp_path):
+    for name, rows in (("train.csv", 40), ("test.csv", 11)):
+        lines = [f"{n / 7:.3f},{n % 9},{(5, 10)[n % 2]}%" for n in range(rows)]
+        (tmp_path / name).write_text("\n".join(lines))
+    experiment = Experiment(
+        dataset=str(tmp_path / "train.csv"), test_file=str(tmp_path / "test.csv"), target="3"
+    )
+    dataset = load_dataset(experiment)
+    assert dataset.classes == ("10%", "5%")
+    assert dataset.y[-11:].tolist() == [1 - n % 2 for n in range(11)]
+
+
+def test_a_target_with_a_unit_is_a_number_in_regression(tmp_path):
+    rows = [f"{n / 7:.3f},{n % 9},{n}.5%" for n in range(40)]
+    dataset = load(tmp_path, "\n".join(["a,b,y", *rows]), task="regression")
+    assert dataset.y[3] == 3.5
+
+
+@pytest.mark.parametrize("row", [0, 3])
+def test_several_labels_in_a_row_of_svmlight_are_refused(tmp_path, row):
+    rows = ["1 1:0.5 2:1.5", "2 1:0.25 2:1.0"] * 10
+    rows[row] = "1,3 1:0.5 2:7"
+    with pytest.raises(
+        InputError, match=f"several labels in row {row + 1}, 1,3; allowed: one label"
+    ):
+        load(tmp_path, "\n".join(rows) + "\n", "multi.svm")
+
+
+def test_columns_that_hold_the_same_are_told(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "a": [n / 7 for n in range(60)],
+            "zero": [0] * 60,
+            "kind": [["red", "blue"][n % 5 == 0] for n in range(60)],
+            "twin": [n / 7 for n in range(60)],
+            "colour": [["red", "blue"][n % 5 == 0] for n in range(60)],
+            "shape": [["round", "flat"][n % 5 == 0] for n in range(60)],
+            "nought": [0] * 60,
+            "near": [n / 7 if n != 31 else 0.5 for n in range(60)],
+            "label": ["pq"[n % 3 == 0] for n in range(60)],
+        }
+    )
+    warnings = load(tmp_path, frame.to_csv(index=False)).warnings
+    alike = [words for words in warnings if "the same values" in words]
+    assert alike == [
+        "a, twin hold the same values, of which one is enough: --drop twin",
+        "kind, colour hold the same values, of which one is enough: --drop colour",
+    ]
