@@ -76,3 +76,54 @@ def test_columns_that_hold_the_same_are_told(tmp_path):
         "a, twin hold the same values, of which one is enough: --drop twin",
         "kind, colour hold the same values, of which one is enough: --drop colour",
     ]
+
+
+def test_columns_aligned_by_blanks_may_have_a_tab_among_them(tmp_path):
+    rows = [
+        f'{n}.0   {n % 8}   {n * 7:<8}  {"?" if n == 4 else f"{n * 11}."}\t"car  {n % 3} of {n}"'
+        for n in range(40)
+    ]
+    text = "\n".join(["mpg   cylinders   weight   power   name", *rows])
+    dataset = load(tmp_path, text, "cars.data", target="mpg", task="regression", missing="impute")
+    assert dataset.features == ("cylinders", "weight", "power")
+    assert dataset.x[3].tolist() == [3, 21, 33]
+    assert "delimiter blanks" in dataset.decisions
+
+
+def test_tabs_between_texts_with_blanks_are_the_delimiter(tmp_path):
+    rows = [f"a text {n % 3}\t{n}.5\t{'xy'[n % 2]}" for n in range(30)]
+    dataset = load(tmp_path, "\n".join(rows), "texts.tsv")
+    assert dataset.x.shape == (30, 2)
+    assert dataset.categories[0] == ("a text 0", "a text 1", "a text 2")
+
+
+def test_blanks_around_values_of_arff_are_none_of_theirs(tmp_path):
+    rows = [
+        f"{'AEI'[n % 3]} , {n / 7:.2f} , {'?' if n == 2 else 'U'} ,'x , y' , {'BC'[n % 2]} "
+        for n in range(30)
+    ]
+    head = ["@relation verbs", "@attribute first { A , E , I } ", "@attribute number numeric"]
+    head += [
+        "@attribute third {U,V }",
+        "@attribute fourth { 'x , y' ,z}",
+        "@attribute class { B , C } ",
+    ]
+    text = "\n".join([*head, "@data", *rows])
+    dataset = load(tmp_path, text, "verbs.arff", missing="impute", features="all")
+    assert dataset.classes == ("B", "C")
+    assert dataset.categories == (("A", "E", "I"), (), ("U",), ("x , y",))
+    assert dataset.x[4, :2] == pytest.approx([1, 0.57])
+    assert dataset.x[2, 2] != dataset.x[2, 2]
+
+
+def test_a_first_column_without_a_name_may_be_names(tmp_path):
+    rows = [f'"car {n}",{n / 3:.2f},{n % 4},{"ab"[n % 2]}' for n in range(30)]
+    dataset = load(tmp_path, "\n".join(['"","mpg","cyl","kind"', *rows]))
+    assert "unnamed first column left out, it names the rows" in dataset.decisions
+    assert dataset.features == ("mpg", "cyl")
+
+
+def test_a_class_too_small_for_all_parts_is_told(tmp_path):
+    rows = [f"{n / 3:.2f},{n * n % 7},{'rare' if n == 5 else 'ab'[n % 2]}" for n in range(30)]
+    dataset = load(tmp_path, "\n".join(["a,b,kind", *rows]))
+    assert any(words.startswith("rare: fewer than 3 samples") for words in dataset.warnings)

@@ -261,7 +261,8 @@ def left_out(
     if table.measured and called not in table.unnamed:
         return ""
     if called in table.unnamed and first:
-        return "unnamed first column left out, a row number"
+        what = "a row number" if kind == "number" else "it names the rows"
+        return f"unnamed first column left out, {what}"
     if table.measured:
         return ""
     rows, by_name = len(table.frame), _ROW_NAMES.fullmatch(called.lower()) is not None

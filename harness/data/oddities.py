@@ -23,6 +23,7 @@ _ALONE, _OTHERS = (
 )  # share of what a guess leaves open that one column predicts, that others do
 _WHOLE = 1e15  # whole numbers below are written without a power
 _MOSTLY = 0.5  # share of missing values
+_FEW = 3  # samples of a class, one for each part
 _GROUPS = 4  # of columns that hold the same values, which are named
 _SCALES = 1000  # ratio of the widest to the narrowest feature, from which on scaling helps
 
@@ -43,6 +44,12 @@ def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
             warnings.append(
                 f"imbalanced: {100 * counts.max() / len(y):.0f} % of the samples are of class {largest}, "
                 "so a network that always says so has that accuracy"
+            )
+        few = [name for name, n in zip(survey.classes, counts, strict=True) if n < _FEW]
+        if few and len(survey.x) == 1:
+            warnings.append(
+                f"{listed_names(few)}: fewer than {_FEW} samples of a class, too few for one in each of training, "
+                "validation and test part; leave out those rows, or merge them with another class"
             )
     gappy = np.flatnonzero(survey.gaps[0])
     mostly = [survey.features[n].name for n in gappy if np.isnan(x[:, n]).mean() > _MOSTLY]

@@ -16,6 +16,9 @@ from harness.errors import InputError
 _SHOWN = 60  # characters of a line that a message shows
 _HEAD = 20000  # first bytes, in which a qid stands if there is one
 _SEVERAL_LABELS = re.compile(rb"(?m)^[ \t]*([0-9.+-]+(?:,[0-9.+-]+)+)[ \t]+\d+:")
+_BLANKS = re.compile(
+    r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|[ \t]*(,)[ \t]*|(\{)[ \t]+|[ \t]+(\})"""
+)
 _NOMINAL = re.compile(r"(?im)^@attribute[^\n{]*\{[^\n}]*\}")
 
 
@@ -39,8 +42,9 @@ def read_arff(name: str, file: BinaryIO) -> FileTable:
         )
 
     def load(some: Sequence[str]) -> Any:
-        given = "\n".join(some)
-        return arff.loadarff(io.StringIO(re.sub(_NOMINAL, _without_blanks, given)))
+        head = _NOMINAL.sub(lambda nominal: _tight(nominal[0]), "\n".join(some[: begin + 1]))
+        rows = (_tight(line.strip()) for line in some[begin + 1 :])
+        return arff.loadarff(io.StringIO("\n".join([head, *rows])))
 
     try:
         values, about = load(lines)
@@ -87,9 +91,11 @@ def _bad_row(
     )
 
 
-def _without_blanks(nominal: re.Match[str]) -> str:
-    """A list of nominal values without blanks after commas, which SciPy takes for part of a value."""
-    return re.sub(r",[ \t]+", ",", nominal[0])
+def _tight(values: str) -> str:
+    """Values without blanks around commas and braces, which SciPy takes for parts of them."""
+    if " " not in values and "\t" not in values:
+        return values
+    return _BLANKS.sub(lambda found: "".join(filter(None, found.groups())), values)
 
 
 def read_svmlight(name: str, file: BinaryIO) -> FileTable:

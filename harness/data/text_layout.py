@@ -15,6 +15,7 @@ MISSING = frozenset(
 )
 _DELIMITERS = ("\t", ";", ",", "|", " ")  # those that numbers do not contain first
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|Inf|INF)")
+_ALIGNED = re.compile(r"\S {2,}\S")  # as in columns of blanks, with a tab among them
 _COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 
@@ -80,7 +81,11 @@ def find_layout(name: str, lines: Sequence[str]) -> tuple[TextLayout, list[list[
             continue
         columns, often = Counter(map(len, body)).most_common(1)[0]
         share = often / len(body)
-        if columns > 1 and (best is None or share > best[0] + 0.05):
+        better = best is None or share > best[0] + 0.05
+        if best and delimiter == " " and best[1].delimiter == "\t" and columns > best[1].columns:
+            aligned = sum(_ALIGNED.search(line) is not None for line in lines)
+            better = share >= best[0] and aligned >= 0.9 * len(lines)
+        if columns > 1 and better:
             best = share, TextLayout(delimiter, quote, _decimal(layout, body), columns), rows
     if best is None and wrong:
         raise wrong
