@@ -48,8 +48,8 @@ def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
         few = [name for name, n in zip(survey.classes, counts, strict=True) if n < _FEW]
         if few and len(survey.x) == 1:
             warnings.append(
-                f"{listed_names(few)}: fewer than {_FEW} samples of a class, too few for one in each of training, "
-                "validation and test part; leave out those rows, or merge them with another class"
+                f"{listed_names(few)}: fewer than {_FEW} samples of a class, too few for one in each of "
+                "training, validation and test part; leave out those rows, or merge them with another class"
             )
     gappy = np.flatnonzero(survey.gaps[0])
     mostly = [survey.features[n].name for n in gappy if np.isnan(x[:, n]).mean() > _MOSTLY]
