@@ -58,7 +58,7 @@ def _facts(
     """
     from harness.data.dataset import read_tables
     from harness.data.oddities import SCALES_DIFFER, odd_features
-    from harness.data.survey import survey_table
+    from harness.data.table_survey import survey_table
 
     read = read_tables(experiment)
     survey = survey_table(read.name, read.table, read.test, experiment)

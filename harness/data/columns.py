@@ -153,6 +153,11 @@ def as_texts(column: pd.Series[Any], kind: ColumnKind | None = None) -> pd.Serie
     return map_values(column, str)
 
 
+def not_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Where a column holds something that is neither a number nor missing."""
+    return column.notna() & pd.to_numeric(column.astype(object), errors="coerce").isna()
+
+
 def _number_name(value: Any) -> str:
     if isinstance(value, float | np.floating) and np.isfinite(value) and value == int(value):
         return str(int(value))

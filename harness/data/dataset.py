@@ -24,7 +24,8 @@ from harness.data.file_table import LABEL, FileTable
 from harness.data.oddities import odd_features
 from harness.data.openml import read_openml
 from harness.data.readers import FILE_KINDS, read_file
-from harness.data.survey import Survey, survey_table
+from harness.data.survey import Survey
+from harness.data.table_survey import survey_table
 from harness.data.teaching_sets import TEACHING_SETS
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment

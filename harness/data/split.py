@@ -98,8 +98,10 @@ def _smallest_class(dataset: Dataset) -> str:
     least = int(counts.argmin())
     if counts[least] >= 3:
         return ""
+    numbers = all(name.lstrip("-").replace(".", "", 1).isdigit() for name in dataset.classes)
     return (
         f"class {dataset.classes[least]!r} has {counts[least]}; each part needs one of every class"
+        f"{', or --task regression' if numbers else ''}"
     )
 
 
