@@ -7,10 +7,9 @@ for teaching (:mod:`harness.data.teaching_sets`), or comes from OpenML (``openml
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.data.columns import Column
+from harness.data.feature_matrix import hash_of
 from harness.data.file_table import LABEL, FileTable
 from harness.data.oddities import odd_features
 from harness.data.openml import read_openml
 from harness.data.readers import FILE_KINDS, read_file
-from harness.data.survey import Survey
+from harness.data.survey import Hash, Survey
 from harness.data.table_survey import survey_table
 from harness.data.teaching_sets import TEACHING_SETS
 from harness.errors import InputError, unknown
@@ -33,7 +33,6 @@ from harness.experiment.memory_data import MEMORY
 
 CLASSIFICATION = ("digits", "iris", "wine", "breast_cancer", "xor", "two_moons", "spirals")
 REGRESSION = ("diabetes", "runge")
-_LARGE = 2**22  # bytes, from which on a thread hashes them
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Dataset:
     columns: tuple[Column, ...] = ()
     as_trained: bool = False
     digest: str = ""
-    hashing: tuple[NDArray[Any], Future[str]] | None = field(
+    hashing: tuple[NDArray[Any], Future[Hash]] | None = field(
         default=None, compare=False, repr=False
     )
     splits: dict[tuple[Any, ...], tuple[NDArray[Any], Any]] = field(
@@ -89,19 +88,15 @@ class Dataset:
     def sha256(self) -> str:
         if self.digest:
             return self.digest
-        of, sha256 = self.hashing or (None, None)
-        return sha256.result() if sha256 and of is self.x else _sha256(self)
+        of, hashed = self.hashing or (None, None)
+        digest = hashed.result().copy() if hashed and of is self.x else hash_of([self.x])
+        digest.update(np.ascontiguousarray(self.y).data)
+        if any(self.categories) or self.test:
+            digest.update(repr((self.categories, self.test)).encode())
+        return str(digest.hexdigest())
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "hashing": None}  # a thread goes nowhere
-
-
-def _sha256(dataset: Dataset) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(dataset.x).data)
-    digest.update(np.ascontiguousarray(dataset.y).data)
-    if any(dataset.categories) or dataset.test:
-        digest.update(repr((dataset.categories, dataset.test)).encode())
-    return digest.hexdigest()
 
 
 def load_dataset(experiment: Experiment) -> Dataset:
@@ -117,7 +112,7 @@ def dataset_of(survey: Survey, source: str, experiment: Experiment) -> Dataset:
     x, y = (np.concatenate(a) if len(a) > 1 else a[0] for a in (survey.x, survey.y))
     built_in = experiment.dataset in (*CLASSIFICATION, *REGRESSION)
     categories = tuple(c.values for c in features)
-    dataset = Dataset(
+    return Dataset(
         survey.name,
         source,
         x,
@@ -126,20 +121,10 @@ def dataset_of(survey: Survey, source: str, experiment: Experiment) -> Dataset:
         tuple(c.name for c in features),
         categories if any(categories) else (),
         sum(map(len, survey.y[1:])),
-    )
-    hashing = None
-    if x.nbytes > _LARGE:  # on another core, meanwhile
-        thread = ThreadPoolExecutor(1)
-        hashing = x, thread.submit(_sha256, dataset)
-        thread.shutdown(wait=False)
-    if built_in:
-        return dataset
-    return replace(
-        dataset,
-        decisions=tuple(survey.decisions),
-        warnings=(*survey.warnings, *odd_features(survey, experiment)),
-        columns=tuple(survey.columns),
-        hashing=hashing,
+        () if built_in else tuple(survey.decisions),
+        () if built_in else (*survey.warnings, *odd_features(survey, experiment)),
+        () if built_in else tuple(survey.columns),
+        hashing=(x, survey.hashing) if survey.hashing else None,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from shlex import quote
 from typing import Any
 
@@ -20,25 +22,37 @@ from harness.data.columns import (
 )
 from harness.data.file_table import KEPT_DTYPES
 from harness.data.missing_values import without_markers
-from harness.data.survey import Part, Survey
+from harness.data.survey import Hash, Part, Survey
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
 
 LARGEST = float(np.finfo(np.float32).max)
 _NAMED = 12  # columns that one message names
 _AT_ONCE = 2**21  # numbers that are copied at once
+_LARGE = 2**22  # bytes, from which on a thread hashes them
 _IN_CACHE = 2**17  # numbers that are looked at together
 
 
 def make_features(survey: Survey) -> None:
-    """Features of every part as an array, with the ends and gaps of its columns."""
-    for part in survey.parts:
-        x = _matrix(survey, part)
+    """Features of every part as an array, with the ends and gaps of its columns; hashed meanwhile."""
+    survey.x = [_matrix(survey, part) for part in survey.parts]
+    if sum(x.nbytes for x in survey.x) > _LARGE and len({x.dtype for x in survey.x}) == 1:
+        thread = ThreadPoolExecutor(1)  # NumPy and hashlib leave each other the cores
+        survey.hashing = thread.submit(hash_of, survey.x)
+        thread.shutdown(wait=False)
+    for part, x in zip(survey.parts, survey.x, strict=True):
         low, high, gaps = _column_ends(x)
         _check_range(survey, part, low, high)
-        survey.x.append(x)
         survey.ends.append((low, high))
         survey.gaps.append(gaps)
+
+
+def hash_of(arrays: Sequence[NDArray[Any]]) -> Hash:
+    """The SHA-256 of arrays in C order, one after the other, to which more may be added."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest
 
 
 def _column_ends(x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.data.columns import Column
 
+Hash = Any  # of hashlib, which has no name for it
 IMBALANCED = 0.6  # share of the largest class, above which accuracy alone says little
 
 
@@ -55,6 +57,7 @@ class Survey:
     x: list[NDArray[Any]] = field(default_factory=list)  # of each part
     ends: list[tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=list)  # of x's columns
     gaps: list[NDArray[np.bool_]] = field(default_factory=list)  # which of them lack a value
+    hashing: Future[Hash] | None = None  # of x, where that takes a while
     y: list[NDArray[Any]] = field(default_factory=list)
 
     @property
