@@ -299,7 +299,8 @@ def repeating_columns(frame: pd.DataFrame) -> set[Hashable]:
     head = frame.iloc[:_LOOKED_AT]
     dtypes = zip(head.columns, list(head.dtypes), strict=True)
     numbers = [c for c, dtype in dtypes if isinstance(dtype, np.dtype) and dtype.kind in "iu"]
-    return {c for c, v in head[numbers].to_dict("list").items() if len(set(v)) < len(v)}
+    values = head[numbers].to_numpy().T.tolist()
+    return {c for c, v in zip(numbers, values, strict=True) if len(set(v)) < len(v)}
 
 
 def _number_id(column: pd.Series[Any], called: str, first: bool, header: bool | None) -> str:

@@ -85,7 +85,7 @@ def _equal_columns(survey: Survey, x: NDArray[Any]) -> list[str]:
     """Columns that hold the same values as another one, those left out that are constant."""
     low, high = survey.ends[0]
     varied = np.flatnonzero(low != high)
-    rows = np.unique(np.linspace(0, len(x) - 1, _LOOKED_AT).astype(int))
+    rows = np.unique(np.linspace(0, len(x) - 1, _FIRST).astype(int))
     some = np.asarray(x[rows], order="F")
     told = []
     for group in _groups(varied, lambda n: some[:, n].tobytes()):

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from harness.errors import InputError
 
@@ -128,7 +129,7 @@ def has_header(rows: Sequence[list[str]], layout: TextLayout) -> bool:
     inner = [f for f in first if layout.is_number(f)]
     if len(inner) >= max(3, len(first) - 2) and _counts_up(inner):
         return not all(_counts_up(row[: len(inner)]) for row in rest[:3])
-    is_number = layout.is_number if layout.decimal == "," else _is_number
+    is_number = cache(layout.is_number if layout.decimal == "," else _is_number)
     yes = no = 0
     for field, column in zip(first, zip(*_padded(rest, len(first)), strict=False), strict=False):
         values = [value for value in column if value not in MISSING]
