@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from harness.data.dataset import load_dataset
+from harness.data.encoding import encoded
+from harness.data.split import split_rows
 from harness.errors import InputError
 from harness.experiment.experiment import Experiment
 
@@ -127,3 +134,31 @@ def test_a_class_too_small_for_all_parts_is_told(tmp_path):
     rows = [f"{n / 3:.2f},{n * n % 7},{'rare' if n == 5 else 'ab'[n % 2]}" for n in range(30)]
     dataset = load(tmp_path, "\n".join(["a,b,kind", *rows]))
     assert any(words.startswith("rare: fewer than 3 samples") for words in dataset.warnings)
+
+
+@pytest.mark.parametrize("marked", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_gaps_and_categories_become_what_scikit_learn_makes_of_them(seed, marked):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "a": rng.choice(list("xyzw"), 40),
+            "n": rng.normal(size=40).round(1),
+            "b": rng.choice(["u", "v", None], 40),
+            "m": rng.choice([1.0, 2.0, np.nan], 40),
+            "rare": [*"qr", *[None] * 38],
+            "y": rng.choice(["p", "q"], 40),
+        }
+    )
+    experiment = Experiment(
+        dataset=frame, target="y", missing="impute", missing_indicator=marked, features="all"
+    )
+    dataset = load_dataset(experiment)
+    split = split_rows(dataset, experiment)
+    most = SimpleImputer(strategy="most_frequent", keep_empty_features=True)
+    one_hot = make_pipeline(most, OneHotEncoder(handle_unknown="ignore", sparse_output=False))
+    median = SimpleImputer(strategy="median", keep_empty_features=True)
+    steps = [(str(n), one_hot if n in (0, 2, 4) else median, [n]) for n in range(5)]
+    steps += [("gaps", MissingIndicator(error_on_new=False), list(range(5)))] if marked else []
+    expected = ColumnTransformer(steps).fit(dataset.x[split.train]).transform(dataset.x)
+    assert np.array_equal(encoded(dataset, split, experiment)[0], expected.astype(float))
