@@ -121,6 +121,8 @@ def kind_of_dtype(dtype: Any) -> ColumnKind | None:
 
 def _distinct(column: pd.Series[Any]) -> pd.Series[Any]:
     """The values of a column, each once, without what is missing."""
+    if column.dtype == "str":  # in half of the time
+        return pd.Series(column.unique().astype(object)).dropna()
     try:
         return pd.Series(column.factorize()[1].astype(object))
     except TypeError:  # lists, which are refused later
