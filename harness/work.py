@@ -91,7 +91,6 @@ def plan_works(
     In place of what cannot be run there is the error that :func:`plan_work` raises. What several train
     on alike is loaded once.
     """
-    loaded: dict[str, Dataset] = {}
     prepared: dict[str, Dataset] = {}
     found: dict[Any, tuple[Experiment, dict[str, Backend], dict[str, str]]] = {}
     works: dict[int, Work | InputError] = {}
@@ -104,16 +103,14 @@ def plan_works(
             spelt, *_ = found[names]
             named = {"backends": spelt.backends, "variants": spelt.variants}
             full = experiment.model_copy(update=named)
-            if key not in loaded:
-                loaded[key] = load_dataset(experiment)
-            work = _cut_work((full, *found[names][1:]), loaded[key], bounds)
             if key not in prepared:
-                prepared[key] = shared(loaded[key], experiment)
+                prepared[key] = shared(load_dataset(experiment), experiment)
+            work = _cut_work((full, *found[names][1:]), prepared[key], bounds)
         except InputError as error:
             works[point] = error
             continue
         units = tuple(replace(unit, point=point) for unit in work.units)
-        works[point] = replace(work, units=units, dataset=prepared[key])
+        works[point] = replace(work, units=units)
     return works
 
 

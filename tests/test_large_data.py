@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,12 @@ from backends.formulas import logits, sample_cost
 from backends.network import Cells
 from backends.registry import usable
 from harness.bench.large_data import large_experiment, measure_large_data
+from harness.data import array_files, feature_matrix, shared_memory
 from harness.data.dataset import load_dataset
 from harness.data.scaling import scaled
+from harness.data.shared_memory import has_memory_files, memory_of, shared_array
 from harness.data.split import split_rows
-from harness.executors import shared_data
+from harness.errors import InputError
 from harness.executors.shared_data import MappedDataset, shared
 from harness.experiment.experiment import Experiment
 from harness.runner import train_and_save
@@ -24,6 +28,7 @@ from harness.training import evaluate
 from harness.training.prepare import prepare
 from harness.work import plan_work
 
+NEEDS_MEMORY_FILES = pytest.mark.skipif(not has_memory_files(), reason="no files without a name")
 FEW = {"hidden": (4,), "epochs": 1, "eta": (0.1,), "lmbd": (0.0,), "backends": ("numpy",)}
 
 
@@ -57,7 +62,8 @@ def test_scaling_in_stretches_is_scaling(arrays, monkeypatch):
     experiment = Experiment(dataset=str(arrays / "bytes.npz"), target="y", scale="standard", **FEW)
     dataset = load_dataset(experiment)
     split = split_rows(dataset, experiment)
-    monkeypatch.setattr("harness.data.scaling._AT_ONCE", 200)  # two columns, 22 rows
+    monkeypatch.setattr("harness.data.scaling._AT_ONCE", 200)  # two columns
+    monkeypatch.setattr("harness.data.scaling._ROWS_AT_ONCE", 200)  # 22 rows
     train = dataset.x[split.train].astype(np.float64)
     expected = (dataset.x - train.mean(axis=0)) / train.std(axis=0)
     assert scaled(dataset, split, experiment) == pytest.approx(expected, rel=1e-6)
@@ -78,13 +84,70 @@ def test_another_process_trains_on_the_same_memory(arrays):
 
 
 def test_elsewhere_than_on_linux_a_file_holds_the_data_until_the_end(arrays, monkeypatch):
-    monkeypatch.delattr(shared_data.os, "memfd_create", raising=False)
+    monkeypatch.delattr(shared_memory.os, "memfd_create", raising=False)
     experiment = Experiment(dataset=str(arrays / "floats.npz"), target="y", **FEW)
     given = shared(load_dataset(experiment), experiment)
     place = Path(given.x.filename)
     assert np.array_equal(MappedDataset.of(given).open().x, given.x)
     del given
     assert not place.exists()
+
+
+@pytest.fixture
+def all_are_large(monkeypatch):
+    monkeypatch.setattr(array_files, "_LARGE", 0)
+    monkeypatch.setattr(feature_matrix, "_LARGE", 0)
+
+
+@NEEDS_MEMORY_FILES
+def test_an_array_is_read_into_the_memory_that_workers_map(arrays, all_are_large, monkeypatch):
+    experiment = Experiment(dataset=str(arrays / "floats.npz"), target="y", **FEW)
+    dataset = load_dataset(experiment)
+    assert memory_of(dataset.x) is not None
+    given = shared(dataset, experiment)
+    assert np.shares_memory(given.x, dataset.x)
+    assert np.array_equal(MappedDataset.of(given).open().x, dataset.x)
+    monkeypatch.delattr(shared_memory.os, "memfd_create")
+    copied = load_dataset(experiment)
+    assert memory_of(copied.x) is None
+    assert np.array_equal(copied.x, dataset.x)
+    assert copied.sha256 == dataset.sha256 == given.sha256
+
+
+def test_a_damaged_array_is_refused_however_it_is_read(arrays, all_are_large, tmp_path):
+    content = bytearray((arrays / "floats.npz").read_bytes())
+    content[1000] ^= 1
+    (tmp_path / "damaged.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"damaged\.npz' cannot be read"):
+        load_dataset(Experiment(dataset=str(tmp_path / "damaged.npz"), target="y", **FEW))
+
+
+@NEEDS_MEMORY_FILES
+def test_pieces_that_are_no_array_leave_nothing_open():
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(ValueError, match="12 bytes for an array of 16"):
+        shared_array([b"1234", b"", np.arange(2, dtype=np.float32)], np.float32, (2, 2))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_changed_array_has_another_digest_also_when_a_thread_hashes(arrays, all_are_large):
+    experiment = Experiment(dataset=str(arrays / "floats.npz"), target="y", **FEW)
+    dataset = load_dataset(experiment)
+    assert dataset.hashing is not None
+    alone = replace(dataset, hashing=None)
+    other = replace(dataset, x=dataset.x + 1)
+    assert dataset.sha256 == alone.sha256 != other.sha256
+    assert deepcopy(dataset).sha256 == dataset.sha256
+
+
+def test_the_split_that_repeats_share_is_drawn_once(arrays):
+    experiment = Experiment(dataset=str(arrays / "floats.npz"), target="y", repeats=3, **FEW)
+    dataset = load_dataset(experiment)
+    split = split_rows(dataset, experiment)
+    assert split_rows(shared(dataset, experiment), experiment, 2) is split
+    assert split_rows(dataset, experiment.model_copy(update={"seed": 7})) is not split
+    shorter = replace(dataset, x=dataset.x[:60], y=dataset.y[:60])
+    assert max(part.max() for _, part in split_rows(shorter, experiment).items()) < 60
 
 
 def test_repeats_that_scale_by_their_own_training_part_get_the_data_as_they_came(arrays):

@@ -56,17 +56,20 @@ def _facts(
 
     Where it cannot be trained on as it is, its inputs and oddities are those of the command that can.
     """
-    from harness.data.dataset import survey_dataset
+    from harness.data.dataset import read_tables
     from harness.data.oddities import SCALES_DIFFER, odd_features
+    from harness.data.table_survey import survey_table
 
-    survey, source = survey_dataset(experiment)
+    read = read_tables(experiment)
+    survey = survey_table(read.name, read.table, read.test, experiment)
     helped, needed = survey, dict(settings)
     for refusal in survey.refusals:
         for name, value in refusal.settings.items():
             before = needed.get(name) if name in ("drop", "missing_values") else None
             needed[name] = value if not before else f"{_as_flag(before)},{value}"
     if survey.refusals and "COLUMN" not in needed.values():
-        helped, _ = survey_dataset(type(experiment)(dataset=experiment.dataset, **needed))
+        asked = type(experiment)(dataset=experiment.dataset, **needed)
+        helped = survey_table(read.name, read.table, read.test, asked)
     warnings = [] if helped.refusals else odd_features(helped, experiment)
     if any(words.startswith(SCALES_DIFFER) for words in warnings):
         needed["scale"] = "standard"
@@ -75,7 +78,7 @@ def _facts(
         needed = {"target": str(survey.target), **needed}
     return {
         "name": survey.name,
-        "source": source,
+        "source": read.source,
         "samples": len(survey.parts[0].frame),
         "test_samples": sum(len(part.frame) for part in survey.parts[1:]),
         "decisions": survey.decisions,

@@ -7,9 +7,9 @@ for teaching (:mod:`harness.data.teaching_sets`), or comes from OpenML (``openml
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.data.columns import Column
-from harness.data.file_table import FileTable
+from harness.data.feature_matrix import hash_of
+from harness.data.file_table import LABEL, FileTable
 from harness.data.oddities import odd_features
-from harness.data.readers import FILE_KINDS, LABEL, read_file, read_openml
-from harness.data.survey import Survey, survey_table
+from harness.data.openml import read_openml
+from harness.data.readers import FILE_KINDS, read_file
+from harness.data.survey import Hash, Survey
+from harness.data.table_survey import survey_table
 from harness.data.teaching_sets import TEACHING_SETS
 from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
@@ -44,7 +47,8 @@ class Dataset:
     its categories, none for numbers. test: how many samples, the last ones, are a test part of their own.
     source: where it came from, for a report; decisions: how it was read; warnings: what is odd about it.
     sha256: of all that. as_trained: whether x is what a network is given, encoded, scaled and in the dtype
-    that is trained on; ``digest`` is then the hash of what came.
+    that is trained on; ``digest`` is then the hash of what came. hashing: of which x a thread computes it.
+    splits: kept by :func:`harness.data.split.split_rows`.
     """
 
     name: str
@@ -60,6 +64,12 @@ class Dataset:
     columns: tuple[Column, ...] = ()
     as_trained: bool = False
     digest: str = ""
+    hashing: tuple[NDArray[Any], Future[Hash]] | None = field(
+        default=None, compare=False, repr=False
+    )
+    splits: dict[tuple[Any, ...], tuple[NDArray[Any], Any]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -78,11 +88,15 @@ class Dataset:
     def sha256(self) -> str:
         if self.digest:
             return self.digest
-        digest = hashlib.sha256(np.ascontiguousarray(self.x).data)
+        of, hashed = self.hashing or (None, None)
+        digest = hashed.result().copy() if hashed and of is self.x else hash_of([self.x])
         digest.update(np.ascontiguousarray(self.y).data)
         if any(self.categories) or self.test:
             digest.update(repr((self.categories, self.test)).encode())
-        return digest.hexdigest()
+        return str(digest.hexdigest())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "hashing": None}  # a thread goes nowhere
 
 
 def load_dataset(experiment: Experiment) -> Dataset:
@@ -110,32 +124,45 @@ def dataset_of(survey: Survey, source: str, experiment: Experiment) -> Dataset:
         () if built_in else tuple(survey.decisions),
         () if built_in else (*survey.warnings, *odd_features(survey, experiment)),
         () if built_in else tuple(survey.columns),
+        hashing=(x, survey.hashing) if survey.hashing else None,
     )
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What an experiment's data set is read from: its table, its test file's, and where they come from."""
+
+    name: str
+    source: str
+    table: FileTable
+    test: FileTable | None = None
 
 
 def survey_dataset(experiment: Experiment) -> tuple[Survey, str]:
     """The experiment's data set looked at, whether it can be trained on or not, and where it comes from."""
+    tables = read_tables(experiment)
+    return survey_table(tables.name, tables.table, tables.test, experiment), tables.source
+
+
+def read_tables(experiment: Experiment) -> Tables:
+    """The experiment's data set as it was read; :class:`InputError` says what is wrong with a file."""
     name = experiment.dataset
     test = None
     if experiment.test_file is not None:
         test = read_file(_existing(experiment.test_file, "test_file"), experiment.header)
     if name in (*CLASSIFICATION, *REGRESSION):
         made = "made for teaching" if name in TEACHING_SETS else f"sklearn.datasets.load_{name}"
-        return _built_in(experiment), made
+        return Tables(name, made, _built_in(experiment))
     if name.startswith("openml:"):
         table, source = read_openml(name.removeprefix("openml:"))
         _no_header_setting(experiment, name)
-    elif name.startswith(MEMORY):
-        table, source = (
-            FileTable(experiment.frame, header=True),
-            "given in memory, kept with the run",
-        )
-        name = "data in memory"
-        _no_header_setting(experiment, name)
-    else:
-        path = _existing(name, "dataset")
-        table, source, name = read_file(path, experiment.header), f"file {path.name}", path.name
-    return survey_table(name, table, test, experiment), source
+        return Tables(name, source, table, test)
+    if name.startswith(MEMORY):
+        _no_header_setting(experiment, "data in memory")
+        table = FileTable(experiment.frame, header=True)
+        return Tables("data in memory", "given in memory, kept with the run", table, test)
+    path = _existing(name, "dataset")
+    return Tables(path.name, f"file {path.name}", read_file(path, experiment.header), test)
 
 
 def _existing(name: str, setting: str) -> Path:
@@ -162,7 +189,7 @@ def _no_header_setting(experiment: Experiment, name: str) -> None:
         raise InputError(f"header: {name!r} has names of its own; allowed: for a text table")
 
 
-def _built_in(experiment: Experiment) -> Survey:
+def _built_in(experiment: Experiment) -> FileTable:
     """A data set that comes with scikit-learn, or is made here."""
     from sklearn import datasets
 
@@ -193,5 +220,4 @@ def _built_in(experiment: Experiment) -> Survey:
     )
     frame[LABEL] = bunch.target
     classes = () if name in REGRESSION else tuple(str(c) for c in bunch.target_names)
-    table = FileTable(frame, target=LABEL, class_names=classes, measured=True)
-    return survey_table(name, table, None, experiment)
+    return FileTable(frame, target=LABEL, class_names=classes, measured=True)

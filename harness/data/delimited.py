@@ -8,75 +8,106 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections import Counter
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from operator import eq
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import pandas as pd
 
-from harness.data.file_table import FileTable, has_gaps, map_values
+from harness.data.file_table import FileTable, has_gaps
+from harness.data.text_content import (
+    SAMPLE_BYTES,
+    as_utf8,
+    comment_lines,
+    comments_in_words,
+    first_lines,
+)
+from harness.data.text_layout import (
+    MISSING,
+    TextLayout,
+    counts_and_classes,
+    find_layout,
+    has_header,
+)
+from harness.data.written_numbers import with_numbers
 from harness.errors import InputError
 
-MISSING = frozenset(
-    ("", "?", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "null", "NULL", "Null", "<NA>", "#N/A")
-)
-_COMMENTS = "%#|"  # signs that begin a line without data
-_DELIMITERS = ("\t", ";", ",", "|", " ")  # those that numbers do not contain first
 _WORDS = {"\t": "tab", " ": "blanks"}
-_SAMPLE = 400  # lines that decide how the others are read
-_SAMPLE_BYTES = 2**20
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|Inf|INF)")
-_COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
-_UNITS = ("%", "$", "€", "£")
-_NO_TEXT = "it holds bytes that are no text"
 _SHOWN = 3  # rows that a message names
+_PARALLEL = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)  # pandas reads large files so
+_LARGE = 5 * 2**20  # bytes, from which on it does
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """How a text table is laid out: fields, and lines that hold none. ``columns``: fields of most rows."""
+class _Reading:
+    """What a text's first lines show of how all of it is to be read, and what of that is told.
 
-    delimiter: str
-    quote: str
-    decimal: str
-    columns: int
+    skipped: numbers of the lines that hold no rows, from 0. blanks: whether there are blanks, which may
+    stand behind delimiters.
+    """
 
-    def records(self, lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-        """Rows as lists of fields, each with the number of its last line, from 1."""
-        if self.delimiter == " ":
-            lines = [line.replace("\t", " ").strip() for line in lines]
-        reader = csv.reader(
-            lines, delimiter=self.delimiter, quotechar=self.quote, skipinitialspace=True
-        )
-        for row in reader:
-            yield reader.line_num, [field.strip() for field in row]
+    layout: TextLayout
+    names: tuple[str, ...]
+    unnamed: frozenset[str]
+    named: bool
+    class_names: tuple[str, ...]
+    skipped: tuple[int, ...]
+    found: tuple[str, ...]
+    blanks: bool
 
-    def rows(self, lines: Sequence[str]) -> list[list[str]]:
-        return [row for _, row in self.records(lines) if any(row)]
+    @property
+    def skips_first_lines(self) -> bool:
+        return list(self.skipped) == list(range(len(self.skipped)))
 
-    def is_number(self, field: str) -> bool:
-        if self.decimal == ",":
-            field = field.replace(",", ".", 1)
-        return _NUMBER.fullmatch(field) is not None
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Arguments of pandas.read_csv; it skips a number of first lines in less time than a list of them."""
+        layout = self.layout
+        return {
+            "sep": r"\s+" if layout.delimiter == " " else layout.delimiter,
+            "header": None,
+            "names": list(self.names),
+            "index_col": False,
+            "skiprows": len(self.skipped) if self.skips_first_lines else list(self.skipped),
+            "na_values": sorted(MISSING),
+            "keep_default_na": False,
+            "quotechar": layout.quote,
+            "skipinitialspace": self.blanks,
+            "decimal": layout.decimal,
+        }
 
 
-def read_delimited(name: str, content: bytes, header: bool | None = None) -> FileTable:
-    """The table in a text file's content; ``header``: whether its first row names the columns, if known."""
+def read_delimited(
+    name: str, file: BinaryIO, header: bool | None = None, path: Path | None = None
+) -> FileTable:
+    """The table in an open text file; ``header``: whether its first row names the columns, if known.
+
+    ``path``: of a file that holds the text as it is, which pandas reads with all cores where it is large.
+    """
+    if path is not None and _PARALLEL and path.stat().st_size >= _LARGE:
+        table = _read_in_parallel(name, file, header, path)
+        if table is not None:
+            return table
+        file.seek(0)
+    content, reading = _looked_at(name, file.read(), header)
+    return _table(name, _frame(name, content, reading), reading, content)
+
+
+def _looked_at(name: str, content: bytes, header: bool | None) -> tuple[bytes, _Reading]:
+    """A text in UTF-8, and how it is to be read."""
     found: list[str] = []
-    content = _as_utf8(name, content, found)
-    head = _sample(content)
+    content = as_utf8(name, content, found)
+    head = first_lines(content)
     if not head:
         raise InputError(f"dataset: {name!r} holds no rows; allowed: a table with rows")
-    comments = _comment_lines(content, head)
+    comments = comment_lines(content, head)
     lines = [line for number, line in enumerate(head) if number not in comments and line.strip()]
     try:
-        layout = _layout(name, lines)
-        rows = layout.rows(lines)
+        layout, rows = find_layout(name, lines)
     except csv.Error as error:
         raise InputError(f"dataset: {name!r} cannot be read as a table ({error})") from None
     if len(rows) == 1 and len(lines) > 2:
@@ -87,182 +118,68 @@ def read_delimited(name: str, content: bytes, header: bool | None = None) -> Fil
     if layout.decimal == ",":
         found.append("decimal comma")
     if comments:
-        found.append(_comments_in_words(comments))
-    class_names = _counts_and_classes(rows, layout) if header is None else ()
-    named = header if header is not None else not class_names and _has_header(rows, layout)
+        found.append(comments_in_words(comments))
+    class_names = counts_and_classes(rows, layout) if header is None else ()
+    named = header if header is not None else not class_names and has_header(rows, layout)
     if class_names:
         found.append("first line holds counts and class names, not a header")
     found.append("header" if named else "no header; columns are called c1, c2, ...")
     names, unnamed = _names(rows[0] if named else [], layout.columns, found)
     skipped = sorted(comments | ({_first_row(head, comments)} if named or class_names else set()))
-    frame = _frame(name, content, layout, names, skipped)
-    places = _Places(content, layout, frozenset(skipped))
-    _check_widths(name, content, layout, frame, places, skipped)
-    frame = _without_nothing(frame, unnamed, named, found)
-    frame = _mended(frame, layout, found)
-    return FileTable(frame, tuple(found), places.of, named, unnamed, class_names=class_names)
-
-
-def _as_utf8(name: str, content: bytes, found: list[str]) -> bytes:
-    """The text in UTF-8, with the line ends of today; the encoding is told where it is another."""
-    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        encoding, words = "utf-16", "encoding UTF-16"
-    elif content.startswith(BOM_UTF8):
-        encoding, words = "utf-8-sig", "a byte-order mark at its start"
-    elif content[:100].count(0) >= len(content[:100]) // 3 > 0:
-        encoding = "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
-        words = "encoding UTF-16"
-    elif content.isascii():
-        encoding, words = "utf-8", ""
-    else:
-        try:
-            content.decode("utf-8")
-            encoding, words = "utf-8", ""
-        except UnicodeDecodeError:
-            encoding, words = "cp1252", "encoding Latin-1 (Windows-1252)"
-    if encoding != "utf-8":
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError as error:
-            text, reason = "\0", str(error) if encoding != "cp1252" else _NO_TEXT
-        else:
-            reason = _NO_TEXT
-        if re.search("[\0-\x08\x0e-\x1f\ufeff\ufffe]", text[:_SAMPLE_BYTES]):
-            raise _no_table(name, reason)
-        content = text.encode("utf-8")
-        found.append(words)
-    elif b"\0" in content[:_SAMPLE_BYTES]:
-        raise _no_table(name, _NO_TEXT)
-    return content if b"\n" in content else content.replace(b"\r", b"\n")
-
-
-def _no_table(name: str, reason: str) -> InputError:
-    return InputError(
-        f"dataset: {name!r} cannot be read ({reason}); allowed: a text table, Parquet, NPZ, ARFF, svmlight "
-        "or idx file, gzipped or not"
+    blanks = b" " in content or b"\t" in content
+    return content, _Reading(
+        layout, tuple(names), unnamed, named, class_names, tuple(skipped), tuple(found), blanks
     )
 
 
-def _sample(content: bytes) -> list[str]:
-    """The first lines, none of them cut off."""
-    text = content[:_SAMPLE_BYTES]
-    if len(text) < len(content) and b"\n" in text:
-        text = text[: text.rindex(b"\n")]
-    return text.decode("utf-8", errors="replace").splitlines()[:_SAMPLE]
+def _read_in_parallel(
+    name: str, file: BinaryIO, header: bool | None, path: Path
+) -> FileTable | None:
+    """The table as the first lines of a file say that it is to be read; None if others say it otherwise.
 
-
-def _comment_lines(content: bytes, head: Sequence[str]) -> set[int]:
-    """Numbers of the lines that begin with a comment sign, from 0; none if that is how rows begin."""
-    starts = [line.lstrip()[:1] for line in head if line.strip()]
-    signs = [sign for sign in _COMMENTS if starts.count(sign) <= len(starts) // 2]
-    found = {0} if content[:1].decode("latin-1") in signs else set()
-    for sign in signs:
-        if sign.encode() not in content:  # found sooner than a line end before it
-            continue
-        at = content.find(f"\n{sign}".encode()) + 1
-        while at:
-            found.add(content.count(b"\n", 0, at))
-            at = content.find(f"\n{sign}".encode(), at) + 1
-    return found
-
-
-def _comments_in_words(comments: set[int]) -> str:
-    if comments == {0}:
-        return "first line left out, a comment"
-    return f"{len(comments)} comment line{'s' if len(comments) > 1 else ''} left out"
-
-
-def _layout(name: str, lines: Sequence[str]) -> _Layout:
-    """The delimiter by which most lines have equally many fields; quotes and decimal mark with it."""
-    quoted = re.compile(r"(?:^|[,;\t| ])'[^'\n]*'(?=\s*(?:[,;\t| ]|$))")
-    single = sum("'" in line and quoted.search(line) is not None for line in lines)
-    quote = "'" if single * 2 >= len(lines) and not any('"' in line for line in lines) else '"'
-    best: tuple[float, _Layout] | None = None
-    wrong: csv.Error | None = None
-    text = "\n".join(lines)
-    for delimiter in _DELIMITERS:
-        if delimiter not in text and not (delimiter == " " and "\t" in text):
-            continue
-        layout = _Layout(delimiter, quote, ".", 0)
+    They cannot where nothing but numbers came out: comments, blanks and signs beyond ASCII are text. Nor
+    is a table taken in which pandas found numbers in one stretch of a column and text in another, which
+    come out as objects.
+    """
+    start = file.read(SAMPLE_BYTES)
+    if not start.isascii() or b"\n" not in start:
+        return None
+    _, reading = _looked_at(name, start, header)
+    if not reading.skips_first_lines:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+        warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
-            rows = layout.rows(lines)
-        except csv.Error as error:  # a field too long, where the delimiter is another
-            wrong = error
-            continue
-        body = rows[1:] or rows
-        if not body:
-            continue
-        columns, often = Counter(map(len, body)).most_common(1)[0]
-        share = often / len(body)
-        if columns > 1 and (best is None or share > best[0] + 0.05):
-            best = share, _Layout(delimiter, quote, _decimal(layout, body), columns)
-    if best is None and wrong:
-        raise wrong
-    if best is None:
-        raise InputError(
-            f"dataset: {name!r} has one column only, no tab, semicolon, comma or blank between fields; "
-            "allowed: a table with a target and at least one feature"
-        )
-    return best[1]
+            frame = pd.read_csv(os.path.abspath(path), compression=None, **reading.settings)
+        except (ValueError, OverflowError, pd.errors.ParserWarning):  # told of in the usual way
+            return None
+    kinds = {dtype.kind for dtype in frame.dtypes}
+    if not kinds <= set("iufb"):
+        file.seek(0)
+        whole, same = _looked_at(name, file.read(), header)
+        if same != reading or "object" in map(str, frame.dtypes):
+            return None
+        return _table(name, frame, reading, whole)
+    return _table(name, frame, reading, path)
 
 
-def _decimal(layout: _Layout, rows: Sequence[list[str]]) -> str:
-    """The decimal mark: a comma where some fields are such numbers and none has a point."""
-    if layout.delimiter == ",":
-        return "."
-    fields = [field for row in rows for field in row]
-    commas = sum(_COMMA_NUMBER.fullmatch(field) is not None for field in fields)
-    points = sum("." in f and _NUMBER.fullmatch(f) is not None for f in fields)
-    return "," if commas > points else "."
-
-
-def _counts_and_classes(rows: Sequence[list[str]], layout: _Layout) -> tuple[str, ...]:
-    """Names of the classes where the first row is ``samples, features, name, name, ...``."""
-    first = [field for field in rows[0] if field]
-    if len(first) < 4 or len(rows) < 3 or not (first[0].isdigit() and first[1].isdigit()):
-        return ()
-    names, last = first[2:], {row[-1] for row in rows[1:]}
-    codes = {str(number) for number in range(len(names))}
-    fits = int(first[1]) == layout.columns - 1 and last <= codes
-    return tuple(names) if fits and not any(map(layout.is_number, names)) else ()
-
-
-def _has_header(rows: Sequence[list[str]], layout: _Layout) -> bool:
-    """Whether the first row names the columns: text above numbers, and nothing that rows hold too."""
-    first, rest = rows[0], rows[1:_SAMPLE]
-    if not rest:
-        return not any(map(layout.is_number, first))
-    if len(first) == layout.columns - 1:  # as R writes names of rows
-        return True
-    inner = [f for f in first if layout.is_number(f)]
-    if len(inner) >= max(3, len(first) - 2) and _counts_up(inner):
-        return not all(_counts_up(row[: len(inner)]) for row in rest[:3])
-    is_number = cache(layout.is_number if layout.decimal == "," else _NUMBER.fullmatch)
-    yes = no = 0
-    for field, column in zip(first, zip(*_padded(rest, len(first)), strict=False), strict=False):
-        values = [value for value in column if value not in MISSING]
-        if not values or field in MISSING:
-            continue
-        numbers = len([*filter(is_number, values)]) >= 0.9 * len(values)
-        if numbers and not is_number(field):
-            yes += 1
-        elif numbers or field in values:
-            no += 1
-    if yes or no:
-        return yes >= no
-    return len(set(first)) == len(first) and all(first[1:])
-
-
-def _counts_up(fields: Sequence[str]) -> bool:
-    """Whether fields are 0, 1, 2, ... or 1, 2, 3, ..., as columns without a name are called."""
-    if not all(field.isdigit() for field in fields):
-        return False
-    numbers = [int(field) for field in fields]
-    return numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] in (0, 1)
-
-
-def _padded(rows: Sequence[list[str]], length: int) -> list[list[str]]:
-    return [row[:length] + [""] * (length - len(row)) for row in rows]
+def _table(name: str, frame: pd.DataFrame, reading: _Reading, content: bytes | Path) -> FileTable:
+    """The rows that pandas read as a table, checked and mended; ``content``: the text, or its file."""
+    found = list(reading.found)
+    places = _Places(content, reading.layout, frozenset(reading.skipped))
+    _check_widths(name, reading.layout, frame, places)
+    frame = _without_nothing(frame, reading.unnamed, reading.named, found)
+    frame, written = with_numbers(frame, reading.layout, found)
+    return FileTable(
+        frame,
+        tuple(found),
+        places.of,
+        reading.named,
+        reading.unnamed,
+        class_names=reading.class_names,
+        written=written,
+    )
 
 
 def _names(
@@ -291,26 +208,10 @@ def _first_row(head: Sequence[str], comments: set[int]) -> int:
     return next(n for n, line in enumerate(head) if n not in comments and line.strip())
 
 
-def _frame(
-    name: str, content: bytes, layout: _Layout, names: Sequence[str], skipped: Sequence[int]
-) -> pd.DataFrame:
-    """All rows, as pandas reads them; it takes a number of first lines to skip in less time than a list."""
-    first = list(skipped) == list(range(len(skipped)))
+def _frame(name: str, content: bytes, reading: _Reading) -> pd.DataFrame:
+    """All rows, as pandas reads them."""
     try:
-        return pd.read_csv(
-            io.BytesIO(content),
-            sep=r"\s+" if layout.delimiter == " " else layout.delimiter,
-            header=None,
-            names=list(names),
-            index_col=False,
-            skiprows=len(skipped) if first else list(skipped),
-            na_values=sorted(MISSING),
-            keep_default_na=False,
-            quotechar=layout.quote,
-            skipinitialspace=True,
-            decimal=layout.decimal,
-            low_memory=False,
-        )
+        return pd.read_csv(io.BytesIO(content), low_memory=False, **reading.settings)
     except (ValueError, OverflowError) as error:  # pandas' parser errors included
         reason = " ".join(str(error).split())
         if quote := re.search(r"EOF inside string starting at row (\d+)", reason):
@@ -331,42 +232,45 @@ def _open_quote(name: str, row: int) -> InputError:
 
 
 class _Places:
-    """The rows of a file as an editor counts them; the file is gone through when a message asks for one."""
+    """The rows of a file as an editor counts them; it is gone through as far as a message asks for one."""
 
-    def __init__(self, content: bytes, layout: _Layout, skipped: frozenset[int]) -> None:
+    def __init__(self, content: bytes | Path, layout: TextLayout, skipped: frozenset[int]) -> None:
         self._given = content, layout, skipped
+        self._rows: list[tuple[int, list[str]]] = []
+        self._further = self._records()
 
     def of(self, sample: int) -> int:
         """The row of a sample, from 1."""
+        while len(self._rows) <= sample:
+            self._rows.append(next(self._further))
         return self._rows[sample][0]
 
     def rows(self) -> list[tuple[int, list[str]]]:
         """The row that each sample begins in, and its fields."""
+        self._rows += self._further
         return self._rows
 
-    @cached_property
-    def _rows(self) -> list[tuple[int, list[str]]]:
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
         content, layout, skipped = self._given
-        lines = content.decode("utf-8").split("\n")
-        kept = ["" if n in skipped else line.rstrip("\r") for n, line in enumerate(lines)]
-        rows, begin = [], 0
-        for end, fields in layout.records(kept):
-            while begin < end and not kept[begin].strip():
+        text = content if isinstance(content, bytes) else content.read_bytes()
+        kept: list[bool] = []  # of each line, whether it holds anything
+
+        def lines() -> Iterator[str]:
+            for number, line in enumerate(io.BytesIO(text)):
+                told = "" if number in skipped else line.decode("utf-8").rstrip("\r\n")
+                kept.append(bool(told.strip()))
+                yield told
+
+        begin = 0
+        for end, fields in layout.records(lines()):
+            while begin < end and not kept[begin]:
                 begin += 1
             if fields and (len(fields) > 1 or fields[0]):
-                rows.append((begin + 1, fields))
+                yield begin + 1, fields
             begin = end
-        return rows
 
 
-def _check_widths(
-    name: str,
-    content: bytes,
-    layout: _Layout,
-    frame: pd.DataFrame,
-    places: _Places,
-    skipped: Sequence[int],
-) -> None:
+def _check_widths(name: str, layout: TextLayout, frame: pd.DataFrame, places: _Places) -> None:
     """Raise :class:`InputError` if a row is short of fields, which pandas would take for missing ones."""
     last = frame.columns[-1]
     if not frame[last].isna().any():  # a short row lacks its last field
@@ -401,58 +305,3 @@ def _without_nothing(
             found.append(f"{len(empty)} empty column{'s' if len(empty) > 1 else ''} left out{told}")
             frame = frame.drop(columns=empty)
     return frame
-
-
-def _mended(frame: pd.DataFrame, layout: _Layout, found: list[str]) -> pd.DataFrame:
-    """The table with text free of blanks at its ends, and numbers for columns that hold nothing else.
-
-    Numbers may be grouped by thousands, or all have the same unit, of ``_UNITS``, before or behind them.
-    """
-    changed = {}
-    for name in frame.columns:
-        if frame[name].dtype.kind not in "OT" and frame[name].dtype != "str":
-            continue
-        given = frame[name].factorize()[1]
-        stripped = [value for value in map(_stripped, given) if value is not None]
-        alike = len(stripped) == len(given) and all(map(eq, stripped, given))
-        values = frame[name] if alike else map_values(frame[name], _stripped)
-        numbers, how = _plain_numbers(list(dict.fromkeys(stripped)), layout)
-        if numbers:
-            values = map_values(values, numbers.__getitem__)
-            values = pd.to_numeric(values)
-            found += [f"numbers of {name} {how}"] if how else []
-        changed[name] = values
-    return frame.assign(**changed) if changed else frame
-
-
-def _plain_numbers(texts: Sequence[Any], layout: _Layout) -> tuple[dict[str, str], str]:
-    """Texts as numbers are written elsewhere, and what was in the way; nothing unless all are numbers."""
-    group = "." if layout.decimal == "," else ","
-    grouped = re.compile(
-        rf"[+-]?\d{{1,3}}({re.escape(group)}\d{{3}})+({re.escape(layout.decimal)}\d*)?"
-    )
-    units, numbers, groups = set(), {}, False
-    for text in texts:
-        if not isinstance(text, str):
-            return {}, ""
-        unit = next((u for u in _UNITS if text.startswith(u) or text.endswith(u)), "")
-        number = text.removeprefix(unit).removesuffix(unit).strip()
-        units.add(unit)
-        if len(units) > 1 or number.startswith(_UNITS) or number.endswith(_UNITS):
-            return {}, ""
-        if grouped.fullmatch(number):
-            number, groups = number.replace(group, ""), True
-        elif not layout.is_number(number):
-            return {}, ""
-        numbers[text] = number.replace(",", ".") if layout.decimal == "," else number
-    unit = "".join(units)
-    told = [f"grouped by {group}"] if groups else []
-    return numbers, " and ".join([*told, *([f"without their {unit}"] if unit else [])])
-
-
-def _stripped(value: Any) -> Any:
-    """A field without blanks at its ends; None if nothing is left, or what stands for nothing."""
-    if isinstance(value, str):
-        value = value.strip()
-        return None if value in MISSING else value
-    return value

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+LABEL = "label"  # what the target is called where a file has no name for it
+KEPT_DTYPES = tuple(
+    map(np.dtype, ("uint8", "float32", "float64"))
+)  # in which data stay as they came
 
 
 def _next_number(sample: int) -> int:
@@ -44,7 +49,8 @@ class FileTable:
     names of their own; None where there is nothing to find out. unnamed: columns without a name in a table
     that has a header. target: the target's column where the file itself tells. class_names: names of the
     classes 0, 1, ... where the file gives them. measured: columns are all measurements, so that no id is
-    looked for. sparse: columns that are not written are 0. test: the file's own test part.
+    looked for. sparse: columns that are not written are 0. test: the file's own test part. written: the
+    text of columns whose numbers are written with a unit or in groups, by their names.
     """
 
     frame: pd.DataFrame
@@ -57,3 +63,4 @@ class FileTable:
     measured: bool = False
     sparse: bool = False
     test: pd.DataFrame | None = None
+    written: Mapping[str, pd.Series[Any]] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Iterable
 from shlex import quote
 from typing import Any
 
@@ -22,6 +23,8 @@ _ALONE, _OTHERS = (
 )  # share of what a guess leaves open that one column predicts, that others do
 _WHOLE = 1e15  # whole numbers below are written without a power
 _MOSTLY = 0.5  # share of missing values
+_FEW = 3  # samples of a class, one for each part
+_GROUPS = 4  # of columns that hold the same values, which are named
 _SCALES = 1000  # ratio of the widest to the narrowest feature, from which on scaling helps
 
 
@@ -42,8 +45,14 @@ def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
                 f"imbalanced: {100 * counts.max() / len(y):.0f} % of the samples are of class {largest}, "
                 "so a network that always says so has that accuracy"
             )
-    gone = np.isnan(x).mean(axis=0) if x.dtype.kind == "f" and np.isnan(x.min()) else np.zeros(0)
-    mostly = [survey.features[n].name for n in np.flatnonzero(gone > _MOSTLY)]
+        few = [name for name, n in zip(survey.classes, counts, strict=True) if n < _FEW]
+        if few and len(survey.x) == 1:
+            warnings.append(
+                f"{listed_names(few)}: fewer than {_FEW} samples of a class, too few for one in each of "
+                "training, validation and test part; leave out those rows, or merge them with another class"
+            )
+    gappy = np.flatnonzero(survey.gaps[0])
+    mostly = [survey.features[n].name for n in gappy if np.isnan(x[:, n]).mean() > _MOSTLY]
     if mostly:
         warnings.append(
             f"{listed_names(mostly)} missing in more than half of the samples, so that most of it would be "
@@ -55,6 +64,7 @@ def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
     constant = [survey.features[n].name for n, w in zip(numbers, width, strict=True) if w == 0]
     if constant:
         warnings.append(f"constant, of no use: {listed_names(constant)}")
+    warnings += _equal_columns(survey, x)
     warnings += _likely_markers(
         survey, x, dict(zip(numbers, zip(low, high, strict=True), strict=True))
     )
@@ -69,6 +79,32 @@ def odd_features(survey: Survey, experiment: Experiment) -> list[str]:
                 "learns better from --scale standard"
             )
     return warnings
+
+
+def _equal_columns(survey: Survey, x: NDArray[Any]) -> list[str]:
+    """Columns that hold the same values as another one, those left out that are constant."""
+    low, high = survey.ends[0]
+    varied = np.flatnonzero(low != high)
+    rows = np.unique(np.linspace(0, len(x) - 1, _FIRST).astype(int))
+    some = np.asarray(x[rows], order="F")
+    told = []
+    for group in _groups(varied, lambda n: some[:, n].tobytes()):
+        for same in _groups(group, lambda n: (survey.features[n].values, x[:, n].tobytes())):
+            names = [survey.features[n].name for n in same]
+            told.append(
+                f"{listed_names(names)} hold the same values, of which one is enough: "
+                f"--drop {quote(','.join(names[1:]))}"
+            )
+    more = f"columns of {len(told) - _GROUPS} more groups hold the same values"
+    return told if len(told) <= _GROUPS else [*told[:_GROUPS], more]
+
+
+def _groups(columns: Iterable[int], key: Callable[[int], Hashable]) -> list[list[int]]:
+    """The columns that have a key in common with others."""
+    found: dict[Hashable, list[int]] = {}
+    for column in columns:
+        found.setdefault(key(column), []).append(int(column))
+    return [group for group in found.values() if len(group) > 1]
 
 
 def _likely_markers(

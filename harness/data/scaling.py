@@ -2,38 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.dataset import Dataset
-from harness.data.encoding import encoded
+from harness.data.encoding import Encoder, fitted_encoder
 from harness.data.split import Split
 from harness.experiment.experiment import Experiment
 
-_AT_ONCE = 2**21  # numbers that are scaled at once, 16 MiB in float64
+_AT_ONCE = 2**21  # numbers of some columns that are looked at together, 16 MiB in float64
+_ROWS_AT_ONCE = 2**17  # numbers of some rows that are scaled together, which stay in the cache
 _ROUND_OFF = 1e-14  # of a value: a feature that varies no more is constant
 
 
 def scaled(dataset: Dataset, split: Split, experiment: Experiment) -> NDArray[np.floating]:
     """All samples, scaled by the training part's statistics, in the experiment's dtype.
 
-    Missing values are filled in and categories encoded before (:mod:`harness.data.encoding`). Values are
-    rounded to float32 first, so that both precisions train on the same numbers. A feature that is constant
-    in the training part, but for round-off, is only shifted. Without scaling the result may be the data set's
-    own array.
+    Missing values are filled in and categories encoded before (:mod:`harness.data.encoding`). Without scaling
+    the result may be the data set's own array.
     """
-    x, _ = encoded(dataset, split, experiment)
-    if dataset.as_trained:
-        return x
-    if experiment.scale == "none":
-        return x.astype(np.float32, copy=False).astype(experiment.dtype, copy=False)
-    shift, width = _column_scales(x, split, experiment)
-    result = np.empty(x.shape, experiment.dtype)
-    for rows in _stretches(len(x), max(1, _AT_ONCE // x.shape[1])):
-        result[rows] = ((x[rows] - shift) / width).astype(np.float32)
+    encoder = fitted_encoder(dataset, split, experiment)
+    pieces = scaled_pieces(dataset, encoder, split, experiment)
+    if pieces is None:
+        return dataset.x
+    result, first = np.empty((len(dataset.x), len(encoder.inputs)), experiment.dtype), 0
+    for piece in pieces:
+        result[first : first + len(piece)] = piece
+        first += len(piece)
     return result
+
+
+def scaled_pieces(
+    dataset: Dataset, encoder: Encoder, split: Split, experiment: Experiment
+) -> Iterator[NDArray[np.floating]] | None:
+    """Samples encoded and scaled, some rows after others; None where they are what is trained on already.
+
+    Values are rounded to float32 first, so that both precisions train on the same numbers. A feature that is
+    constant in the training part, but for round-off, is only shifted.
+    """
+    x, scaling = dataset.x, experiment.scale != "none"
+    ready = not scaling and dataset.plain and experiment.dtype == "float32" == x.dtype.name
+    if dataset.as_trained or ready:
+        return None
+    if dataset.plain:
+        return _pieces(x, None, split, experiment)
+    if scaling:
+        return _pieces(encoder.transform(x), None, split, experiment)
+    return _pieces(x, encoder, split, experiment)
+
+
+def _pieces(
+    x: NDArray[Any], encoder: Encoder | None, split: Split, experiment: Experiment
+) -> Iterator[NDArray[np.floating]]:
+    """Rows encoded, if there is an encoder, and scaled."""
+    scale = None if experiment.scale == "none" else _column_scales(x, split, experiment)
+    inputs = len(encoder.inputs) if encoder else x.shape[1]
+    for rows in _stretches(len(x), max(1, _ROWS_AT_ONCE // inputs)):
+        some = encoder.transform(x[rows]) if encoder else x[rows]
+        if scale is not None:
+            some = (some - scale[0]) / scale[1]
+        yield some.astype(np.float32, copy=False).astype(experiment.dtype, copy=False)
 
 
 def _stretches(total: int, size: int) -> list[slice]:

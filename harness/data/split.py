@@ -37,13 +37,25 @@ def split_rows(dataset: Dataset, experiment: Experiment, repeat: int = 0) -> Spl
     With ``vary = "initialisation"`` it is the same for every repeat; with ``"split"`` each repeat has
     its own; with ``folds = K`` repeat r tests on fold r mod K of the (r // K)-th shuffled K-fold cut.
     The notebook's draws split without regard to classes, and in their own order. Of data with a test part of
-    its own only the rest is split.
+    its own only the rest is split. The data set keeps the one that all repeats share.
     """
     if dataset.test:
         _test_part_alone(dataset, experiment)
     if experiment.draws == "notebook":
         stream = NotebookStream(experiment, dataset.counts, repeat)
         return Split(stream.train, stream.validation, stream.test)
+    if experiment.folds or experiment.vary == "split":
+        return _drawn_split(dataset, experiment, repeat)
+    sizes = dataset.test, experiment.test_size, experiment.validation_size
+    asked = bool(dataset.classes), *sizes, experiment.seed
+    of, split = dataset.splits.get(asked, (None, None))
+    if of is not dataset.y or split is None:
+        split = _drawn_split(dataset, experiment, repeat)
+        dataset.splits[asked] = dataset.y, split
+    return split
+
+
+def _drawn_split(dataset: Dataset, experiment: Experiment, repeat: int) -> Split:
     from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
     rows = np.arange(len(dataset.y))
@@ -86,8 +98,10 @@ def _smallest_class(dataset: Dataset) -> str:
     least = int(counts.argmin())
     if counts[least] >= 3:
         return ""
+    numbers = all(name.lstrip("-").replace(".", "", 1).isdigit() for name in dataset.classes)
     return (
         f"class {dataset.classes[least]!r} has {counts[least]}; each part needs one of every class"
+        f"{', or --task regression' if numbers else ''}"
     )
 
 

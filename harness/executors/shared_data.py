@@ -1,25 +1,17 @@
-"""The data once in memory: placed where worker processes map it, as it is trained on.
-
-On Linux that is a file without a name, held by this process alone, which is gone with it however it ends;
-elsewhere a temporary file, removed at the end.
-"""
+"""The data once in memory: placed where worker processes map it, as it is trained on."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-import weakref
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.dataset import Dataset
-from harness.data.encoding import encoded
-from harness.data.scaling import scaled
+from harness.data.encoding import fitted_encoder
+from harness.data.scaling import scaled_pieces
+from harness.data.shared_memory import memory_of, shared_array
 from harness.data.split import split_rows
 from harness.experiment.experiment import Experiment
 from harness.training.units import varies_split
@@ -32,13 +24,18 @@ def shared(dataset: Dataset, experiment: Experiment) -> Dataset:
     part of its own: then they are as they came.
     """
     if varies_split(experiment) and (experiment.scale != "none" or not dataset.plain):
-        return replace(dataset, x=_shared_copy(dataset.x), digest=dataset.sha256)
+        return replace(dataset, x=_in_shared_memory(dataset.x), digest=dataset.sha256)
     split = split_rows(dataset, experiment)
-    x, inputs = scaled(dataset, split, experiment), encoded(dataset, split, experiment)[1]
+    encoder = fitted_encoder(dataset, split, experiment)
+    pieces = scaled_pieces(dataset, encoder, split, experiment)
+    if pieces is None:
+        x = _in_shared_memory(dataset.x)
+    else:
+        x = shared_array(pieces, experiment.dtype, (len(dataset.x), len(encoder.inputs)))
     return replace(
         dataset,
-        x=_shared_copy(x),
-        features=inputs,
+        x=x,
+        features=encoder.inputs,
         categories=(),
         as_trained=True,
         digest=dataset.sha256,
@@ -68,18 +65,7 @@ class MappedDataset:
         return replace(self.rest, x=x)
 
 
-def _shared_copy(x: NDArray[Any]) -> np.memmap[Any, Any]:
-    """The same array in memory that other processes can map by its ``filename``, read-only."""
-    if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
-        descriptor = os.memfd_create("harness")
-        address = f"/proc/{os.getpid()}/fd/{descriptor}"
-        forget: Callable[[], None] = partial(os.close, descriptor)
-    else:
-        descriptor, address = tempfile.mkstemp(prefix="harness-")
-        os.close(descriptor)
-        forget = partial(os.remove, address)
-    with open(address, "wb") as file:
-        x.tofile(file)
-    array: Any = np.memmap(address, x.dtype, mode="r", shape=x.shape)
-    weakref.finalize(array, forget)
-    return array
+def _in_shared_memory(x: NDArray[Any]) -> np.memmap[Any, Any]:
+    """The same array in shared memory: itself if it lies there, or a copy."""
+    found = memory_of(x)
+    return shared_array([np.ascontiguousarray(x)], x.dtype, x.shape) if found is None else found

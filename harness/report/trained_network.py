@@ -21,8 +21,8 @@ from backends.network import Network, Weights
 from backends.plan import Plan
 from backends.registry import usable
 from harness.data.dataset import Dataset, dataset_of, load_dataset, survey_dataset
+from harness.data.feature_matrix import samples_like
 from harness.data.scaling import scaled
-from harness.data.survey import samples_like
 from harness.errors import InputError
 from harness.executors.shared_data import shared
 from harness.experiment.experiment import Experiment

@@ -20,7 +20,7 @@ from backends.frameworks import xla_flags
 from backends.network import Network
 from backends.registry import version
 from harness.data.dataset import Dataset
-from harness.data.encoding import encoded
+from harness.data.encoding import fitted_encoder
 from harness.data.split import Split
 from harness.experiment.execution import Execution, cores
 from harness.experiment.experiment import Experiment
@@ -56,7 +56,7 @@ def begin_manifest(
     ``missing``: why backends of the experiment are not among ``backends``; ``gpus``: what those see that
     train on one.
     """
-    inputs, classes = encoded(dataset, split, experiment)[1], len(dataset.classes)
+    inputs, classes = fitted_encoder(dataset, split, experiment).inputs, len(dataset.classes)
     return {
         "created": created,
         "finished": None,
