@@ -117,6 +117,37 @@ def test_a_mistake_that_comes_late_is_found_at_its_step(tmp_path):
     assert parity.step == 10
 
 
+@pytest.mark.parametrize(
+    ("shift", "called"), [(0, []), (1, ["schedule early"]), (-1, ["schedule late"])]
+)
+@pytest.mark.parametrize("settings", [{}, {"momentum": 0.9}, {"optimizer": "adam", "eta": [0.01]}])
+@pytest.mark.parametrize("steps", [14, 44])
+def test_an_eta_said_for_each_step_may_come_a_step_early_or_late(
+    shift, called, settings, steps, tmp_path
+):
+    etas = [0.1 * (1 + np.cos(np.pi * step / 50)) for step in range(50)]
+    own = {"rate": lambda s, eta: s.real(etas[max(s.step + shift, 0)])}
+    path = made(tmp_path, hooks=own, dtype="float32", steps=steps, epochs=10, **settings)
+    path = told_again(path, tmp_path / "b.npz", eta=etas[:steps])
+    found = judge_recording(read_recording(path)).explanation
+    assert [m.name for made in (found.alternatives if found else ()) for m in made] == called
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedule": "step", "decay": 0.5, "decay_epochs": 2},
+        {"schedule": "step", "decay": 0.3, "decay_epochs": 1},
+        {"schedule": "inverse", "decay": 0.07},
+    ],
+)
+def test_etas_of_the_steps_are_known_as_the_schedule_they_are(settings, tmp_path):
+    rules = judged(NumPyBackend(), IRIS | settings, "float32", tmp_path, 20).rules
+    told = {name: getattr(rules.training, name) for name in settings}
+    assert told == settings
+    assert not rules.conventions
+
+
 def test_a_wrong_step_that_the_velocity_carries_on_is_counted_once(tmp_path):
     once = {"targets": lambda s, t: np.roll(t, 1, axis=0) if s.step == 4 else t}
     parity = judge_recording(read_recording(made(tmp_path, hooks=once, momentum=0.9)))

@@ -16,7 +16,8 @@ from harness.mistakes.optimiser_mistakes import rate_changes
 from harness.mistakes.random_steps import dropout, gradient_noise
 from harness.mistakes.reference_step import Batch
 from harness.mistakes.step_trace import StepTrace
-from harness.recordings.rules import after, no_schedule, other_data, rules_with
+from harness.recordings.rules import after, other_data, rules_with
+from harness.recordings.said_schedule import other_etas
 from harness.recordings.wrong_steps import checked_steps
 
 STEPS_SEARCHED = 4  # steps that mistakes are sought in
@@ -86,7 +87,12 @@ def _explained(
     # from the second step on dampening does the same, and is likelier
     changes = rate_changes(right, trace.rules.steps_per_epoch) if right > 1 else []
     known = float32_inside_float64(trace.rules, recording.about.get("versions") or {})
-    more = [*changes, *no_schedule(recording), *other_data(recording, trace.rules), *known]
+    more = [
+        *changes,
+        *other_etas(recording, traces[-1]),
+        *other_data(recording, trace.rules),
+        *known,
+    ]
     why = explain(traces, batches, more=more, most=most)
     return why and likeliest_on(why, until(_TOLD_APART))
 
