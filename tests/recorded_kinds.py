@@ -46,6 +46,12 @@ def through_the_slope_of_sigmoid(s: Any, slope: Any, layer: int) -> Any:
     return a * (1 - a)
 
 
+def every_third(s: Any, g: Any) -> Any:
+    """The gradients of three minibatches summed for one update; the penalty's as well."""
+    total = summed(s, g, s.step % 3 == 0)
+    return total if s.step % 3 == 2 else [0 * t for t in total]
+
+
 def summed(s: Any, g: Any, anew: bool = False) -> Any:
     if anew:
         s.kept.pop("sum", None)
@@ -158,6 +164,20 @@ MORE = [
         "dW{L}",
         gradients=lambda s, g: summed(s, g, s.step % s.epoch_steps == 0),
         settings={"lmbd": [0.0]},
+    ),
+    kind(
+        "zero_grad every third step",
+        "gradients accumulated",
+        "dW{L}",
+        gradients=lambda s, g: summed(s, g, s.step % 3 == 0),
+        settings={"lmbd": [0.0]},
+    ),
+    kind(
+        "update every third step",
+        "updates every few steps",
+        "W1",
+        "sgd",
+        gradients=every_third,
     ),
     kind(
         "tanh's derivative of z",

@@ -35,6 +35,8 @@ PLANTED = EVERY if MANY else [EVERY[k * len(EVERY) // PART] for k in range(PART)
 # planted whenever the suite runs, wherever they come among all
 ALWAYS = {
     "zero_grad once an epoch",
+    "zero_grad every third step",
+    "update every third step",
     "tanh's derivative of z",
     "delta times the slope of each output",
     "labels shifted at times",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.recording import Recording
+from harness.mistakes.accumulated_gradients import rarely_updated, rarely_zeroed
 from harness.mistakes.explanation import Explanation, explain, likeliest_on
 from harness.mistakes.forward_mistakes import float32_inside_float64
 from harness.mistakes.mistake import Mistake
@@ -86,11 +87,13 @@ def _explained(
     right = steps_after[index - 1] if index else 0
     # from the second step on dampening does the same, and is likelier
     changes = rate_changes(right, trace.rules.steps_per_epoch) if right > 1 else []
+    sums = [] if begin else [*rarely_zeroed(long), *rarely_updated(long)]
     known = float32_inside_float64(trace.rules, recording.about.get("versions") or {})
     more = [
         *changes,
         *other_etas(recording, traces[-1]),
         *other_data(recording, trace.rules),
+        *sums,
         *known,
     ]
     why = explain(traces, batches, more=more, most=most)
