@@ -28,6 +28,7 @@ from tournament import (
     kind,
     matches,
     noise,
+    times,
 )
 
 from backends.base import Backend
@@ -225,6 +226,13 @@ MORE = [
         rate=lambda s, e: e * 0.3 ** (s.step // 3),
     ),
     kind("eta ten times", "eta factor", "W1", rate=lambda s, e: 10 * e),
+    kind(
+        "L2 twice beside L1",
+        "penalty factor",
+        "penalty of W1",
+        penalty=times(2),
+        settings={"l1": 0.01},
+    ),
     kind(
         "penalty divided by samples",
         "penalty divided by samples",

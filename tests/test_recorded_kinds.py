@@ -40,6 +40,7 @@ ALWAYS = {
     "tanh's derivative of z",
     "delta times the slope of each output",
     "labels shifted at times",
+    "L2 twice beside L1",
     "velocity of the step before",
     "momentum of the penalty alone",
 }

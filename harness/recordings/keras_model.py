@@ -65,8 +65,9 @@ def settings_of_keras(model: Any, steps: int) -> dict[str, Any]:
         about["activation"] = hidden if len(set(hidden)) > 1 else hidden[0]
     lmbds, l1s = ([own[k] for own in penalties] for k in (0, 1))
     about["lmbd"] = lmbds[0] if len(set(lmbds)) == 1 else lmbds
-    if any(l1s) and len(set(penalties)) > 1:
-        raise InputError("regularisers: found L1 and not the same in all layers; allowed: the same")
+    if len(set(l1s)) > 1:
+        told = ", ".join(f"{l1:g}" for l1 in l1s)
+        raise InputError(f"regularisers: found L1 of {told}; allowed: the same in all layers")
     about["l1"] = l1s[0]
     about |= _loss(model, dense[-1])
     given = model.optimizer.get_config()
