@@ -964,6 +964,8 @@ def _about_of(member: Array | None) -> dict[str, Any]:
     version = about.get("version", VERSION)
     if not isinstance(version, int) or version > VERSION:
         raise RecordingError(f"about: found version {version!r}; allowed: up to {VERSION}")
+    if isinstance(about.get("blas"), list):  # in whatever order they were loaded
+        about["blas"] = sorted(map(str, about["blas"]))
     return checked_about({key: value for key, value in about.items() if value is not None})
 
 

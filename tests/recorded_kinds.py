@@ -90,6 +90,13 @@ MORE = [
         error=lambda s, e: s.z[-1] - s.t,
     ),
     kind(
+        "softmax over rows",
+        "softmax over rows",
+        "output",
+        "iris|wine",
+        error=lambda s, e: _over_rows(s) - s.t,
+    ),
+    kind(
         "softmax twice",
         "softmax twice",
         "cross-entropy",
@@ -240,6 +247,11 @@ MORE = [
         penalty=lambda s, d, *_: d / s.real(len(s.samples)),
     ),
 ]
+
+
+def _over_rows(s: Any) -> Any:
+    e = np.exp(s.z[-1] - s.z[-1].max(axis=0))
+    return e / e.sum(axis=0)
 
 
 def _through_softmax_again(s: Any) -> Any:

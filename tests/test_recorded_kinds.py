@@ -41,6 +41,7 @@ ALWAYS = {
     "delta times the slope of each output",
     "labels shifted at times",
     "L2 twice beside L1",
+    "softmax over rows",
     "velocity of the step before",
     "momentum of the penalty alone",
 }

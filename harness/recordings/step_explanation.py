@@ -39,12 +39,13 @@ def mistakes_of_steps(
 ) -> Explanation | None:
     """What accounts for the wrong steps, to the last digit or by how they are spread."""
     index = int(np.flatnonzero(wrong.any(axis=1))[0])
-    return (
+    why = (
         _drawn_at_random([gradient_noise(trace)], wrong)
         or _explained(recording, trace, steps_after, index, batches, most)
         or _drawn_at_random(dropout(trace), wrong)
         or _and_a_change_later(recording, trace, steps_after, batches)
     )
+    return why and replace(why, recorded=True)
 
 
 def unrecorded_start(trace: StepTrace, wrong: NDArray[np.bool_], size: float) -> Explanation | None:
