@@ -236,18 +236,28 @@ def test_gradients_that_torch_sums_over_steps_are_told(optimizer, every, words, 
     assert not parity.explanation.others
 
 
-def watched(folder, name, zero=1, step=1, every=1, **said):
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout_is_told_where_nothing_else_explains_the_steps(training, tmp_path):
+    needs("torch")
+    parity = watched(tmp_path, "Adam", dropout=0.2, training=training, lmbd=0.3, steps=2)
+    assert parity.exit_code == 1
+    assert any("has Dropout, which draws at random" in note for note in parity.notes) == training
+
+
+def watched(folder, name, zero=1, step=1, every=1, dropout=0.0, training=True, steps=25, **said):
     """A loop of torch that sets gradients to zero, and updates, every so many minibatches, judged."""
     import torch
 
     torch.manual_seed(0)
-    layers = [torch.nn.Linear(4, 6), torch.nn.Tanh(), torch.nn.Linear(6, 3)]
-    model, loss = torch.nn.Sequential(*layers), torch.nn.CrossEntropyLoss()
+    between = [torch.nn.Tanh(), torch.nn.Dropout(dropout)] if dropout else [torch.nn.Tanh()]
+    layers = [torch.nn.Linear(4, 6), *between, torch.nn.Linear(6, 3)]
+    model = torch.nn.Sequential(*layers).train(training)
+    loss = torch.nn.CrossEntropyLoss()
     optimizer = getattr(torch.optim, name)(model.parameters(), lr=0.01, weight_decay=0.1)
     x, y, rng = torch.tensor(X), torch.tensor(Y), np.random.default_rng(0)
     about = {"eta": 0.01, "activation": "tanh", "optimizer": name.lower().removesuffix("w")}
     with Recorder(folder / "t.npz", X, Y, every=every, **about, **said).start(model) as recorder:
-        for number in range(25):
+        for number in range(steps):
             rows = rng.choice(len(X), 30, replace=False)
             if number % max(zero, step) == 0:
                 optimizer.zero_grad()
