@@ -29,7 +29,7 @@ import threading
 import weakref
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,7 @@ OTHER_ACTIVATIONS = (  # that may be said, and are not looked for where nothing 
     "leaky_relu with slope 0.2",
     "leaky_relu with slope 0.3",
 )
+_DRAWING = ("Dropout", "Dropout1d", "AlphaDropout", "GaussianDropout", "GaussianNoise")
 _NUMBER, _SWITCH, _TEXT = (int, float), (bool,), (str,)
 # what the author of a training may say of it: the types of a value, or the values that there are
 ABOUT: dict[str, tuple[Any, ...]] = {
@@ -236,6 +237,8 @@ class Recorder:
             self.about.setdefault("library", found.library)
         if found.frozen:
             self.about.setdefault("frozen", found.frozen)
+        if found.drawing:
+            self.about.setdefault("random_layers", found.drawing)
         if self.x is not None and self.y is not None:
             _check_y(self.y, len(self.x), self._outputs(found), self.about.get("output"))
         about = {"format": FORMAT, "version": VERSION, **self.about, **_surroundings()}
@@ -510,6 +513,7 @@ class _Found:
     frozen: list[str] = field(
         default_factory=list
     )  # biases that there are none of, what is not trained
+    drawing: list[str] = field(default_factory=list)  # layers that draw at random
 
 
 def weights_of(model: Any, orientation: str | None = None, features: int | None = None) -> _Found:
@@ -527,16 +531,21 @@ def weights_of(model: Any, orientation: str | None = None, features: int | None 
         W, b = _of_torch(model, frozen)
         if not _follow(W, [], features, 1, 0):
             raise _broken_chain(W, features)
-        return _Found(W, b, "outputs_inputs", "torch", frozen)
+        drawing = _drawing(model.modules()) if model.training else []
+        return _Found(W, b, "outputs_inputs", "torch", frozen, drawing)
     if hasattr(model, "layers") and hasattr(model, "get_weights"):
         W, b = _of_keras(model, frozen)
-        return _Found(W, b, "inputs_outputs", "keras", frozen)
+        return _Found(W, b, "inputs_outputs", "keras", frozen, _drawing(keras_layers(model)))
     W, b = _of_arrays(model)
     return _Found(W, b, orientation or _turned(W, b, features))
 
 
 def _is_torch(model: Any) -> bool:
     return hasattr(model, "named_modules") and hasattr(model, "parameters")
+
+
+def _drawing(layers: Iterable[Any]) -> list[str]:
+    return [name for name in (type(layer).__name__ for layer in layers) if name in _DRAWING]
 
 
 def _of_torch(model: Any, frozen: list[str]) -> tuple[Layers, Layers]:
@@ -964,6 +973,8 @@ def _about_of(member: Array | None) -> dict[str, Any]:
     version = about.get("version", VERSION)
     if not isinstance(version, int) or version > VERSION:
         raise RecordingError(f"about: found version {version!r}; allowed: up to {VERSION}")
+    if isinstance(about.get("blas"), list):  # in whatever order they were loaded
+        about["blas"] = sorted(map(str, about["blas"]))
     return checked_about({key: value for key, value in about.items() if value is not None})
 
 

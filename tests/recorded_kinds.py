@@ -28,6 +28,7 @@ from tournament import (
     kind,
     matches,
     noise,
+    times,
 )
 
 from backends.base import Backend
@@ -44,6 +45,12 @@ STEPS = 14
 def through_the_slope_of_sigmoid(s: Any, slope: Any, layer: int) -> Any:
     a = 1 / (1 + np.exp(-s.z[layer]))
     return a * (1 - a)
+
+
+def every_third(s: Any, g: Any) -> Any:
+    """The gradients of three minibatches summed for one update; the penalty's as well."""
+    total = summed(s, g, s.step % 3 == 0)
+    return total if s.step % 3 == 2 else [0 * t for t in total]
 
 
 def summed(s: Any, g: Any, anew: bool = False) -> Any:
@@ -81,6 +88,13 @@ MORE = [
         "output",
         CLASSES,
         error=lambda s, e: s.z[-1] - s.t,
+    ),
+    kind(
+        "softmax over rows",
+        "softmax over rows",
+        "output",
+        "iris|wine",
+        error=lambda s, e: _over_rows(s) - s.t,
     ),
     kind(
         "softmax twice",
@@ -160,6 +174,20 @@ MORE = [
         settings={"lmbd": [0.0]},
     ),
     kind(
+        "zero_grad every third step",
+        "gradients accumulated",
+        "dW{L}",
+        gradients=lambda s, g: summed(s, g, s.step % 3 == 0),
+        settings={"lmbd": [0.0]},
+    ),
+    kind(
+        "update every third step",
+        "updates every few steps",
+        "W1",
+        "sgd",
+        gradients=every_third,
+    ),
+    kind(
         "tanh's derivative of z",
         "derivative of z for a",
         "dW1",
@@ -206,12 +234,24 @@ MORE = [
     ),
     kind("eta ten times", "eta factor", "W1", rate=lambda s, e: 10 * e),
     kind(
+        "L2 twice beside L1",
+        "penalty factor",
+        "penalty of W1",
+        penalty=times(2),
+        settings={"l1": 0.01},
+    ),
+    kind(
         "penalty divided by samples",
         "penalty divided by samples",
         "penalty of W1",
         penalty=lambda s, d, *_: d / s.real(len(s.samples)),
     ),
 ]
+
+
+def _over_rows(s: Any) -> Any:
+    e = np.exp(s.z[-1] - s.z[-1].max(axis=0))
+    return e / e.sum(axis=0)
 
 
 def _through_softmax_again(s: Any) -> Any:

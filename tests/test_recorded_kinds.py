@@ -35,9 +35,13 @@ PLANTED = EVERY if MANY else [EVERY[k * len(EVERY) // PART] for k in range(PART)
 # planted whenever the suite runs, wherever they come among all
 ALWAYS = {
     "zero_grad once an epoch",
+    "zero_grad every third step",
+    "update every third step",
     "tanh's derivative of z",
     "delta times the slope of each output",
     "labels shifted at times",
+    "L2 twice beside L1",
+    "softmax over rows",
     "velocity of the step before",
     "momentum of the penalty alone",
 }

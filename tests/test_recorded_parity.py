@@ -111,10 +111,49 @@ def test_weights_kept_rarely_are_judged_from_one_to_the_next(dtype, tmp_path):
     assert [m.name for m in parity.explanation.mistakes] == ["penalty factor"]
 
 
+def test_alternatives_of_a_recording_name_no_flag_of_a_command(tmp_path):
+    twice = {"rate": lambda s, eta: 2 * eta}
+    task = TASKS["diabetes"] | {"lmbd": [0.0]}
+    why = judge_recording(read_recording(made(tmp_path, hooks=twice, **task))).explanation
+    assert len(why.alternatives) == 2
+    assert "one with lmbd 0.1 tells" in why.words
+
+
 def test_a_mistake_that_comes_late_is_found_at_its_step(tmp_path):
     late = {"rate": lambda s, eta: eta * (0.5 if s.step >= 9 else 1)}
     parity = judge_recording(read_recording(made(tmp_path, hooks=late, steps=20)))
     assert parity.step == 10
+
+
+@pytest.mark.parametrize(
+    ("shift", "called"), [(0, []), (1, ["schedule early"]), (-1, ["schedule late"])]
+)
+@pytest.mark.parametrize("settings", [{}, {"momentum": 0.9}, {"optimizer": "adam", "eta": [0.01]}])
+@pytest.mark.parametrize("steps", [14, 44])
+def test_an_eta_said_for_each_step_may_come_a_step_early_or_late(
+    shift, called, settings, steps, tmp_path
+):
+    etas = [0.1 * (1 + np.cos(np.pi * step / 50)) for step in range(50)]
+    own = {"rate": lambda s, eta: s.real(etas[max(s.step + shift, 0)])}
+    path = made(tmp_path, hooks=own, dtype="float32", steps=steps, epochs=10, **settings)
+    path = told_again(path, tmp_path / "b.npz", eta=etas[:steps])
+    found = judge_recording(read_recording(path)).explanation
+    assert [m.name for made in (found.alternatives if found else ()) for m in made] == called
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedule": "step", "decay": 0.5, "decay_epochs": 2},
+        {"schedule": "step", "decay": 0.3, "decay_epochs": 1},
+        {"schedule": "inverse", "decay": 0.07},
+    ],
+)
+def test_etas_of_the_steps_are_known_as_the_schedule_they_are(settings, tmp_path):
+    rules = judged(NumPyBackend(), IRIS | settings, "float32", tmp_path, 20).rules
+    told = {name: getattr(rules.training, name) for name in settings}
+    assert told == settings
+    assert not rules.conventions
 
 
 def test_a_wrong_step_that_the_velocity_carries_on_is_counted_once(tmp_path):
@@ -304,6 +343,25 @@ def test_feedback_names_the_part_and_not_the_cure(tmp_path):
     assert table.loc["penalty", "verdict"] == "not right"
     assert (table.drop("penalty")["verdict"] == "right").all()
     assert "L2(lmbd / 2)" not in table.to_string()
+
+
+def test_feedback_takes_the_costs_factor_for_the_cost(tmp_path):
+    parity = judge_recording(read_recording(made(tmp_path, hooks=hooks_of("summed"))))
+    table = feedback_table(parity).set_index("part")
+    assert table.loc["cost", "verdict"] == "not right"
+    assert (table.drop("cost")["verdict"] == "right").all()
+
+
+def test_libraries_in_another_order_are_the_same(tmp_path):
+    path = made(tmp_path)
+    ways = (["openblas 1", "openblas 2"], ["openblas 2", "openblas 1"])
+    a, b = (
+        told_again(path, tmp_path / f"{name}.npz", blas=way)
+        for name, way in zip("bc", ways, strict=True)
+    )
+    pair = compare_recordings(*(judge_recording(read_recording(one)) for one in (a, b)))
+    around = pair.around.set_index("what")["verdict"]
+    assert around["blas"] == "same"
 
 
 def test_points_say_what_the_weights_say(tmp_path):

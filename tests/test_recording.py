@@ -321,6 +321,8 @@ def members_of(path):
         ("about", np.array('{"eta": "big"}'), "eta of about: found 'big'"),
         ("about", np.array('{"optimizer": "sgd_momentum"}'), "say optimizer='sgd' and its size"),
         ("about", np.array('{"optimizer": "Nesterov"}'), "say optimizer='sgd', nesterov=True"),
+        ("about", np.array('{"optimizer": "AdamW"}'), "say optimizer='adam', decoupled=True"),
+        ("about", np.array('{"optimizer": "amsgrad"}'), "say optimizer='adam', amsgrad=True"),
         ("about", np.array('{"of_model": {"eta": "big"}}'), "eta of about: found 'big'"),
         ("about", np.array('{"format": "other"}'), "format 'other'"),
         ("about", np.array('{"version": 2}'), "version 2"),

@@ -150,6 +150,14 @@ def cost_mistakes(rules: StepRules) -> Iterator[Mistake]:
     words = f"there is no {rules.network.output}: z of the output layer is taken for the output"
     bare = {"output": lambda output, here, p: here.found[f"z{rules.network.layers}"]}
     yield Mistake("output function missing", words, "loss", "output", bare)
+    if rules.network.output == "softmax":
+        words = "the softmax is taken over the rows of the minibatch (axis 0), not over the outputs"
+        yield Mistake("softmax over rows", words, "loss", "output", {"output": _over_rows})
+
+
+def _over_rows(output: Array, here: Any, p: float) -> Array:
+    z = here.found[f"z{here.layer}"]
+    return softmax(z.T).T
 
 
 def _logits_as_probabilities(rules: StepRules) -> Iterator[Mistake]:

@@ -296,8 +296,6 @@ def _penalty_of(group: tuple[str, ...], own: float) -> Change:
     def change(decay: Array, here: Any, p: float) -> Array:
         if here.name not in group:
             return decay
-        if here.rules.training.l1:  # of which this is no part
-            return decay + (p - own) * np.asarray(here.before[here.name])
         return decay * (p / own) if own else p * np.asarray(here.before[here.name])
 
     return change

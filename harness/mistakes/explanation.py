@@ -43,6 +43,7 @@ class Explanation:
     ``others``: what cannot be told from them in this experiment. ``left``: the relative error of its
     weights that they leave in a step, of ``of`` without them. ``cells`` and ``steps``: in how many of
     each they do. ``tells_apart``: a flag of the experiment that would tell them from the others.
+    ``recorded``: of a training that was recorded, which no flag of a command changes.
     """
 
     mistakes: Mistakes
@@ -52,6 +53,7 @@ class Explanation:
     cells: int
     steps: int
     tells_apart: str = ""
+    recorded: bool = False
 
     @property
     def words(self) -> str:
@@ -59,8 +61,11 @@ class Explanation:
         told = [" and ".join(str(m) for m in combined) for combined in self.alternatives]
         if len(told) == 1:
             return told[0]
-        apart = f"; the same command with {self.tells_apart} tells" if self.tells_apart else ""
-        return f"either {'; or '.join(told)} (the same in this experiment{apart})"
+        where, flag = ("training" if self.recorded else "experiment"), self.tells_apart
+        apart = f"; the same command with {flag} tells" if flag else ""
+        if flag and self.recorded:
+            apart = f"; one with {flag.replace('--', '').replace('-', '_')} tells"
+        return f"either {'; or '.join(told)} (the same in this {where}{apart})"
 
     def beside(self, mistake: Mistake) -> Explanation:
         """The same with another mistake that was made as well."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from backends.network import Array
+from harness.mistakes.accumulated_gradients import accumulated
 from harness.mistakes.hidden_functions import HIDDEN_FUNCTIONS
 from harness.mistakes.mistake import Change, Mistake, always, by, in_layer, times_p
 from harness.mistakes.reference_step import StepRules, Tensors
@@ -145,13 +146,13 @@ def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
         "gradients are never set to zero: each step takes the sum of all so far (optimizer.zero_grad() is "
         "missing)"
     )
-    yield Mistake("gradients accumulated", words, "accumulated", last, _accumulated())
+    yield Mistake("gradients accumulated", words, "accumulated", last, accumulated())
     if rules.steps_per_epoch:
         words = (
             "gradients are set to zero once an epoch: each step takes the sum of all since the epoch began "
             "(optimizer.zero_grad() belongs before each backward pass)"
         )
-        changes = _accumulated(each_epoch=True)
+        changes = accumulated(each_epoch=True)
         yield Mistake("gradients accumulated", words, "accumulated", last, changes)
     words = "the sign of the gradients is wrong: the cost is climbed"
     ascent: Change = lambda g, here, p: {k: -v for k, v in g.items()}  # noqa: E731
@@ -173,24 +174,6 @@ def gradient_mistakes(rules: StepRules) -> Iterator[Mistake]:
             "z1",
             {"order": always("first to last")},
         )
-
-
-def _accumulated(each_epoch: bool = False) -> dict[str, Change]:
-    """The cost's gradients summed over the steps; the penalty is the optimiser's and is not."""
-
-    def summed(g: Tensors, here: Any, p: float) -> Tensors:
-        if each_epoch and here.step % here.rules.steps_per_epoch == 0:
-            here.found["accumulated"] = {n: t - here.found[f"penalty of {n}"] for n, t in g.items()}
-            return g
-        total = {name: t + here.memory.get(name, {}).get("sum", 0.0) for name, t in g.items()}
-        here.found["accumulated"] = {n: t - here.found[f"penalty of {n}"] for n, t in total.items()}
-        return total
-
-    def stored(theta: Array, here: Any, p: float) -> Array:
-        here.kept[here.name]["sum"] = here.found["accumulated"][here.name]
-        return theta
-
-    return {"gradients": summed, "stored": stored}
 
 
 def _shape_mistakes(rules: StepRules) -> Iterator[Mistake]:

@@ -82,3 +82,8 @@ def slope_of(function: str, z: Array, a: Array) -> Array:
     if function in _SLOPES_OF_A:
         return _SLOPES_OF_A[function](a)
     return HIDDEN_FUNCTIONS[function][1](z)
+
+
+def leaky_relu_name(slope: float) -> str:
+    """What leaky ReLU of a slope is called here."""
+    return "leaky_relu" if slope == LEAKY_SLOPE else f"leaky_relu with slope {slope:g}"

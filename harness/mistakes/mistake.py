@@ -20,6 +20,7 @@ STAGES = {
     "output": "the output, (rows, outputs)",
     "cross-entropy": "the cost's derivative by z of the output layer, of each sample",
     "penalty": "the penalty's gradient, of W (lmbd W) or b (zero)",
+    "l1 penalty": "that of the L1 penalty, of W or b (zero)",
     "cost": "what the samples' summed cost is multiplied by: 1/n",
     "slope": "f'(z) of a hidden layer",
     "delta": "the error of a hidden layer",

@@ -163,24 +163,21 @@ def _l1_mistakes(rules: StepRules) -> Iterator[Mistake]:
     """Those of the L1 penalty, where one is asked for."""
     group, first = "l1", "penalty of W1"
 
-    def l1_times_p(decay: Array, here: Any, p: float) -> Array:
-        return _of_weights(decay, here, decay + (p - 1) * l1_gradient(_theta(here), here))
-
     for p, words in (
         (0.0, "there is no L1 penalty"),
         (2.0, "the L1 penalty is twice what you said"),
         (0.5, "the L1 penalty is half what you said"),
     ):
-        yield Mistake("L1 penalty's factor", words, group, first, {"penalty": l1_times_p}, p)
+        yield Mistake("L1 penalty's factor", words, group, first, {"l1 penalty": times_p}, p)
     words = "the L1 penalty is {p} times what you said"
-    fitted = {"penalty": l1_times_p}
+    fitted = {"l1 penalty": times_p}
     yield Mistake("L1 penalty's factor", words, group, first, fitted, starts=(1.5, 10.0, 0.1))
     yield Mistake(
         "L1 penalty of the biases",
         "the biases have the L1 penalty too",
         group,
         "penalty of b1",
-        {"penalty": lambda decay, here, p: _of_bias(decay, here, l1_gradient(_theta(here), here))},
+        {"l1 penalty": lambda l1, here, p: _of_bias(l1, here, l1_gradient(_theta(here), here))},
     )
 
 

@@ -224,9 +224,11 @@ def penalty_gradients(weights: Tensors, here: Here) -> Tensors:
     for name, tensor in weights.items():
         p = rules.training.penalty(rules.lmbd, n, int(name[1:]) - 1, rules.network.layers)
         decay = p * tensor if name[0] == "W" else np.zeros_like(tensor)
-        if rules.training.l1 and name[0] == "W":
-            decay = decay + l1_gradient(tensor, here.placed(name=name))
-        found[f"penalty of {name}"] = rules.at("penalty", decay, here.placed(name=name))
+        decay = rules.at("penalty", decay, here.placed(name=name))
+        if rules.training.l1:
+            l1 = l1_gradient(tensor, here) * (name[0] == "W")
+            decay = decay + rules.at("l1 penalty", l1, here.placed(name=name))
+        found[f"penalty of {name}"] = decay
     return found
 
 
@@ -239,13 +241,14 @@ class TensorsOnce:
     _AFTER = (
         frozenset(STAGES) - {"order", "point"} - set([*STAGES][1 : [*STAGES].index("gradients")])
     )
+    _PENALTIES = frozenset({"penalty", "l1 penalty"})
     _MOST = 64  # steps
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Any, ...], tuple[Any, Tensors]] = {}
 
     def __call__(self, weights: Tensors, batch: Batch, rules: StepRules, step: int) -> Tensors:
-        later = self._AFTER | {"penalty"}
+        later = self._AFTER | self._PENALTIES
         early = [m for m in rules.mistakes if not m.changes.keys() <= later]
         key = (id(weights), step, *((id(m.changes), m.p) for m in early))
         if key not in self._kept:
@@ -254,7 +257,7 @@ class TensorsOnce:
             found = tensors(weights, batch, rules.but(*early), step)
             self._kept[key] = ((weights, early), found)  # whose ids are theirs while they are kept
         found = dict(self._kept[key][1])
-        if any("penalty" in m.changes and m not in early for m in rules.mistakes):
+        if any(m.changes.keys() & self._PENALTIES and m not in early for m in rules.mistakes):
             here = Here(rules, step, batch, weights)
             here.batch, here.found = rules.at("batch", batch, here), found
             found |= penalty_gradients(weights, here)
@@ -262,7 +265,7 @@ class TensorsOnce:
 
 
 def l1_gradient(W: Array, here: Here) -> Array:
-    """The gradient of the L1 penalty by the weight matrix at which a stage is."""
+    """The gradient of the L1 penalty by the tensor at which a stage is, as of weight matrices."""
     training, layers = here.rules.training, here.rules.network.layers
     p = training.penalty(training.l1, len(here.batch.x), here.number - 1, layers)
     return np.asarray(p * np.sign(W))

@@ -98,7 +98,7 @@ def contradicts(probed: ProbedStep, rules: StepRules) -> bool:
     """
     steady = {"function", "a", "slope", "delta", "cross-entropy", "output"}
     if len(probed.batch.x) == probed.rules.batch_size:
-        steady |= {"cost", "penalty"}
+        steady |= {"cost", "penalty", "l1 penalty"}
     if not all(set(mistake.changes) <= steady for mistake in rules.mistakes):
         return False
     with np.errstate(all="ignore"):

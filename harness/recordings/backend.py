@@ -81,8 +81,8 @@ def trial_along(recording: Recording) -> Trial:
     if rules.conventions:
         raise InputError(
             f"{recording.path}: found {listed(list(map(str, rules.conventions)))}; allowed with "
-            "--backend: one eta and one lmbd, of weight matrices alone, optimisers as numpy has them, "
-            "nothing clipped, weighted, smoothed or frozen"
+            "--backend: one eta or one by epochs, one lmbd, of weight matrices alone, optimisers as numpy "
+            "has them, nothing clipped, weighted, smoothed or frozen"
         )
     if rules.network.output == "identity" and recording.sizes[-1] > 1:
         raise InputError(f"{recording.path}: found several targets; allowed with --backend: one")

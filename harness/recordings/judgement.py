@@ -229,6 +229,10 @@ def _with_wrong_steps(
         unsaid = series(sorted(blank.found))
         guessed = f"{unsaid} not said and guessed: say them, and the mistake may be named"
         blank = _noted(blank, guessed)
+    drawn = about.get("random_layers")
+    if isinstance(drawn, list) and not explanation:
+        what = f"the model has {series(list(map(str, drawn)))}, which draws at random in each step: train "
+        blank = _noted(blank, f"{what}without it, and the rest can be judged")
     outcome = ParityOutcome.UNEXPLAINED
     if explanation:
         rounding = explanation.kind == "rounding"

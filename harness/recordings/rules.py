@@ -20,6 +20,7 @@ from harness.mistakes.mistake import Mistake, always, times_p
 from harness.mistakes.optimisers import adam_as, velocity_without_eta
 from harness.mistakes.reference_step import Batch, State, StepRules
 from harness.mistakes.step_trace import StepTrace
+from harness.recordings.said_schedule import etas_as_said, named_schedule, said_eta
 
 USUAL: dict[str, Any] = {  # of what is not said and cannot be seen
     "momentum": 0.0,
@@ -110,6 +111,9 @@ def rules_of(recording: Recording, about: Mapping[str, Any]) -> StepRules:
             f"{len(sizes) - 1}, the weight matrices"
         )
     lmbd = float(max(lmbds, key=abs))
+    epoch_steps = said.get("steps_per_epoch") or _steps_per_epoch(recording)
+    etas = said["eta"] if isinstance(said.get("eta"), list) else []
+    schedule = named_schedule(etas, epoch_steps)
     try:
         training = Training(
             optimizer=said.get("optimizer") or "sgd",
@@ -124,6 +128,7 @@ def rules_of(recording: Recording, about: Mapping[str, Any]) -> StepRules:
             cost=said["cost"],
             penalised=said["penalised"],
             penalty_per_sample=bool(said.get("penalty_per_sample")),
+            **schedule,
         )
     except ValueError as error:
         raise InputError(f"{recording.path}: about: {error}") from None
@@ -147,11 +152,11 @@ def rules_of(recording: Recording, about: Mapping[str, Any]) -> StepRules:
         len(recording.x),
         tuple(counts),
         int(lengths.max(initial=0)),
-        said.get("steps_per_epoch") or _steps_per_epoch(recording),
+        epoch_steps,
         tuple(names),
     )
-    if isinstance(said.get("eta"), list) and eta:
-        rules = rules_with(rules, _schedule(said["eta"], eta))
+    if etas and eta and not schedule:
+        rules = rules_with(rules, etas_as_said(etas, eta))
     biases = [] if recording.biases else [f"b{layer}" for layer in range(1, len(sizes))]
     said["frozen"] = [*(said.get("frozen") or []), *biases]
     return rules_with(rules, *conventions_of(rules, said, lmbds))
@@ -236,34 +241,6 @@ def single_correction() -> Mistake:
 
 def _optimiser(words: str, optimiser: Any) -> Mistake:
     return Mistake(words, words, "convention", "W1", {"optimiser": always(optimiser)})
-
-
-def said_eta(eta: float | Sequence[float] | None) -> float | None:
-    """The eta of ``about``; of one for each step the first that is not 0, as after a warm-up from 0."""
-    if isinstance(eta, Sequence):
-        return float(next((value for value in eta if value), 0.0))
-    return None if eta is None else float(eta)
-
-
-def _schedule(etas: Sequence[float], first: float) -> Mistake:
-    """Another eta in each step, in place of the ``first``; after the last that is said it stays."""
-
-    def change(eta: float, here: Any, p: float) -> float:
-        return eta * etas[min(here.step, len(etas) - 1)] / first
-
-    return Mistake("schedule", "eta changes as said", "convention", "W1", {"eta": change})
-
-
-def no_schedule(recording: Recording) -> list[Mistake]:
-    """That an eta stays which is said to change."""
-    if not isinstance(recording.about.get("eta"), list):
-        return []
-
-    def change(eta: float, here: Any, p: float) -> float:
-        return float(here.rules.eta)
-
-    words = "eta stays what it was at first, where it is said to change"
-    return [Mistake("no schedule", words, "eta", "W1", {"eta": change})]
 
 
 def penalties(strengths: Mapping[str, float]) -> Mistake:

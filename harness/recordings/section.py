@@ -236,8 +236,9 @@ def feedback_table(parity: RecordedParity) -> pd.DataFrame:
     """What of a step is right and what not, with the equation, and without the line that mends it."""
     wrong: dict[str, list[str]] = {}
     made: tuple[Mistake, ...] = parity.explanation.mistakes if parity.explanation else ()
-    for mistake in made:
-        wrong.setdefault(stage_of(mistake.tensor), []).append(mistake.tensor)
+    for mistake in made:  # the cost's factor, which is seen in gradients, is the cost's
+        tensor = "cross-entropy" if "cost" in mistake.changes else mistake.tensor
+        wrong.setdefault(stage_of(tensor), []).append(tensor)
     told = bool(made) or not parity.step
     rows = []
     layers = len(parity.recording.W)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.recording import Recording
+from harness.mistakes.accumulated_gradients import rarely_updated, rarely_zeroed
 from harness.mistakes.explanation import Explanation, explain, likeliest_on
 from harness.mistakes.forward_mistakes import float32_inside_float64
 from harness.mistakes.mistake import Mistake
@@ -16,7 +17,8 @@ from harness.mistakes.optimiser_mistakes import rate_changes
 from harness.mistakes.random_steps import dropout, gradient_noise
 from harness.mistakes.reference_step import Batch
 from harness.mistakes.step_trace import StepTrace
-from harness.recordings.rules import after, no_schedule, other_data, rules_with
+from harness.recordings.rules import after, other_data, rules_with
+from harness.recordings.said_schedule import other_etas
 from harness.recordings.wrong_steps import checked_steps
 
 STEPS_SEARCHED = 4  # steps that mistakes are sought in
@@ -37,12 +39,13 @@ def mistakes_of_steps(
 ) -> Explanation | None:
     """What accounts for the wrong steps, to the last digit or by how they are spread."""
     index = int(np.flatnonzero(wrong.any(axis=1))[0])
-    return (
+    why = (
         _drawn_at_random([gradient_noise(trace)], wrong)
         or _explained(recording, trace, steps_after, index, batches, most)
         or _drawn_at_random(dropout(trace), wrong)
         or _and_a_change_later(recording, trace, steps_after, batches)
     )
+    return why and replace(why, recorded=True)
 
 
 def unrecorded_start(trace: StepTrace, wrong: NDArray[np.bool_], size: float) -> Explanation | None:
@@ -85,8 +88,15 @@ def _explained(
     right = steps_after[index - 1] if index else 0
     # from the second step on dampening does the same, and is likelier
     changes = rate_changes(right, trace.rules.steps_per_epoch) if right > 1 else []
+    sums = [] if begin else [*rarely_zeroed(long), *rarely_updated(long)]
     known = float32_inside_float64(trace.rules, recording.about.get("versions") or {})
-    more = [*changes, *no_schedule(recording), *other_data(recording, trace.rules), *known]
+    more = [
+        *changes,
+        *other_etas(recording, traces[-1]),
+        *other_data(recording, trace.rules),
+        *sums,
+        *known,
+    ]
     why = explain(traces, batches, more=more, most=most)
     return why and likeliest_on(why, until(_TOLD_APART))
 

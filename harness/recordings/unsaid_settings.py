@@ -9,7 +9,8 @@ from typing import Any
 from backends.recording import Recording
 from harness.mistakes.effective_settings import Identified, fitted_settings, identified
 from harness.mistakes.reference_step import Batch, StepRules
-from harness.recordings.rules import USUAL, rules_of, said_eta, traced
+from harness.recordings.rules import USUAL, rules_of, traced
+from harness.recordings.said_schedule import said_eta
 
 
 def completed_settings(
