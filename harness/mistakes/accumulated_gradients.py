@@ -10,12 +10,8 @@ from harness.mistakes.optimisers import Optimiser
 from harness.mistakes.reference_step import Tensors
 from harness.mistakes.step_trace import StepTrace
 
-_USUAL = (
-    *range(2, 11),
-    16,
-    20,
-    32,
-)  # steps that pass, where the pattern of right ones tells nothing
+# steps that pass, where the pattern of right ones tells nothing
+_USUAL = (*range(2, 11), 16, 20, 32)
 _GROUP = "accumulated"
 _FEWEST = 3  # steps that tell anything
 
