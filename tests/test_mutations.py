@@ -37,10 +37,6 @@ EXPERIMENTS: list[dict[str, Any]] = [
     {"activation": "relu", "hidden": [6, 5], "weight_scale": 30.0},  # softmax needs its shift
 ]
 EQUIVALENT = {
-    "_elu_back: slope = np.minimum(a, 0, out=slope): 0 to 1": "slope is used only where a <= 0",
-    "_elu_back: np.multiply(delta, slope, out=delta, where=a <= 0): 0 to 1": (
-        "between 0 and 1 slope is 1, and multiplying by it changes nothing"
-    ),
     "gradients: dW[0] += l1[layer] * np.sign(W[layer]): l1[layer] * np.sign(W[layer]) to l1[layer] / "
     "np.sign(W[layer])": "a sign is its own reciprocal, and no weight is 0",
     "forward: out = out or [None] * len(W): [None] * len(W) to [None] / len(W)": (

@@ -12,8 +12,10 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 SECONDS_TO_LET_GO = 3.0
@@ -81,11 +83,20 @@ def _raised_where_nothing_can_be(lost: Any) -> None:
 
 def _interrupt_main_thread() -> None:
     main = threading.main_thread().ident
+    # out of the hook it could not come either
+    while _is_in_hook(sys._current_frames().get(main or 0)):
+        time.sleep(0.001)
     # which, unlike the other, wakes it from a system call
     if main is not None and hasattr(signal, "pthread_kill"):
         signal.pthread_kill(main, signal.SIGINT)
     else:
         _thread.interrupt_main()
+
+
+def _is_in_hook(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code is not _raised_where_nothing_can_be.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _stop_now() -> NoReturn:
