@@ -22,6 +22,7 @@ from harness.parity.stock import (
     stock_errors,
     stock_points,
 )
+from harness.parity.verdict import ParityOutcome
 from harness.roundoff.trial import trial
 from harness.training.contract import guarded_backend
 
@@ -132,3 +133,11 @@ def test_a_stock_program_that_departs_is_told_with_its_size_and_tensor():
     (point,) = stock_points(pd.DataFrame(rows, columns=STOCK_COLUMNS))
     assert "keras float64" in point
     assert "2.3e-09 off in W1 after step 10" in point
+
+
+def test_a_rounding_is_named_by_cells_in_which_it_shows():
+    # in most cells of the first steps lmbd through float32 is less than round-off
+    settings = {"backends": "keras", "eta": [1e-5, 0.1, 1.0], "lmbd": [1e-3, 0.01, 0.1]}
+    found = parity(experiment_from(settings), steps=10, stock=True, dtypes=["float64"])
+    assert [verdict.outcome for verdict in found.verdicts] == [ParityOutcome.LIBRARY_ROUNDING]
+    assert "lmbd is rounded to float32" in found.verdicts[0].reason

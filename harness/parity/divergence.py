@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -105,7 +105,9 @@ def divergence_of(task: ParityTask, comparison: ParityComparison, name: str) -> 
         low = max((k for k in suspect.trial.checkpoints if k < high), default=0)
         step = first_step(suspect, low, high)
         trace = suspect.trace(max(0, step - _BEFORE), step)
-    witnesses = _witnesses(whole, number, sorted({int(cell) for cell in weights["cell"]}))
+    furthest = shares.groupby(early["cell"].to_numpy()).max()
+    soon = dict(zip(furthest.index.astype(int).tolist(), furthest.tolist(), strict=True))
+    witnesses = _witnesses(whole, number, soon, sorted({int(cell) for cell in weights["cell"]}))
     return _looked_into(parting, suspect, trace, witnesses)
 
 
@@ -190,19 +192,23 @@ def first_step(suspect: _Suspect, low: int, high: int) -> int:
     return high
 
 
-def _witnesses(whole: Trial, number: int, differing: Sequence[int]) -> list[Cells]:
-    """Further cells in which an explanation has to hold: others of the grid, or half of eta."""
+def _witnesses(
+    whole: Trial, number: int, soon: Mapping[int, float], differing: Sequence[int]
+) -> list[Cells]:
+    """Further cells in which an explanation has to hold: others of the grid, or half of eta.
+
+    soon: how far beyond what is allowed cells are that differ as soon as this one does, which come first,
+    the furthest of those that are as unlike it: in others nothing may be wrong in the steps looked at.
+    """
     own = whole.cells[np.array([number])]
 
-    def likeness(cell: int) -> tuple[bool, bool]:
-        return bool(whole.cells.lmbd[cell] == own.lmbd[0]), bool(
-            whole.cells.eta[cell] == own.eta[0]
-        )
+    def likeness(cell: int) -> tuple[bool, bool, bool, float]:
+        lmbd, eta = whole.cells.lmbd[cell] == own.lmbd[0], whole.cells.eta[cell] == own.eta[0]
+        return cell not in soon, bool(lmbd), bool(eta), -soon.get(cell, 0.0)
 
-    others = sorted((cell for cell in differing if cell != number), key=likeness)
-    if others:
-        return [whole.cells[np.array([cell])] for cell in others[: _CELLS - 1]]
-    return [Cells.of(float(own.eta[0]) / 2, float(own.lmbd[0]))]
+    others = sorted({*differing} - {number}, key=likeness)
+    half = [] if {*soon} - {number} else [Cells.of(float(own.eta[0]) / 2, float(own.lmbd[0]))]
+    return [*half, *(whole.cells[np.array([cell])] for cell in others)][: _CELLS - 1]
 
 
 def _looked_into(
