@@ -65,8 +65,9 @@ class KerasBackend(Backend):
         Convention("l1", "in StackL2 as well; the stock program: regularizers.L1L2", "none"),
         Convention(
             "cost of a minibatch",
-            "ours: StackLoss, the sum over cells of Keras's cross-entropy from logits (regression: half "
-            "the squared error); sample_weight 1 / n makes it the mean over the minibatch",
+            "ours: StackLoss, the sum over cells of the cross-entropy from logits, ops.logsumexp(z) - z_y "
+            "(one program, as for two classes: Keras's; regression: half the squared error); sample_weight "
+            "1 / n makes it the mean over the minibatch",
             "the mean",
         ),
         Convention("initial weights", "the plan's", "Glorot uniform"),
