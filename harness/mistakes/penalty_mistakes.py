@@ -171,7 +171,7 @@ def _l1_mistakes(rules: StepRules) -> Iterator[Mistake]:
         yield Mistake("L1 penalty's factor", words, group, first, {"l1 penalty": times_p}, p)
     words = "the L1 penalty is {p} times what you said"
     fitted = {"l1 penalty": times_p}
-    yield Mistake("L1 penalty's factor", words, group, first, fitted, starts=(1.5, 10.0, 0.1, 100.0))
+    yield Mistake("L1 penalty's factor", words, group, first, fitted, starts=(1.5, 10.0, 0.1))
     yield Mistake(
         "L1 penalty of the biases",
         "the biases have the L1 penalty too",
