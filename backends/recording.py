@@ -87,7 +87,7 @@ OTHER_ACTIVATIONS = (  # that may be said, and are not looked for where nothing 
     "leaky_relu with slope 0.2",
     "leaky_relu with slope 0.3",
 )
-_DRAWING = ("Dropout", "Dropout1d", "AlphaDropout", "GaussianDropout", "GaussianNoise")
+RANDOM_LAYERS = ("Dropout", "Dropout1d", "AlphaDropout", "GaussianDropout", "GaussianNoise")
 _NUMBER, _SWITCH, _TEXT = (int, float), (bool,), (str,)
 # what the author of a training may say of it: the types of a value, or the values that there are
 ABOUT: dict[str, tuple[Any, ...]] = {
@@ -119,6 +119,7 @@ ABOUT: dict[str, tuple[Any, ...]] = {
     "global_clipnorm": _NUMBER,
     "clipvalue": _NUMBER,
     "frozen": (list,),  # tensors that are not to be updated, ["W1", "b1"]
+    "random_layers": (list,),  # layers of the model that draw at random, as ["Dropout"]
     "dtype": ("float32", "float64"),
     "orientation": ("inputs_outputs", "outputs_inputs"),
     "initial": _TEXT,  # one of INITIAL_LAWS
@@ -545,7 +546,7 @@ def _is_torch(model: Any) -> bool:
 
 
 def _drawing(layers: Iterable[Any]) -> list[str]:
-    return [name for name in (type(layer).__name__ for layer in layers) if name in _DRAWING]
+    return [name for name in (type(layer).__name__ for layer in layers) if name in RANDOM_LAYERS]
 
 
 def _of_torch(model: Any, frozen: list[str]) -> tuple[Layers, Layers]:

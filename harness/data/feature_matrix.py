@@ -27,7 +27,6 @@ from harness.errors import InputError, unknown
 from harness.experiment.experiment import Experiment
 
 LARGEST = float(np.finfo(np.float32).max)
-_NAMED = 12  # columns that one message names
 _AT_ONCE = 2**21  # numbers that are copied at once
 _LARGE = 2**22  # bytes, from which on a thread hashes them
 _IN_CACHE = 2**17  # numbers that are looked at together
@@ -85,9 +84,8 @@ def _matrix(survey: Survey, part: Part) -> NDArray[Any]:
     x = np.empty(frame.shape, dtype)
     if all(isinstance(kind, np.dtype) and kind.kind in "iuf" for kind in kinds):
         rows = max(1, _AT_ONCE // x.shape[1])
-        for first in range(
-            0, len(x), rows
-        ):  # turns columns into rows in less time than all at once
+        # columns become rows in less time than all at once
+        for first in range(0, len(x), rows):
             x[first : first + rows] = frame.iloc[first : first + rows].to_numpy()
         return x
     for number, column in enumerate(features):
@@ -173,8 +171,8 @@ def _new_table(x: NDArray[Any] | pd.DataFrame, names: Sequence[str]) -> pd.DataF
     frame = x.set_axis([str(column) for column in x.columns], axis=1).reset_index(drop=True)
     if lost := [name for name in names if name not in frame.columns]:
         raise InputError(
-            f"x: found no column {listed_names(lost, _NAMED)}; allowed: a table that has "
-            f"{listed_names(names, _NAMED)}"
+            f"x: found no column {listed_names(lost)}; allowed: a table that has "
+            f"{listed_names(names)}"
         )
     if twice := [name for name in names if list(frame.columns).count(name) > 1]:
         raise InputError(f"x: two columns are called {twice[0]!r}; allowed: names that differ")

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 LABEL = "label"  # what the target is called where a file has no name for it
-KEPT_DTYPES = tuple(
-    map(np.dtype, ("uint8", "float32", "float64"))
-)  # in which data stay as they came
+# in which data stay as they came
+KEPT_DTYPES = tuple(map(np.dtype, ("uint8", "float32", "float64")))
 
 
 def _next_number(sample: int) -> int:

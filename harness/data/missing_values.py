@@ -15,8 +15,6 @@ from harness.data.file_table import has_gaps
 from harness.data.survey import Survey
 from harness.experiment.experiment import Experiment
 
-_NAMED = 12  # columns that one message names
-
 
 def without_markers(
     survey: Survey, frame: pd.DataFrame, experiment: Experiment, where: str = ""
@@ -98,7 +96,7 @@ def sort_out_rows(survey: Survey, experiment: Experiment) -> None:
                 )
     if where:
         survey.refuse(
-            f"dataset: {survey.name!r} has missing values: {listed_names(where, _NAMED)}; allowed: none, "
+            f"dataset: {survey.name!r} has missing values: {listed_names(where)}; allowed: none, "
             "unless --missing drop leaves out such rows or --missing impute fills them in",
             missing="impute",
         )

@@ -17,10 +17,8 @@ _LOOKED_AT = 2000  # samples in which a column that gives the target away is loo
 _FIRST = 100  # of them that rule most columns out
 _MOST_COLUMNS = 200  # among which it is looked for
 _BINS = 32
-_ALONE, _OTHERS = (
-    0.97,
-    0.9,
-)  # share of what a guess leaves open that one column predicts, that others do
+# share of what a guess leaves open that one column predicts, that others do
+_ALONE, _OTHERS = 0.97, 0.9
 _WHOLE = 1e15  # whole numbers below are written without a power
 _MOSTLY = 0.5  # share of missing values
 _FEW = 3  # samples of a class, one for each part

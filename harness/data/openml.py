@@ -16,9 +16,7 @@ from harness.errors import InputError
 def read_openml(name: str) -> tuple[FileTable, str]:
     """A data set of OpenML with its own target, and where it came from."""
     try:
-        with (
-            warnings.catch_warnings()
-        ):  # of attempts that are repeated: what comes of them is said here
+        with warnings.catch_warnings():  # of attempts that are repeated; what they come to is said
             warnings.filterwarnings("ignore", "Invalid cache|A network error occurred")
             bunch = _openml_bunch(name)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error) as error:

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from backends.recording import Recorder, keras_layers
+from backends.recording import RANDOM_LAYERS, Recorder, keras_layers
 from harness.errors import InputError
 from harness.mistakes.hidden_functions import HIDDEN_FUNCTIONS, leaky_relu_name
 
 _NAMES = {"linear": "identity", "swish": "silu", "hard_sigmoid": "hard sigmoid"}
 _NAMES |= {"leaky_relu": "leaky_relu with slope 0.2"}
 _FUNCTIONS = ("Activation", "ReLU", "Softmax", "ELU", "LeakyReLU")
-_RANDOM = ("Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout")
 
 
 def train_keras(
@@ -52,16 +51,15 @@ def settings_of_keras(model: Any, steps: int) -> dict[str, Any]:
         elif kind in _FUNCTIONS and dense:
             dense[-1] = _function(layer)
         elif kind not in ("InputLayer", "Flatten"):
-            why = ", which draws at random" if kind in _RANDOM else ""
+            why = ", which draws at random" if kind in RANDOM_LAYERS else ""
             raise InputError(
                 f"layer {layer.name}: found {kind}{why}; allowed: Dense, Flatten and activations; what is "
                 "done to the data before is to be done to x"
             )
     about: dict[str, Any] = {"library": "keras"}
     hidden = dense[:-1]
-    if hidden and all(
-        name in HIDDEN_FUNCTIONS for name in hidden
-    ):  # others are found from the steps
+    # others are found from the steps
+    if hidden and all(name in HIDDEN_FUNCTIONS for name in hidden):
         about["activation"] = hidden if len(set(hidden)) > 1 else hidden[0]
     lmbds, l1s = ([own[k] for own in penalties] for k in (0, 1))
     about["lmbd"] = lmbds[0] if len(set(lmbds)) == 1 else lmbds
